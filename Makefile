@@ -1,0 +1,47 @@
+# Each target makes what it needs: a fresh machine needs git, make and python3 >= 3.11.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: help setup demo test check format bench lock clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ostiary needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 cannot make an environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+setup: $(STAMP)  ## make the environment in .venv
+
+demo: $(STAMP)  ## start the demonstration: auth server, notes API, seeded accounts
+	@$(BIN)/ostiary demo
+
+test: $(STAMP)  ## run the tests
+	@$(BIN)/python -m pytest -q -n 2 $(TESTS)
+
+check: $(STAMP)  ## lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -4
+
+format: $(STAMP)  ## format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --quiet . || true
+
+bench: $(STAMP)  ## measure: ratios against peers in the same run
+	@$(BIN)/python -m benchmarks
+
+lock:  ## pin every dependency anew
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 --extra server --group dev --output-file requirements.lock pyproject.toml
+
+clean:  ## remove what was made
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache

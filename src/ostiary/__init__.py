@@ -1,0 +1,35 @@
+"""Ostiary: login state for Python.
+
+The public names, nothing else. They are resolved on first use, so that ``from ostiary import jose`` costs
+`cryptography` and `msgspec` and not a web server.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ostiary import jose as jose
+    from ostiary.compose import Ostiary as Ostiary
+    from ostiary.domain.account import Account as Account
+    from ostiary.domain.caller import Caller as Caller
+    from ostiary.errors import OstiaryError as OstiaryError
+    from ostiary.settings import Settings as Settings
+
+__version__ = "0.1.0"
+__all__ = ["Account", "Caller", "Ostiary", "OstiaryError", "Settings", "jose"]
+
+_HOMES = {
+    "Account": "ostiary.domain.account",
+    "Caller": "ostiary.domain.caller",
+    "Ostiary": "ostiary.compose",
+    "OstiaryError": "ostiary.errors",
+    "Settings": "ostiary.settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "jose":
+        return import_module("ostiary.jose")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'ostiary' has no attribute {name!r}")

@@ -1,0 +1,221 @@
+"""One tree of errors.
+
+Each class has a stable ``code`` (snake_case, part of the contract) and an HTTP ``status`` that says what it would be
+on the wire. ``str(error)`` is safe to show to anyone: it never holds a credential, a key or what the caller sent.
+``private`` is detail for the log only.
+
+Expected outcomes (a wrong password, an expired token) travel as these exceptions only where they end a request;
+pure code returns them as values.
+"""
+
+from typing import ClassVar
+
+
+class OstiaryError(Exception):
+    """The root: whatever Ostiary raises on purpose is one of these."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, message: str = "", *, private: str = "") -> None:
+        super().__init__(message or self.title)
+        self.private = private
+
+
+class Misconfigured(OstiaryError):
+    """The operator has to change something before this can work; never caused by a request."""
+
+    code = "misconfigured"
+    title = "The configuration is not usable"
+
+
+class Unavailable(OstiaryError):
+    """Ostiary cannot know right now (a store is down, a lease is gone). Never a reason to log a client out."""
+
+    code = "unavailable"
+    status = 503
+    title = "The service cannot answer right now"
+
+    def __init__(self, message: str = "", *, private: str = "", retry_after: int = 1) -> None:
+        super().__init__(message, private=private)
+        self.retry_after = retry_after
+
+
+class Overloaded(Unavailable):
+    """A bounded queue is full; the work was not begun."""
+
+    code = "overloaded"
+    title = "Too much work is waiting"
+
+
+class InvalidRequest(OstiaryError):
+    """The request can be parsed but is wrong (422)."""
+
+    code = "invalid_request"
+    status = 422
+    title = "The request is not valid"
+
+
+class Malformed(InvalidRequest):
+    """The request cannot be parsed, or contradicts itself (400)."""
+
+    status = 400
+    title = "The request cannot be read"
+
+
+class InvalidTarget(OstiaryError):
+    """The audience asked for is not one that this server issues for (RFC 8693 section 2.2.2)."""
+
+    code = "invalid_target"
+    status = 400
+    title = "The audience is not one of this server's"
+
+
+class NotAuthenticated(OstiaryError):
+    """No credential was sent."""
+
+    code = "not_authenticated"
+    status = 401
+    title = "Log in first"
+
+
+class InvalidToken(OstiaryError):
+    """A credential was sent and is refused. Why is for the log: outside, all causes look alike."""
+
+    code = "invalid_token"
+    status = 401
+    title = "The credential is not accepted"
+
+
+class InvalidCredentials(OstiaryError):
+    """A user name or password is wrong; the same whether the account exists, is disabled, or the password is wrong."""
+
+    code = "invalid_credentials"
+    status = 401
+    title = "The user name or the password is wrong"
+
+
+class WrongPassword(InvalidCredentials):
+    """A logged-in caller's own password is wrong: authenticated, and refused (403)."""
+
+    status = 403
+    title = "The password is wrong"
+
+
+class Forbidden(OstiaryError):
+    """Authenticated, but not allowed."""
+
+    code = "forbidden"
+    status = 403
+    title = "Not allowed"
+
+
+class InsufficientScope(Forbidden):
+    """The credential's scope does not cover the request (RFC 6750 section 3.1)."""
+
+    code = "insufficient_scope"
+    title = "The credential's scope does not cover this"
+
+
+class ReauthenticationRequired(Forbidden):
+    """The password was last proven too long ago for this change."""
+
+    code = "reauthentication_required"
+    title = "Prove your password again first"
+
+
+class CsrfRejected(Forbidden):
+    """A browser says that another site sent this request."""
+
+    code = "csrf_rejected"
+    title = "The request came from another site"
+
+
+class RegistrationClosed(Forbidden):
+    """Accounts are created by administrators only."""
+
+    code = "registration_closed"
+    title = "Registration is closed"
+
+
+class NotFound(OstiaryError):
+    """It does not exist, or belongs to someone else."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class UsernameTaken(OstiaryError):
+    """Another account has this user name (after normalisation)."""
+
+    code = "username_taken"
+    status = 409
+    title = "The user name is taken"
+
+
+class LastAdmin(OstiaryError):
+    """The change would leave no enabled administrator."""
+
+    code = "last_admin"
+    status = 409
+    title = "This is the last enabled administrator"
+
+
+class Conflict(OstiaryError):
+    """Others kept changing the same thing; nothing was changed. Try again."""
+
+    code = "conflict"
+    status = 409
+    title = "Others changed it at the same time"
+
+
+class PasswordRejected(InvalidRequest):
+    """The new password breaks the rules; ``reasons`` are stable words with a sentence each."""
+
+    code = "password_rejected"
+    title = "The password is not acceptable"
+
+    def __init__(self, reasons: "tuple[PasswordReason, ...]") -> None:
+        super().__init__(" ".join(reason.message for reason in reasons))
+        self.reasons = reasons
+
+
+class PasswordReason:
+    """Why a password was rejected: ``code`` is stable, ``message`` is for people."""
+
+    __slots__ = ("code", "message")
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+
+    def __repr__(self) -> str:
+        return f"PasswordReason({self.code!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PasswordReason) and other.code == self.code
+
+    def __hash__(self) -> int:
+        return hash(self.code)
+
+
+class TooManyAttempts(OstiaryError):
+    """Throttled. ``retry_after`` is in whole seconds, at least 1."""
+
+    code = "too_many_attempts"
+    status = 429
+    title = "Too many attempts; wait before the next one"
+
+    def __init__(self, retry_after: int = 1) -> None:
+        super().__init__()
+        self.retry_after = max(1, retry_after)
+
+
+class InvalidGrant(OstiaryError):
+    """A refresh token is not accepted (RFC 6749 section 5.2)."""
+
+    code = "invalid_grant"
+    status = 400
+    title = "The refresh token is not accepted"

@@ -1,0 +1,45 @@
+"""Every bound, with its unit and its reason. Nothing here is a setting: settings choose values inside these bounds."""
+
+# --- What a request may bring -------------------------------------------------------------------------------------
+BODY_BYTES = 64 * 1024  # a login or an account change is a few hundred bytes
+HEADERS_BYTES = 16 * 1024  # names and values together; twice what browsers send with every cookie we set
+CREDENTIAL_CHARS = 4096  # one credential; what a browser keeps of one cookie (RFC 6265bis section 5.6)
+ENCRYPTED_CREDENTIAL_CHARS = 8192  # a JWE around a JWS of the above
+PASSWORD_CHARS = 1024  # code points; longer ones would only buy the sender our processor time
+USERNAME_CHARS = 128  # code points after normalisation
+DISPLAY_NAME_CHARS = 200
+EMAIL_CHARS = 254  # RFC 5321 section 4.5.3.1.3 as corrected
+USER_AGENT_CHARS = 512  # what is kept to make a label of
+PAGE_ROWS = 100  # rows of one listing
+PAGE_ROWS_DEFAULT = 50
+ROLES_PER_ACCOUNT = 32
+SCOPES_PER_TOKEN = 64
+AUDIENCES_PER_TOKEN = 16
+CURSOR_CHARS = 512
+
+# --- JOSE ---------------------------------------------------------------------------------------------------------
+JSON_DEPTH = 16  # levels of nesting in a header, a payload, a key or a request body
+JSON_MEMBERS = 256  # members of one object
+HEADER_CHARS = 4096  # one encoded JOSE header
+JWK_BYTES = 64 * 1024  # one key, as JSON
+JWK_SET_KEYS = 128  # keys of one set
+KID_CHARS = 256
+RSA_BITS_MIN = 2048  # RFC 7518 section 3.3
+RSA_BITS_MAX = 16384  # beyond it, one verification is a denial of service
+NUMERIC_DATE_MAX = 10**12  # seconds: the year 33658. A date in milliseconds is above 1.6 * 10**12 and so is refused
+
+# --- Tokens -------------------------------------------------------------------------------------------------------
+ISSUED_TOKEN_CHARS = 2048  # an access token larger than this is refused at issue: it would not fit beside other cookies
+INTERNAL_TOKEN_SECONDS = 60  # exchanged and forward-auth tokens
+ACTOR_DEPTH = 8  # nested `act` (RFC 8693 section 4.1)
+
+# --- Memory and work ----------------------------------------------------------------------------------------------
+RECOGNISED_CREDENTIALS = 100_000  # credentials that one process remembers; about 1 KiB each
+HASH_QUEUE = 512  # password hashes that may wait; beyond it 503 `overloaded`
+LAST_SEEN_INTERVAL = 60.0  # seconds between writes of one session's `last_seen_at`
+SWAP_ATTEMPTS = 64  # times that a lost race is judged again before `conflict`
+REVOCATION_PAGE = 1000  # log items of one probe
+REPLICA_ENTRIES = 1_000_000  # revocations that one process holds; about 110 bytes each
+AUDIT_SECONDS = 90 * 86_400  # audit events are kept this long
+ENDED_SESSION_SECONDS = 86_400  # ended sessions stay this long, so that a late reuse is still named in the audit trail
+IMPORT_BATCH = 500  # accounts of one transaction of an import
