@@ -1,0 +1,42 @@
+"""The authenticated result: who is calling, under which session, with which rights."""
+
+from dataclasses import dataclass
+
+from ostiary.domain.session import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """What a handler gets. It is shared between requests, so it cannot be changed.
+
+    `roles` and `scope` are today's for kinds `session` and `stateful`; for `stateless` they are the token's, which the
+    account's epoch keeps current. `expires_at` and `auth_time` are Unix seconds. `act` is the innermost actor's
+    subject if the credential was exchanged (RFC 8693 section 4.1).
+    """
+
+    account_id: str
+    session_id: str
+    kind: Kind
+    roles: frozenset[str]
+    scope: frozenset[str]
+    audience: tuple[str, ...]
+    auth_time: float
+    expires_at: float
+    version: int
+    epoch: int
+    client_id: str = "ostiary"
+    act: tuple[str, ...] = ()
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Always true: a request without a caller has none. For code that expects Starlette's `BaseUser`."""
+        return True
+
+    @property
+    def identity(self) -> str:
+        """The account's id."""
+        return self.account_id
+
+    def has_role(self, role: str) -> bool:
+        """Exact comparison."""
+        return role in self.roles

@@ -1,0 +1,67 @@
+"""One line of the revocation log."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What an entry is about. One letter each: this is what travels and what is stored."""
+
+    SESSION = "s"
+    ACCOUNT = "u"
+    CLIENT = "c"
+    KEY = "k"
+    EVERYTHING = "g"
+
+
+KEYS_CHANGED = 0
+"""Value of a `KEY` entry that only says: read the signing keys again."""
+KEY_REVOKED = 1
+"""Value of a `KEY` entry that refuses all that the key signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """`value` is the lowest that is still accepted: a session's version, an account's or client's epoch, everybody's
+    count; for a key 1 means revoked. Entries merge by maximum, so order and repetition do not matter.
+
+    `until` (Unix seconds): when the last credential that the entry can refuse has expired, with leeway; from then on it
+    may be forgotten.
+    """
+
+    scope: Scope
+    id: str
+    value: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogItem:
+    """An entry where it stands in the log. Positions grow in commit order; `nonce` tells two items apart that stood
+    at the same position of a log before and after it was lost."""
+
+    position: int
+    nonce: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Up to where a replica has read: (position, nonce) of the last item; (0, 0) before the first."""
+
+    position: int = 0
+    nonce: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a store answers to a replica's question "what came after my cursor?".
+
+    `matches` is False if the log does not hold the cursor's item: the replica has to read again from the start.
+    `complete` is False if more items follow than one answer holds. `generation` changes when the log was made anew.
+    """
+
+    generation: int
+    matches: bool
+    items: tuple[LogItem, ...]
+    complete: bool

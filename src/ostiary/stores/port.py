@@ -1,0 +1,177 @@
+"""The promises that every store makes. `ostiary.testing.store_contract` is this page as tests.
+
+* **Reads** return the record whether or not it has expired or ended: the domain judges. Absence is `None` or an empty
+  list, never an exception. What was acknowledged by `write` is seen by every later read, from every process.
+* **`write`** applies all of its changes or none, and says which: `True` if all conditions held, `False` if one did not
+  (then nothing was changed, and the caller reads and judges again). When it has returned `True` the change survives
+  a crash of the process and of the machine.
+* **Revisions** belong to the store: `Add` stores the record with revision 1 whatever it carried; `Swap` replaces the
+  stored record only if its revision is still the one that `record` carries, and stores it with that revision + 1.
+* **Times and digests** come back exactly as they went in: no rounding, no zones, no text in between.
+* **Trouble** of the backend's own (a locked file, a lost connection, a full disk) is `errors.Unavailable`; no exception
+  of a driver ever leaves. After an `Unavailable` from `write` the change may or may not have happened.
+* **Listings** are sorted by id, start after `after` and hold at most `limit` records (keyset paging).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ostiary.domain.account import Account, Issuer
+from ostiary.domain.audit import AuditEvent
+from ostiary.domain.session import Session
+from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.throttle import Throttle
+from ostiary.revocation.entry import Cursor, Entry, Probe
+
+Record = Account | Session | Throttle | SigningKey | AuditEvent | Issuer
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Store a new record. Its id must be free; so must an account's `username_key` and a session's `token_digest`."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Replace the record if nobody else has since it was read. Never creates."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Change nothing, but let the whole write fail if the record has been changed or removed since it was read."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove the record if nobody else has changed it since it was read."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Append an entry to the revocation log. Positions are given in commit order."""
+
+    entry: Entry
+
+
+Change = Add | Swap | Expect | Remove | Append
+
+
+class Accounts(Protocol):
+    """Accounts by id and by the normal form of their user name."""
+
+    async def get(self, account_id: str) -> Account | None: ...
+    async def by_username(self, username_key: str) -> Account | None: ...
+    async def page(self, *, query: str = "", after: str = "", limit: int) -> list[Account]:
+        """`query` matches, without regard to case, the start of the user name's normal form or of the e-mail, or is an
+        exact id. Wildcards in it are ordinary characters."""
+        ...
+
+    async def count_enabled_admins(self) -> int: ...
+
+
+class Sessions(Protocol):
+    """Sessions by id, by token digest, by account."""
+
+    async def get(self, session_id: str) -> Session | None: ...
+    async def by_token_digest(self, digest: bytes) -> Session | None: ...
+    async def of_account(self, account_id: str) -> list[Session]:
+        """Every session of the account that has not been ended (it may have expired), sorted by id."""
+        ...
+
+    async def page(self, *, account_id: str = "", kind: str = "", after: str = "", limit: int) -> list[Session]:
+        """Sessions that have not been ended; empty arguments do not filter."""
+        ...
+
+    async def count_not_ended(self, *, everything: int, now: float) -> int:
+        """How many are live: not ended, of this count of `everything`, neither idle nor expired at `now`."""
+        ...
+
+    async def touch(self, last_seen: Mapping[str, float]) -> None:
+        """Raise `last_seen_at` of these sessions to at least the given instants. No revision changes, ended and unknown
+        sessions are passed over, and an earlier instant than the stored one changes nothing."""
+        ...
+
+    async def purge(self, *, before: float) -> int:
+        """Remove sessions that ended, lay idle out or expired, and whose last access token expired, before `before`."""
+        ...
+
+
+class Throttles(Protocol):
+    """Counters by id."""
+
+    async def get(self, throttle_id: str) -> Throttle | None: ...
+    async def purge(self, *, before: float) -> int:
+        """Remove counters whose last failure was before `before`."""
+        ...
+
+
+class SigningKeys(Protocol):
+    """All of them: there are few."""
+
+    async def all(self) -> list[SigningKey]: ...
+
+
+class Audit(Protocol):
+    """Events, newest first: the one listing that is sorted downwards, so `before` takes the place of `after`."""
+
+    async def page(
+        self, *, account_id: str = "", event: str = "", session_id: str = "", before: str = "", limit: int
+    ) -> list[AuditEvent]: ...
+    async def count_since(self, event: str, since: float) -> int: ...
+    async def purge(self, *, before: float) -> int: ...
+
+
+class Revocations(Protocol):
+    """The log that every replica follows. Written by `Append` only, in the same write as the change itself."""
+
+    async def probe(self, cursor: Cursor, limit: int) -> Probe:
+        """Every item committed before this call began, after `cursor`, at most `limit` of them."""
+        ...
+
+    async def changed(self) -> bool:
+        """A hint, cheap enough to be asked many times a second: False only if nothing at all can have been written by
+        another process since the last call."""
+        ...
+
+    async def purge(self, *, before: float) -> int:
+        """Remove items whose `until` is before `before`; the newest item always stays, so that cursors can match."""
+        ...
+
+
+class Store(Protocol):
+    """One backend, open. `shared` is True if another process may write to it at the same time."""
+
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def throttles(self) -> Throttles: ...
+    @property
+    def signing_keys(self) -> SigningKeys: ...
+    @property
+    def audit(self) -> Audit: ...
+    @property
+    def revocations(self) -> Revocations: ...
+    @property
+    def shared(self) -> bool: ...
+
+    async def issuer(self) -> Issuer:
+        """The issuer's own record; it exists from the moment the store was made (revision 1)."""
+        ...
+
+    async def write(self, *changes: Change) -> bool: ...
+    async def check(self) -> None:
+        """Raise `Unavailable` unless a write would work right now and the schema is the one that this code expects."""
+        ...
+
+    async def close(self) -> None: ...
