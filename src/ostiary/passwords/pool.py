@@ -1,0 +1,128 @@
+"""A bounded pool of threads for work that is all processor time: few threads, few that wait, low priority.
+
+A job that finds the queue full is refused at once (``Overloaded``). A job whose waiter gives up before it began leaves
+the queue, so that its place is free again and nothing is computed. One that has begun runs to its end.
+"""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from ostiary.errors import Misconfigured, Overloaded, Unavailable
+from ostiary.limits import HASH_QUEUE
+
+T = TypeVar("T")
+
+_NICENESS = 10  # on Linux a thread's own: the event loop's thread goes first whenever it has something to do
+_JOBS_PER_SECOND = 20  # of one thread, rather too few: it only says when a refused client may come again
+
+
+class HashPool:
+    """``workers`` threads (default: one a core), begun with the first job; ``queue`` jobs may wait besides."""
+
+    def __init__(self, *, workers: int | None = None, queue: int = HASH_QUEUE, niceness: int = _NICENESS) -> None:
+        self._workers = available_cores() if workers is None else workers
+        if self._workers < 1 or queue < 0 or niceness < 0:
+            raise Misconfigured("A hash pool needs a worker or more, and no negative bounds")
+        self._queue = queue
+        self._niceness = niceness
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._running = 0
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not begun."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return self._running
+
+    def submit(self, job: Callable[[], T]) -> "Future[T]":
+        """Queue ``job``. Raises ``Overloaded`` when queue and threads are full, ``Unavailable`` when closed."""
+        future: Future[T] = Future()
+        with self._changed:
+            if self._closed:
+                raise Unavailable(private="the hash pool is closed")
+            if len(self._waiting) + self._running >= self._queue + self._workers:
+                seconds = -(-len(self._waiting) // (self._workers * _JOBS_PER_SECOND))
+                raise Overloaded(private="the hash queue is full", retry_after=max(1, seconds))
+            self._waiting.append((future, job))
+            if len(self._threads) < self._workers and len(self._waiting) + self._running > len(self._threads):
+                self._begin_thread()
+            self._changed.notify()
+        future.add_done_callback(self._withdraw)
+        return future
+
+    def close(self) -> None:
+        """Refuse new jobs, fail those that wait with ``Unavailable``, and return when the running ones have ended."""
+        with self._changed:
+            self._closed = True
+            dropped = list(self._waiting)
+            self._waiting.clear()
+            self._changed.notify_all()
+        for future, _ in dropped:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(Unavailable(private="the hash pool was closed"))
+        for thread in self._threads:
+            thread.join()
+
+    def _withdraw(self, future: "Future[Any]") -> None:
+        if not future.cancelled():
+            return
+        with self._changed:
+            self._waiting = deque(item for item in self._waiting if item[0] is not future)
+
+    def _begin_thread(self) -> None:
+        name = f"ostiary-hash-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        lower_priority(self._niceness)
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    if self._closed:
+                        return
+                    self._changed.wait()
+                future, job = self._waiting.popleft()
+                if not future.set_running_or_notify_cancel():
+                    continue
+                self._running += 1
+            _run(future, job)
+            del future, job  # a thread that waits keeps no password alive
+            with self._changed:
+                self._running -= 1
+
+
+def _run(future: "Future[T]", job: Callable[[], T]) -> None:
+    try:
+        result = job()
+    except BaseException as error:  # noqa: BLE001  the waiter's to handle, whatever it is
+        future.set_exception(error.with_traceback(None))  # frames would show the password to who prints locals
+    else:
+        future.set_result(result)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+def lower_priority(niceness: int) -> None:
+    """Give way to the process's other threads. Where that is not possible, nothing happens."""
+    if sys.platform == "linux" and niceness:
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
