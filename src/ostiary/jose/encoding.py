@@ -1,0 +1,103 @@
+"""base64url and JSON, each in its one strict form.
+
+base64url: RFC 7515 section 2 without padding, and canonical: two texts never stand for the same bytes (RFC 4648
+section 3.5). JSON: UTF-8 (no mark), an object, no member twice at any depth, finite numbers, bounded depth and breadth.
+Everything here raises `Unreadable`, which callers turn into an error about a token or a key.
+"""
+
+import re
+from binascii import a2b_base64, b2a_base64
+from typing import Any
+
+import msgspec
+
+from ostiary.limits import JSON_DEPTH, JSON_MEMBERS
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+# Whatever is not base64url, "+", "/" and "=" included, becomes a byte that the strict decoder refuses.
+_TO_STANDARD = bytes(
+    {ord("-"): ord("+"), ord("_"): ord("/")}.get(byte, byte) if byte in _ALPHABET else 0xFF for byte in range(256)
+)
+_FROM_STANDARD = bytes.maketrans(b"+/", b"-_")
+_PADDING = (b"", b"", b"==", b"=")
+# The last character may only use the bits that belong to a byte.
+_TAILS = ("", "", "AQgw", "AEIMQUYcgkosw048")
+
+_decode_json = msgspec.json.Decoder().decode
+_encode_json = msgspec.json.Encoder().encode
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+class Unreadable(ValueError):
+    """The text is not in the one form that is accepted. The message is ours and quotes nothing."""
+
+
+def is_text(value: object, most: int) -> bool:
+    """A string of 1 to `most` characters, whatever the annotations promise."""
+    return isinstance(value, str) and 0 < len(value) <= most
+
+
+def encode_bytes(raw: bytes) -> str:
+    """base64url without padding."""
+    return b2a_base64(raw, newline=False).rstrip(b"=").translate(_FROM_STANDARD).decode("ascii")
+
+
+def decode_bytes(text: str) -> bytes:
+    """The bytes of canonical base64url. Raises `Unreadable`."""
+    rest = len(text) & 3
+    try:
+        raw = a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + _PADDING[rest], strict_mode=True)
+    except ValueError:
+        raise Unreadable("not base64url") from None
+    if rest and text[-1] not in _TAILS[rest]:
+        raise Unreadable("not canonical base64url")
+    return raw
+
+
+def encode_object(members: dict[str, Any]) -> bytes:
+    """Compact JSON, members in their order. The caller has made sure that the values are plain JSON."""
+    return _encode_json(members)
+
+
+def decode_object(raw: bytes) -> dict[str, Any]:
+    """The members of a JSON object. Raises `Unreadable`."""
+    if raw.count(b"[") + raw.count(b"{") > JSON_DEPTH and _depth(raw) > JSON_DEPTH:
+        raise Unreadable("JSON nested too deeply")
+    try:
+        value = _decode_json(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Unreadable("not JSON") from None
+    if value.__class__ is not dict:
+        raise Unreadable("not a JSON object")
+    # The decoder keeps the last of two members of one name. What encodes to the very same bytes had none twice; that
+    # is the common case and costs a third of looking at every member.
+    if raw.count(b":") > JSON_MEMBERS or _encode_json(value) != raw:
+        _check_members(raw)
+    members: dict[str, Any] = value
+    return members
+
+
+def _depth(raw: bytes) -> int:
+    """Levels of nesting of the longest well-formed beginning; for the rest, never less than a parser would see."""
+    depth = deepest = 0
+    for match in _STRUCTURE.finditer(raw):
+        mark = match[0]
+        if mark in (b"[", b"{"):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark in (b"]", b"}"):
+            depth -= 1
+    return deepest
+
+
+def _check_members(raw: bytes) -> None:
+    import json
+
+    json.loads(raw.decode(), object_pairs_hook=_unique)  # valid JSON of bounded depth: msgspec has read it already
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    if len(pairs) > JSON_MEMBERS:
+        raise Unreadable("too many members in one JSON object")
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise Unreadable("a JSON member appears twice")

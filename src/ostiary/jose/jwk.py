@@ -1,0 +1,183 @@
+"""JWK members to key material and back (RFC 7517, RFC 7518 section 6, RFC 8037 section 2).
+
+Pure translation: whether the material is fit for its algorithm is judged in `material.py`, when the `Key` is made.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ostiary.jose.algorithms import COORDINATE_BYTES, Algorithm
+from ostiary.jose.encoding import decode_bytes, decode_object, encode_bytes, is_text
+from ostiary.jose.errors import InvalidKey
+from ostiary.jose.material import algorithm_named
+from ostiary.limits import JWK_BYTES, KID_CHARS, RSA_BITS_MAX
+
+if TYPE_CHECKING:
+    from ostiary.jose.primitives import PrivateKey, PublicKey
+
+_EC_NAMES = {"P-256": "SECP256R1", "P-384": "SECP384R1", "P-521": "SECP521R1"}
+_RSA_PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
+
+
+def read_members(jwk: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
+    """The members of one JWK or JWK set; text is read as strictly as a token."""
+    if isinstance(jwk, Mapping):
+        return jwk
+    if not isinstance(jwk, bytes | str):
+        raise InvalidKey("a JWK is an object, or its JSON text")
+    if len(jwk) > JWK_BYTES:
+        raise InvalidKey("the JWK is too large")
+    try:
+        return decode_object(jwk if isinstance(jwk, bytes) else jwk.encode())
+    except ValueError:
+        raise InvalidKey("the JWK is not strict JSON") from None
+
+
+def read_algorithm(jwk: Mapping[str, Any], alg: str | None) -> Algorithm:
+    """The JWK's `alg`, or the one that the caller states; if both, they agree. Nothing is ever guessed."""
+    stated = jwk.get("alg", alg)
+    if stated is None:
+        raise InvalidKey("neither the JWK nor the caller says which algorithm the key is for")
+    if alg is not None and stated != alg:
+        raise InvalidKey("the JWK is for another algorithm")
+    return algorithm_named(stated)
+
+
+def read_kid(jwk: Mapping[str, Any]) -> str | None:
+    kid = jwk.get("kid")
+    if "kid" in jwk and not is_text(kid, KID_CHARS):
+        raise InvalidKey("a kid is a string of 1 to 256 characters")
+    return kid
+
+
+def read_operations(jwk: Mapping[str, Any]) -> frozenset[str]:
+    """What the key may do, out of `sign` and `verify` (RFC 7517 sections 4.2 and 4.3)."""
+    if "use" in jwk and jwk["use"] != "sig":
+        raise InvalidKey("the JWK is not for signatures")
+    if "key_ops" not in jwk:
+        return frozenset(("sign", "verify"))
+    operations = jwk["key_ops"]
+    if not isinstance(operations, list | tuple) or not all(isinstance(name, str) for name in operations):
+        raise InvalidKey("key_ops is a list of strings")
+    if len(set(operations)) != len(operations) or not set(operations) <= {"sign", "verify"}:
+        raise InvalidKey("key_ops names an operation twice, or one that is not a signature's")
+    return frozenset(operations)
+
+
+def read_material(jwk: Mapping[str, Any], algorithm: Algorithm) -> Any:
+    """bytes for `oct`, else a key of `cryptography`."""
+    if jwk.get("kty") != algorithm.kty:
+        raise InvalidKey("the algorithm takes another type of key")
+    if algorithm.symmetric:
+        return _octets(jwk, "k")
+    try:
+        return {"RSA": _read_rsa, "EC": _read_ec, "OKP": _read_okp}[algorithm.kty](jwk)
+    except InvalidKey:
+        raise
+    except Exception:  # noqa: BLE001 - the library refuses bad numbers with several types; none may leave
+        raise InvalidKey("the JWK's numbers are not a key") from None
+
+
+def _octets(jwk: Mapping[str, Any], name: str) -> bytes:
+    text = jwk.get(name)
+    if not isinstance(text, str):
+        raise InvalidKey(f"the JWK member {name!r} is absent or not a string")
+    try:
+        return decode_bytes(text)
+    except ValueError:
+        raise InvalidKey(f"the JWK member {name!r} is not canonical base64url") from None
+
+
+def _number(jwk: Mapping[str, Any], name: str) -> int:
+    """Base64urlUInt: no leading zero octet, so that a number has one spelling (RFC 7518 section 2)."""
+    octets = _octets(jwk, name)
+    if not octets or octets[0] == 0 or len(octets) > RSA_BITS_MAX // 8:
+        raise InvalidKey(f"the JWK member {name!r} is not a number of an allowed size")
+    return int.from_bytes(octets, "big")
+
+
+def _coordinate(jwk: Mapping[str, Any], name: str, curve: str) -> bytes:
+    octets = _octets(jwk, name)
+    if len(octets) != COORDINATE_BYTES[curve]:
+        raise InvalidKey(f"the JWK member {name!r} has the wrong length")
+    return octets
+
+
+def _read_rsa(jwk: Mapping[str, Any]) -> Any:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    public = rsa.RSAPublicNumbers(_number(jwk, "e"), _number(jwk, "n"))
+    if not any(name in jwk for name in (*_RSA_PRIVATE, "oth")):
+        return public.public_key()
+    if "oth" in jwk:
+        raise InvalidKey("RSA keys with more than two primes are not supported")
+    d, p, q, dp, dq, qi = (_number(jwk, name) for name in _RSA_PRIVATE)
+    return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, public).private_key()
+
+
+def _read_ec(jwk: Mapping[str, Any]) -> Any:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    name = jwk.get("crv")
+    if not isinstance(name, str) or name not in _EC_NAMES:
+        raise InvalidKey("the curve is not one of ours")
+    x, y = (int.from_bytes(_coordinate(jwk, member, name), "big") for member in ("x", "y"))
+    curve = getattr(ec, _EC_NAMES[name])()
+    public = ec.EllipticCurvePublicNumbers(x, y, curve)
+    if "d" not in jwk:
+        return public.public_key()
+    d = int.from_bytes(_coordinate(jwk, "d", name), "big")
+    if ec.derive_private_key(d, curve).public_key().public_numbers() != public:
+        raise InvalidKey("the private and the public half do not belong together")
+    return ec.EllipticCurvePrivateNumbers(d, public).private_key()
+
+
+def _read_okp(jwk: Mapping[str, Any]) -> Any:
+    from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
+
+    name = jwk.get("crv")
+    if name not in ("Ed25519", "Ed448"):
+        raise InvalidKey("the curve is not one of ours")
+    public = _coordinate(jwk, "x", name)
+    module = ed25519 if name == "Ed25519" else ed448
+    if "d" not in jwk:
+        return getattr(module, f"{name}PublicKey").from_public_bytes(public)
+    private = getattr(module, f"{name}PrivateKey").from_private_bytes(_coordinate(jwk, "d", name))
+    if private.public_key().public_bytes_raw() != public:
+        raise InvalidKey("the private and the public half do not belong together")
+    return private
+
+
+def _uint(number: int) -> str:
+    return encode_bytes(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
+def public_members(algorithm: Algorithm, public: "PublicKey") -> dict[str, str]:
+    """The members that identify the key (RFC 7638 section 3.2), in lexicographic order."""
+    numbers: Any
+    if algorithm.kty == "RSA":
+        numbers = public.public_numbers()  # type: ignore[union-attr]
+        return {"e": _uint(numbers.e), "kty": "RSA", "n": _uint(numbers.n)}
+    if algorithm.kty == "EC":
+        numbers = public.public_numbers()  # type: ignore[union-attr]
+        crv = algorithm.curves[0]
+        x, y = (encode_bytes(number.to_bytes(COORDINATE_BYTES[crv], "big")) for number in (numbers.x, numbers.y))
+        return {"crv": crv, "kty": "EC", "x": x, "y": y}
+    raw = public.public_bytes_raw()  # type: ignore[union-attr]
+    return {
+        "crv": "Ed25519" if len(raw) == COORDINATE_BYTES["Ed25519"] else "Ed448",
+        "kty": "OKP",
+        "x": encode_bytes(raw),
+    }
+
+
+def private_members(algorithm: Algorithm, private: "PrivateKey") -> dict[str, str]:
+    """What `public_members` leaves out."""
+    if algorithm.kty == "OKP":
+        return {"d": encode_bytes(private.private_bytes_raw())}  # type: ignore[union-attr]
+    numbers: Any = private.private_numbers()  # type: ignore[union-attr]
+    if algorithm.kty == "EC":
+        size = COORDINATE_BYTES[algorithm.curves[0]]
+        return {"d": encode_bytes(numbers.private_value.to_bytes(size, "big"))}
+    values = (numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
+    return {name: _uint(value) for name, value in zip(_RSA_PRIVATE, values, strict=True)}

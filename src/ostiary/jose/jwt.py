@@ -1,0 +1,52 @@
+"""JSON Web Tokens (RFC 7519): sign, decode without verifying, verify. Three calls, three results."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ostiary.jose.claims import Claims, Policy, check_claims, read_date
+from ostiary.jose.encoding import decode_bytes, decode_object, encode_object
+from ostiary.jose.errors import InvalidClaim, MalformedToken, Unsignable
+from ostiary.jose.header import decode_header
+from ostiary.jose.jws import sign_bytes, split, verify_signature
+from ostiary.jose.key_set import KeySet
+from ostiary.jose.keys import Key
+from ostiary.jose.plain import check_plain
+
+
+class Unverified(msgspec.Struct, frozen=True):
+    """What a token claims about itself. Anyone may have written it: nothing here authenticates anybody."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+
+def sign(claims: Mapping[str, Any], key: Key, *, typ: str = "JWT", headers: Mapping[str, Any] | None = None) -> str:
+    """A compact JWT. Members keep their order. Raises `Unsignable` for what no verifier of ours would accept."""
+    if not isinstance(claims, Mapping):
+        raise Unsignable("claims are an object")
+    check_plain(claims)
+    members = dict(claims)
+    try:
+        for name in ("exp", "nbf", "iat"):
+            read_date(members, name)
+    except InvalidClaim as refused:
+        raise Unsignable(f"{refused.claim} is not a date in seconds") from None
+    return sign_bytes(encode_object(members), key, typ=typ, headers=headers)
+
+
+def verify_at(token: str, keys: Key | KeySet, policy: Policy, now: float) -> Claims:
+    """The claims of a token that one of `keys` signed and that `policy` accepts at `now`. Raises `TokenRejected`."""
+    return check_claims(verify_signature(token, keys), policy, now)
+
+
+def decode_unverified(token: str) -> Unverified:
+    """Header and claims, read as strictly as `verify` reads them, and believed by nobody. Raises `MalformedToken`."""
+    segment, body, tail = split(token)
+    header = decode_header(segment)
+    try:
+        decode_bytes(tail)
+        return Unverified(header, decode_object(decode_bytes(body)))
+    except ValueError:
+        raise MalformedToken("a segment is not canonical base64url, or the payload is not strict JSON") from None
