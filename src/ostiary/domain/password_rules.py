@@ -95,7 +95,11 @@ def _folded(text: str) -> str:
 
 
 def _letters_and_digits(text: str) -> str:
-    return "".join(char for char in text if char.isalnum() or unicodedata.category(char).startswith("M"))
+    return "".join(char for char in text if _is_letter_or_digit(char))
+
+
+def _is_letter_or_digit(char: str) -> bool:
+    return char.isalnum() or unicodedata.category(char).startswith("M")
 
 
 def _parts_of_email(email: str) -> tuple[str, ...]:
@@ -126,12 +130,24 @@ def _is_common(folded: str, blocklist: Container[str]) -> bool:
 
 
 def _is_little_more_than(folded: str, words: Iterable[str]) -> bool:
-    bare, plain = _letters_and_digits(folded), _letters_and_digits(folded.translate(_PLAIN))
+    bare = _letters_and_digits(folded)
+    leet = "".join(char for char in folded if _is_letter_or_digit(char) or ord(char) in _PLAIN)
+    plain = leet.translate(_PLAIN)
     for word in {_letters_and_digits(_folded(word)) for word in words}:
         if len(word) < _WORD_CHARS_MIN:
             continue
-        for text in (bare, plain):
-            for form in (word, word[::-1]):
-                if form in text and is_trivial(text.replace(form, "")):
-                    return True
+        for form in (word, word[::-1]):
+            rests = _taken_out(form, bare, bare), _taken_out(form.translate(_PLAIN), leet, plain)
+            if any(rest is not None and is_trivial(rest) for rest in rests):
+                return True
     return False
+
+
+def _taken_out(word: str, text: str, seen_as: str) -> str | None:
+    """``text`` without the places where ``seen_as``, of the same length, reads ``word``; None where it nowhere does."""
+    kept = []
+    at = 0
+    while (found := seen_as.find(word, at)) >= 0:
+        kept.append(text[at:found])
+        at = found + len(word)
+    return "".join((*kept, text[at:])) if kept else None

@@ -1,32 +1,42 @@
 """How much of a text is not obvious: a coarse count, for refusing trivial passwords and nothing finer.
 
-A letter weighs 1; anything else a half, because people append years and exclamation marks; a run of three or more along
-the alphabet, the digits or the keyboard (``12345``, ``poiuy``, ``1qaz2wsx``) weighs 1 however long it is; a character
-three or more times in a row counts once. Input is case-folded.
+A letter weighs 1; anything else a half, because people append years and exclamation marks; a run of three or more
+digits, or of four or more characters along the alphabet or the keyboard (``123``, ``poiuy``, ``1qaz2wsx``), weighs 1
+however long it is; a character three or more times in a row counts once. Input is case-folded.
 """
 
 import re
 
 TRIVIAL = 5.0  # below it: "passwd" weighs 6, eight digits of a date 4
 
-_RUN_MIN = 3
+_DIGITS = "12345678901234567890"
 _LINES = (
-    "12345678901234567890",
+    _DIGITS,
     "abcdefghijklmnopqrstuvwxyz",
-    "qwertyuiop[]asdfghjkl;'zxcvbnm,./",
-    "qwertyuiopasdfghjklzxcvbnm",
-    "qwertzuiopasdfghjklyxcvbnm",
-    "azertyuiopqsdfghjklmwxcvbn",
+    "qwertyuiop[]",
+    "asdfghjkl;'",
+    "zxcvbnm,./",
+    "qwertzuiop",
+    "yxcvbnm",
+    "azertyuiop",
+    "qsdfghjklm",
+    "wxcvbn",
+    "qweasdzxcrtyfghvbnuiojklm",
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/",
     "qazwsxedcrfvtgbyhnujmikolp",
     "1q2w3e4r5t6y7u8i9o0p",
     "q1w2e3r4t5y6u7i8o9p0",
     "!@#$%^&*()_+",
     "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
-    "йцукенгшщзхъфывапролджэячсмитьбю",
+    "йцукенгшщзхъ",
+    "фывапролджэ",
+    "ячсмитьбю",
 )
 _WALKS = _LINES + tuple(line[::-1] for line in _LINES)
-_STARTS = frozenset(walk[i : i + _RUN_MIN] for walk in _WALKS for i in range(len(walk) - _RUN_MIN + 1))
+_DIGIT_STARTS = frozenset(walk[at : at + 3] for walk in (_DIGITS, _DIGITS[::-1]) for at in range(len(walk) - 2))
+_STARTS = frozenset(
+    walk[at : at + 4] for walk in _WALKS for at in range(len(walk) - 3)
+)  # three happen in words: "expert"
 _REPEATS = re.compile(r"(.)\1{2,}", re.DOTALL)
 
 
@@ -60,9 +70,12 @@ def period(text: str) -> int:
 
 def _run_length(text: str, at: int) -> int:
     """How many characters from ``at`` on follow one line; 1 where none does."""
-    if text[at : at + _RUN_MIN] not in _STARTS:
+    if text[at : at + 3] in _DIGIT_STARTS:
+        length = 3
+    elif text[at : at + 4] in _STARTS:
+        length = 4
+    else:
         return 1
-    length = _RUN_MIN
     while at + length < len(text) and any(text[at : at + length + 1] in walk for walk in _WALKS):
         length += 1
     return length

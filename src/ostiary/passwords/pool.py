@@ -18,7 +18,7 @@ from ostiary.limits import HASH_QUEUE
 
 T = TypeVar("T")
 
-_NICENESS = 10  # on Linux a thread's own: the event loop's thread goes first whenever it has something to do
+_NICENESS = 10  # added to the thread's own (Linux): the event loop's thread goes first when it has something to do
 _JOBS_PER_SECOND = 20  # of one thread, rather too few: it only says when a refused client may come again
 
 
@@ -124,5 +124,6 @@ def available_cores() -> int:
 def lower_priority(niceness: int) -> None:
     """Give way to the process's other threads. Where that is not possible, nothing happens."""
     if sys.platform == "linux" and niceness:
+        thread = threading.get_native_id()
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+            os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
