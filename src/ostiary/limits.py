@@ -35,6 +35,7 @@ INTERNAL_TOKEN_SECONDS = 60  # exchanged and forward-auth tokens
 ACTOR_DEPTH = 8  # nested `act` (RFC 8693 section 4.1)
 
 # --- Memory and work ----------------------------------------------------------------------------------------------
+RECOGNISED_SECONDS = 240.0  # a recognised session is read from the store again after this; revocations live longer
 RECOGNISED_CREDENTIALS = 100_000  # credentials that one process remembers; about 1 KiB each
 HASH_QUEUE = 512  # password hashes that may wait; beyond it 503 `overloaded`
 LAST_SEEN_INTERVAL = 60.0  # seconds between writes of one session's `last_seen_at`
@@ -49,3 +50,5 @@ HASH_PASSES = 64  # passes over it
 HASH_LANES = 64
 HASH_ITERATIONS = 10_000_000  # of an imported PBKDF2 hash; Django 6 uses 1.2 million
 STORED_PASSWORD_CHARS = 1024  # the text of one stored password hash
+STORE_QUEUE = 10_000  # reads or writes of one process that may wait for a store; beyond it 503 `overloaded`
+STORE_BATCH = 256  # of them that are done at one go: bounds how long one transaction keeps other processes waiting

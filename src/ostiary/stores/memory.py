@@ -1,0 +1,316 @@
+"""The store in this process's own memory: for one process, and gone with it.
+
+No method awaits anything, so whatever happens between entering and leaving one is atomic on the event loop. Records are
+frozen and therefore handed out as they are.
+"""
+
+import bisect
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
+
+from ostiary.domain.account import Account, Issuer
+from ostiary.domain.audit import AuditEvent
+from ostiary.domain.session import Session
+from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.throttle import Throttle
+from ostiary.errors import Unavailable
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe
+from ostiary.stores import port
+from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Swap
+
+R = TypeVar("R", Account, Session, Throttle, SigningKey, AuditEvent, Issuer)
+_NONCES = 2**53 - 1  # what JSON carries everywhere
+
+
+def _nonce() -> int:
+    return 1 + secrets.randbelow(_NONCES)
+
+
+class _Table(Generic[R]):
+    """Records of one type by id, with the ids in order, and what else must be unique by its value."""
+
+    def __init__(self, unique: Callable[[R], object | None] = lambda _: None) -> None:
+        self.by_id: dict[str, R] = {}
+        self.by_unique: dict[object, str] = {}
+        self.ids: list[str] = []
+        self._unique: Callable[[R], object | None] = unique
+
+    async def get(self, record_id: str) -> R | None:
+        return self.by_id.get(record_id)
+
+    def find(self, value: object) -> R | None:
+        found = self.by_unique.get(value)
+        return None if found is None else self.by_id[found]
+
+    def put(self, record: R) -> bool:
+        """Store as it is; False, and nothing done, if its unique value is another record's."""
+        value, old = self._unique(record), self.by_id.get(record.id)
+        if value is not None and self.by_unique.get(value, record.id) != record.id:
+            return False
+        if old is None:
+            bisect.insort(self.ids, record.id)
+        elif (before := self._unique(old)) is not None:
+            del self.by_unique[before]
+        self.by_id[record.id] = record
+        if value is not None:
+            self.by_unique[value] = record.id
+        return True
+
+    def drop(self, record_id: str) -> None:
+        self.forget(record_id)
+        del self.ids[bisect.bisect_left(self.ids, record_id)]
+
+    def drop_all(self, over: Callable[[R], bool]) -> int:
+        gone = [record.id for record in self.by_id.values() if over(record)]
+        for record_id in gone:
+            self.forget(record_id)
+        self.ids = [record_id for record_id in self.ids if record_id in self.by_id]
+        return len(gone)
+
+    def forget(self, record_id: str) -> None:
+        """Drop it from everywhere but `ids`."""
+        value = self._unique(self.by_id.pop(record_id))
+        if value is not None:
+            del self.by_unique[value]
+
+    def after(self, record_id: str) -> Iterator[R]:
+        return (self.by_id[found] for found in self.ids[bisect.bisect_right(self.ids, record_id) :])
+
+    def before(self, record_id: str) -> Iterator[R]:
+        """Downwards from `record_id`, which may be empty for the end."""
+        end = bisect.bisect_left(self.ids, record_id) if record_id else len(self.ids)
+        return (self.by_id[found] for found in reversed(self.ids[:end]))
+
+
+def _first(records: Iterable[R], limit: int) -> list[R]:
+    return [record for record, _ in zip(records, range(limit), strict=False)]
+
+
+class _Accounts(_Table[Account]):
+    def __init__(self) -> None:
+        super().__init__(lambda account: account.username_key)
+
+    async def by_username(self, username_key: str) -> Account | None:
+        return self.find(username_key)
+
+    async def page(self, *, query: str = "", after: str = "", limit: int) -> list[Account]:
+        start = query.casefold()
+        matching = (
+            account
+            for account in self.after(after)
+            if account.username_key.startswith(start)
+            or (account.email is not None and account.email.casefold().startswith(start))
+            or account.id == query
+        )
+        return _first(matching, limit)
+
+    async def count_enabled_admins(self) -> int:
+        return sum(account.is_enabled_admin for account in self.by_id.values())
+
+
+class _Sessions(_Table[Session]):
+    def __init__(self) -> None:
+        super().__init__(lambda session: session.token_digest)
+        self.accounts: dict[str, set[str]] = {}
+
+    def put(self, record: Session) -> bool:
+        old = self.by_id.get(record.id)
+        if not super().put(record):
+            return False
+        if old is not None:
+            self._leave_account(old)
+        self.accounts.setdefault(record.account_id, set()).add(record.id)
+        return True
+
+    def forget(self, record_id: str) -> None:
+        self._leave_account(self.by_id[record_id])
+        super().forget(record_id)
+
+    def _leave_account(self, session: Session) -> None:
+        of_account = self.accounts[session.account_id]
+        of_account.remove(session.id)
+        if not of_account:
+            del self.accounts[session.account_id]
+
+    async def by_token_digest(self, digest: bytes) -> Session | None:
+        return self.find(digest)
+
+    async def of_account(self, account_id: str) -> list[Session]:
+        found = (self.by_id[session_id] for session_id in sorted(self.accounts.get(account_id, ())))
+        return [session for session in found if session.ended_at is None]
+
+    async def page(self, *, account_id: str = "", kind: str = "", after: str = "", limit: int) -> list[Session]:
+        matching = (
+            session
+            for session in self.after(after)
+            if session.ended_at is None
+            and (not account_id or session.account_id == account_id)
+            and (not kind or session.kind == kind)
+        )
+        return _first(matching, limit)
+
+    async def count_not_ended(self, *, everything: int, now: float) -> int:
+        return sum(session.is_live(now, everything) for session in self.by_id.values())
+
+    async def touch(self, last_seen: Mapping[str, float]) -> None:
+        for session_id, at in last_seen.items():
+            session = self.by_id.get(session_id)
+            if session is not None and session.ended_at is None and session.last_seen_at < at:
+                self.put(replace(session, last_seen_at=at))
+
+    async def purge(self, *, before: float) -> int:
+        def over(session: Session) -> bool:
+            ended = session.idle_expires_at if session.ended_at is None else session.ended_at
+            return max(ended, session.credential_expires_at) < before
+
+        return self.drop_all(over)
+
+
+class _Throttles(_Table[Throttle]):
+    async def purge(self, *, before: float) -> int:
+        return self.drop_all(lambda throttle: throttle.last_failure_at < before)
+
+
+class _SigningKeys(_Table[SigningKey]):
+    async def all(self) -> list[SigningKey]:
+        return [self.by_id[key_id] for key_id in self.ids]
+
+
+class _Audit(_Table[AuditEvent]):
+    async def page(
+        self, *, account_id: str = "", event: str = "", session_id: str = "", before: str = "", limit: int
+    ) -> list[AuditEvent]:
+        matching = (
+            found
+            for found in self.before(before)
+            if (not account_id or found.account_id == account_id)
+            and (not event or found.event == event)
+            and (not session_id or found.session_id == session_id)
+        )
+        return _first(matching, limit)
+
+    async def count_since(self, event: str, since: float) -> int:
+        return sum(found.event == event and found.at >= since for found in self.by_id.values())
+
+    async def purge(self, *, before: float) -> int:
+        return self.drop_all(lambda event: event.at < before)
+
+
+class _Revocations:
+    """The log: a list of items, oldest first."""
+
+    def __init__(self) -> None:
+        self.items: list[LogItem] = []
+        self.generation = _nonce()
+        self.unseen = False
+        self._last = 0
+
+    def append(self, entry: Entry) -> None:
+        self._last += 1
+        self.items.append(LogItem(position=self._last, nonce=_nonce(), entry=entry))
+        self.unseen = True
+
+    async def probe(self, cursor: Cursor, limit: int) -> Probe:
+        start = bisect.bisect_left(self.items, cursor.position, key=lambda item: item.position)
+        if cursor != Cursor():
+            here = self.items[start] if start < len(self.items) else None
+            if here is None or (here.position, here.nonce) != (cursor.position, cursor.nonce):
+                return Probe(generation=self.generation, matches=False, items=(), complete=False)
+            start += 1
+        items = tuple(self.items[start : start + limit])
+        complete = start + len(items) == len(self.items)
+        return Probe(generation=self.generation, matches=True, items=items, complete=complete)
+
+    async def changed(self) -> bool:
+        """True once after something was appended, although no other process can have done it."""
+        unseen, self.unseen = self.unseen, False
+        return unseen
+
+    async def purge(self, *, before: float) -> int:
+        kept = [item for item in self.items[:-1] if item.entry.until >= before] + self.items[-1:]
+        gone = len(self.items) - len(kept)
+        self.items = kept
+        return gone
+
+
+class MemoryStore:
+    """See the module. `issuer()` and everything else begin anew with each object."""
+
+    def __init__(self) -> None:
+        self.accounts: port.Accounts
+        self.accounts = accounts = _Accounts()
+        self.sessions: port.Sessions
+        self.sessions = sessions = _Sessions()
+        self.throttles: port.Throttles
+        self.throttles = throttles = _Throttles()
+        self.signing_keys: port.SigningKeys
+        self.signing_keys = signing_keys = _SigningKeys()
+        self.audit: port.Audit
+        self.audit = audit = _Audit()
+        self.revocations: port.Revocations
+        self.revocations = log = _Revocations()
+        issuers = _Table[Issuer]()
+        issuers.put(Issuer(revision=1))
+        self._log = log
+        self._issuers = issuers
+        self._tables: dict[type[Record], Any] = {
+            Account: accounts,
+            Session: sessions,
+            Throttle: throttles,
+            SigningKey: signing_keys,
+            AuditEvent: audit,
+            Issuer: issuers,
+        }
+        self._closed = False
+
+    @property
+    def shared(self) -> bool:
+        """False: no other process can see it."""
+        return False
+
+    async def issuer(self) -> Issuer:
+        return next(iter(self._issuers.by_id.values()))
+
+    async def write(self, *changes: Change) -> bool:
+        await self.check()
+        undo: list[Callable[[], object]] = []
+        entries: list[Entry] = []
+        for change in changes:
+            if isinstance(change, Append):
+                entries.append(change.entry)
+            elif not self._apply(change, undo):
+                for step in reversed(undo):
+                    step()
+                return False
+        for entry in entries:
+            self._log.append(entry)
+        return True
+
+    def _apply(self, change: Add | Swap | Expect | Remove, undo: list[Callable[[], object]]) -> bool:
+        """Do one change, and note how to undo it; False, and nothing done, if its condition does not hold."""
+        record = change.record
+        table = self._tables[type(record)]
+        stored = table.by_id.get(record.id)
+        if isinstance(change, Add):
+            if stored is not None or not table.put(replace(record, revision=1)):
+                return False
+            undo.append(lambda: table.drop(record.id))
+            return True
+        if stored is None or stored.revision != record.revision:
+            return False
+        if isinstance(change, Swap):
+            if not table.put(replace(record, revision=record.revision + 1)):
+                return False
+        elif isinstance(change, Remove):
+            table.drop(record.id)
+        undo.append(lambda: table.put(stored))
+        return True
+
+    async def check(self) -> None:
+        if self._closed:
+            raise Unavailable(private="the memory store is closed")
+
+    async def close(self) -> None:
+        self._closed = True

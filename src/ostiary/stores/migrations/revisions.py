@@ -1,0 +1,47 @@
+"""Running the revisions: Alembic without its environment script and its configuration file.
+
+Kept apart because importing it takes about half a second, which only an upgrade is worth.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import StaticPool
+
+from ostiary.errors import Misconfigured
+
+
+def head() -> str:
+    """The newest revision."""
+    newest = _scripts().get_current_head()
+    assert newest is not None  # noqa: S101 - we ship at least one
+    return newest
+
+
+def run(connection: sqlite3.Connection, version: str | None) -> None:
+    """Take an open SQLite connection, in a transaction of the caller's, from `version` to the head."""
+    scripts = _scripts()
+    known = {script.revision for script in scripts.walk_revisions()}
+    if version is not None and version not in known:
+        raise Misconfigured("The database was made by a newer version of Ostiary; install that version.")
+
+    def steps(revision: object, _context: MigrationContext) -> list[RevisionStep]:
+        return scripts._upgrade_revs("head", revision)  # type: ignore[arg-type]  # noqa: SLF001 - as `alembic upgrade`
+
+    def left_to_the_caller(_connection: object) -> None:
+        """SQLAlchemy ends the transaction of a connection that it lets go of; this one goes on."""
+
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    engine.dialect.do_commit = engine.dialect.do_rollback = left_to_the_caller  # type: ignore[method-assign, assignment]
+    with engine.connect() as wrapped, EnvironmentContext(Config(), scripts, fn=steps) as environment:
+        environment.configure(connection=wrapped, transaction_per_migration=False)
+        environment.run_migrations()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(__file__).parent))

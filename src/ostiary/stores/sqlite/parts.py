@@ -1,0 +1,221 @@
+"""The parts of the SQLite store: what each protocol of the port asks, as statements.
+
+Point look-ups go through the `quick` lane, whatever may read many rows through the `slow` one, so that no listing makes
+a log-in wait. Purges and touches are done in portions, between which other writes get their turn.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ostiary.domain.account import Account
+from ostiary.domain.audit import AuditEvent
+from ostiary.domain.session import Session
+from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.throttle import Throttle
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.stores.rows import prefix_end
+from ostiary.stores.sqlite import statements as of
+from ostiary.stores.sqlite.lanes import Lane
+
+_PORTION = 500  # rows of one step of a purge or a touch
+_LARGEST = 2**63 - 1
+
+# ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Where jobs go."""
+
+    quick: Lane
+    slow: Lane
+    writer: Lane
+
+
+class _Part:
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+
+    async def _purge(self, table: str, where: str, *values: Any, key: str = "id") -> int:
+        statement = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {where} LIMIT {_PORTION})"
+
+        def portion(connection: sqlite3.Connection) -> int:
+            return connection.execute(statement, values).rowcount
+
+        gone = 0
+        while (now_gone := await self._lanes.writer.submit(portion)) > 0:
+            gone += now_gone
+        return gone
+
+
+class Accounts(_Part):
+    """See the port."""
+
+    async def get(self, account_id: str) -> Account | None:
+        return await self._lanes.quick.submit(lambda c: of.ACCOUNTS.one(c, "WHERE id = ?", account_id))
+
+    async def by_username(self, username_key: str) -> Account | None:
+        return await self._lanes.quick.submit(lambda c: of.ACCOUNTS.one(c, "WHERE username_key = ?", username_key))
+
+    async def page(self, *, query: str = "", after: str = "", limit: int) -> list[Account]:
+        if not query:
+            where = "WHERE id > ? ORDER BY id LIMIT ?"
+            return await self._lanes.slow.submit(lambda c: of.ACCOUNTS.many(c, where, after, limit))
+        search, values = _search(query, after, limit)
+        where = f"WHERE id IN ({search}) ORDER BY id"
+        return await self._lanes.slow.submit(lambda c: of.ACCOUNTS.many(c, where, *values))
+
+    async def count_enabled_admins(self) -> int:
+        statement = "SELECT count(*) FROM accounts WHERE enabled_admin"
+        return await self._lanes.slow.submit(lambda c: _number(c, statement))
+
+
+def _search(query: str, after: str, limit: int) -> tuple[str, list[Any]]:
+    """The ids of a page of accounts: two ranges of indexes that hold the id beside the text, and one look-up."""
+    start = query.casefold()
+    end = prefix_end(start)
+    arms, values = [], list[Any]()
+    for column in ("username_key", "email_folded"):
+        within = f"{column} >= ?" + ("" if end is None else f" AND {column} < ?")
+        arms.append(f"SELECT * FROM (SELECT id FROM accounts WHERE {within} AND id > ? ORDER BY id LIMIT ?)")
+        values += [start, *([] if end is None else [end]), after, limit]
+    arms.append("SELECT id FROM accounts WHERE id = ? AND id > ?")
+    values += [query, after, limit]
+    return " UNION ".join(arms) + " ORDER BY id LIMIT ?", values
+
+
+class Sessions(_Part):
+    """See the port."""
+
+    async def get(self, session_id: str) -> Session | None:
+        return await self._lanes.quick.submit(lambda c: of.SESSIONS.one(c, "WHERE id = ?", session_id))
+
+    async def by_token_digest(self, digest: bytes) -> Session | None:
+        return await self._lanes.quick.submit(lambda c: of.SESSIONS.one(c, "WHERE token_digest = ?", digest))
+
+    async def of_account(self, account_id: str) -> list[Session]:
+        where = "WHERE account_id = ? AND ended_at IS NULL ORDER BY id"
+        return await self._lanes.quick.submit(lambda c: of.SESSIONS.many(c, where, account_id))
+
+    async def page(self, *, account_id: str = "", kind: str = "", after: str = "", limit: int) -> list[Session]:
+        where, values = _filter({"account_id": account_id, "kind": kind})
+        where = f"WHERE ended_at IS NULL{where} AND id > ? ORDER BY id LIMIT ?"
+        return await self._lanes.slow.submit(lambda c: of.SESSIONS.many(c, where, *values, after, limit))
+
+    async def count_not_ended(self, *, everything: int, now: float) -> int:
+        statement = "SELECT count(*) FROM sessions WHERE ended_at IS NULL AND idle_expires_at > ? AND everything = ?"
+        return await self._lanes.slow.submit(lambda c: _number(c, statement, now, everything))
+
+    async def touch(self, last_seen: Mapping[str, float]) -> None:
+        statement = (
+            "UPDATE sessions SET last_seen_at = ?1, idle_expires_at = min(?1 + idle_lifetime, expires_at) "
+            "WHERE id = ?2 AND ended_at IS NULL AND last_seen_at < ?1"
+        )
+        seen: list[tuple[Any, ...]] = [(at, session_id) for session_id, at in last_seen.items()]
+        for start in range(0, len(seen), _PORTION):
+            await self._lanes.writer.submit(partial(_run_many, statement, seen[start : start + _PORTION]))
+
+    async def purge(self, *, before: float) -> int:
+        idle = "ended_at IS NULL AND idle_expires_at < ?1 AND credential_expires_at < ?1"
+        ended = "ended_at IS NOT NULL AND ended_at < ?1 AND credential_expires_at < ?1"
+        return await self._purge("sessions", idle, before) + await self._purge("sessions", ended, before)
+
+
+class Throttles(_Part):
+    """See the port."""
+
+    async def get(self, throttle_id: str) -> Throttle | None:
+        return await self._lanes.quick.submit(lambda c: of.THROTTLES.one(c, "WHERE id = ?", throttle_id))
+
+    async def purge(self, *, before: float) -> int:
+        return await self._purge("throttles", "last_failure_at < ?", before)
+
+
+class SigningKeys(_Part):
+    """See the port."""
+
+    async def all(self) -> list[SigningKey]:
+        return await self._lanes.quick.submit(lambda c: of.SIGNING_KEYS.many(c, "ORDER BY id"))
+
+
+class Audit(_Part):
+    """See the port."""
+
+    async def page(
+        self, *, account_id: str = "", event: str = "", session_id: str = "", before: str = "", limit: int
+    ) -> list[AuditEvent]:
+        where, values = _filter({"session_id": session_id, "account_id": account_id, "event": event})
+        if before:
+            where, values = f"{where} AND id < ?", [*values, before]
+        where = f"WHERE TRUE{where} ORDER BY id DESC LIMIT ?"
+        return await self._lanes.slow.submit(lambda c: of.AUDIT_EVENTS.many(c, where, *values, limit))
+
+    async def count_since(self, event: str, since: float) -> int:
+        statement = "SELECT count(*) FROM audit_events WHERE at >= ? AND event = ?"
+        return await self._lanes.slow.submit(lambda c: _number(c, statement, since, event))
+
+    async def purge(self, *, before: float) -> int:
+        return await self._purge("audit_events", "at < ?", before)
+
+
+class Revocations(_Part):
+    """See the port. `watching` is a connection that does nothing but ask whether the file has changed."""
+
+    def __init__(self, lanes: Lanes, watching: sqlite3.Connection) -> None:
+        super().__init__(lanes)
+        self._watching = watching
+        self._seen: object = None
+
+    async def probe(self, cursor: Cursor, limit: int) -> Probe:
+        return await self._lanes.quick.submit(lambda c: _probe(c, cursor, limit))
+
+    async def changed(self) -> bool:
+        """True also once after this process's own writes. Asked on the loop itself: it reads a counter in memory that
+        is shared with the other processes, waits for no lock, and if it cannot tell says that there may be something.
+        """
+        try:
+            version = self._watching.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return True
+        seen, self._seen = self._seen, version
+        return bool(version != seen)
+
+    async def purge(self, *, before: float) -> int:
+        where = "until < ? AND position < (SELECT max(position) FROM revocations)"
+        return await self._purge("revocations", where, before, key="position")
+
+
+def _probe(connection: sqlite3.Connection, cursor: Cursor, limit: int) -> Probe:
+    position = cursor.position if 0 <= cursor.position <= _LARGEST else 0  # no item stands at 0
+    generation, at_cursor = connection.execute(
+        "SELECT generation, (SELECT nonce FROM revocations WHERE position = ?) FROM revocation_logs", (position,)
+    ).fetchone()
+    if cursor != Cursor() and at_cursor != cursor.nonce:
+        return Probe(generation=generation, matches=False, items=(), complete=False)
+    rows = connection.execute(
+        "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
+        "WHERE position > ? ORDER BY position LIMIT ?",
+        (position, limit + 1),
+    ).fetchall()
+    items = tuple(
+        LogItem(position=position, nonce=nonce, entry=Entry(scope=Scope(scope), id=entry_id, value=value, until=until))
+        for position, nonce, scope, entry_id, value, until in rows[:limit]
+    )
+    return Probe(generation=generation, matches=True, items=items, complete=len(rows) <= limit)
+
+
+def _filter(wanted: dict[str, str]) -> tuple[str, list[Any]]:
+    """Conditions for those that are not empty."""
+    given = {column: value for column, value in wanted.items() if value}
+    return "".join(f" AND {column} = ?" for column in given), list(given.values())
+
+
+def _run_many(statement: str, values: list[tuple[Any, ...]], connection: sqlite3.Connection) -> None:
+    connection.executemany(statement, values)
+
+
+def _number(connection: sqlite3.Connection, statement: str, *values: Any) -> int:
+    return int(connection.execute(statement, values).fetchone()[0])

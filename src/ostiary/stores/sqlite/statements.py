@@ -1,0 +1,119 @@
+"""The statements of every table, made once from the tables' descriptions, and what one change of a write does."""
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ostiary.domain.account import Account, Issuer
+from ostiary.domain.audit import AuditEvent
+from ostiary.domain.session import Session
+from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.throttle import Throttle
+from ostiary.revocation.entry import Entry
+from ostiary.stores import rows
+from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Swap
+
+R = TypeVar("R")
+_UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+_NONCES = 2**53 - 1  # what JSON carries everywhere
+
+# ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Statements(Generic[R]):
+    """Of one table. `select` wants a WHERE appended; `swap` takes a whole row, then id and revision."""
+
+    table: rows.Table[R]
+    revision_at: int
+    select: str
+    add: str
+    swap: str
+    expect: str
+    remove: str
+
+    def one(self, connection: sqlite3.Connection, where: str, *values: Any) -> R | None:
+        """The record that `where` finds."""
+        row = connection.execute(self.select + where, values).fetchone()
+        return None if row is None else self.table.from_row(row)
+
+    def many(self, connection: sqlite3.Connection, where: str, *values: Any) -> list[R]:
+        """All the records that `where` finds, in its order."""
+        return [self.table.from_row(row) for row in connection.execute(self.select + where, values)]
+
+
+def _statements(table: rows.Table[R]) -> Statements[R]:
+    columns = table.columns
+    return Statements(
+        table=table,
+        revision_at=columns.index("revision"),
+        select=f"SELECT {', '.join(table.stored)} FROM {table.name} ",
+        add=f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
+        "ON CONFLICT DO NOTHING",
+        swap=f"UPDATE {table.name} SET {', '.join(f'{column} = ?' for column in columns)} "
+        "WHERE id = ? AND revision = ?",
+        expect=f"SELECT 1 FROM {table.name} WHERE id = ? AND revision = ?",
+        remove=f"DELETE FROM {table.name} WHERE id = ? AND revision = ?",
+    )
+
+
+ACCOUNTS = _statements(rows.ACCOUNTS)
+SESSIONS = _statements(rows.SESSIONS)
+THROTTLES = _statements(rows.THROTTLES)
+SIGNING_KEYS = _statements(rows.SIGNING_KEYS)
+AUDIT_EVENTS = _statements(rows.AUDIT_EVENTS)
+ISSUERS = _statements(rows.ISSUERS)
+_OF: dict[type[Record], Statements[Any]] = {
+    Account: ACCOUNTS,
+    Session: SESSIONS,
+    Throttle: THROTTLES,
+    SigningKey: SIGNING_KEYS,
+    AuditEvent: AUDIT_EVENTS,
+    Issuer: ISSUERS,
+}
+_APPEND = "INSERT INTO revocations (nonce, scope, entry_id, value, until) VALUES (?, ?, ?, ?, ?)"
+
+
+def apply_all(connection: sqlite3.Connection, changes: tuple[Change, ...]) -> bool:
+    """Do them in turn; False at the first whose condition does not hold: the caller undoes what went before."""
+    return all(_apply(connection, change) for change in changes)
+
+
+def _apply(connection: sqlite3.Connection, change: Change) -> bool:
+    match change:
+        case Append(entry):
+            return _append(connection, entry)
+        case Add(record):
+            statements = _OF[type(record)]
+            row = _with_revision(statements, record, 1)
+            return connection.execute(statements.add, row).rowcount == 1
+        case Swap(record):
+            return _swap(connection, _OF[type(record)], record)
+        case Expect(record):
+            found = connection.execute(_OF[type(record)].expect, (record.id, record.revision))
+            return found.fetchone() is not None
+        case Remove(record):
+            return connection.execute(_OF[type(record)].remove, (record.id, record.revision)).rowcount == 1
+
+
+def _swap(connection: sqlite3.Connection, statements: Statements[Any], record: Record) -> bool:
+    row = _with_revision(statements, record, record.revision + 1)
+    try:
+        return connection.execute(statements.swap, (*row, record.id, record.revision)).rowcount == 1
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode in _UNIQUE:
+            return False  # another account has the new user name
+        raise
+
+
+def _with_revision(statements: Statements[Any], record: Record, revision: int) -> list[Any]:
+    row = list(statements.table.to_row(record))
+    row[statements.revision_at] = revision
+    return row
+
+
+def _append(connection: sqlite3.Connection, entry: Entry) -> bool:
+    nonce = 1 + secrets.randbelow(_NONCES)
+    connection.execute(_APPEND, (nonce, entry.scope.value, entry.id, entry.value, entry.until))
+    return True

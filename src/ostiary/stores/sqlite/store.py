@@ -1,0 +1,98 @@
+"""The store in one SQLite file, for any number of processes on one machine."""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from ostiary import limits
+from ostiary.domain.account import Issuer
+from ostiary.errors import Misconfigured, Unavailable
+from ostiary.stores import migrations, port
+from ostiary.stores.port import Change
+from ostiary.stores.sqlite import statements as of
+from ostiary.stores.sqlite.lanes import Lane, run_reads, run_writes
+from ostiary.stores.sqlite.parts import Accounts, Audit, Lanes, Revocations, Sessions, SigningKeys, Throttles
+from ostiary.stores.sqlite_file import connect, translated
+
+_BUSY_TIMEOUT = 5.0  # seconds that a write waits for another process's transaction
+
+
+class SqliteStore:
+    """Made by `open`. Three threads with a connection each: one writes, one looks up, one lists."""
+
+    def __init__(self, path: Path, lanes: Lanes, watching: sqlite3.Connection) -> None:
+        self._path = path
+        self._inode = os.stat(path).st_ino  # noqa: PTH116 - as in check
+        self._lanes = lanes
+        self._watching = watching
+        self.accounts: port.Accounts = Accounts(lanes)
+        self.sessions: port.Sessions = Sessions(lanes)
+        self.throttles: port.Throttles = Throttles(lanes)
+        self.signing_keys: port.SigningKeys = SigningKeys(lanes)
+        self.audit: port.Audit = Audit(lanes)
+        self.revocations: port.Revocations = Revocations(lanes, watching)
+
+    @classmethod
+    async def open(
+        cls, path: str | Path, *, migrate: bool = True, busy_timeout: float = _BUSY_TIMEOUT
+    ) -> "SqliteStore":
+        """Open the file, making it if it does not exist and bringing its schema up to date if `migrate`.
+
+        `busy_timeout`: seconds to wait for another process's write. Raises Misconfigured if the file is not ours, is
+        damaged, is newer than this code, or is older and may not be migrated; Unavailable if it cannot be used now.
+        """
+        return await asyncio.to_thread(cls._open, Path(path), migrate, busy_timeout)
+
+    @classmethod
+    def _open(cls, path: Path, migrate: bool, busy_timeout: float) -> "SqliteStore":
+        if migrate:
+            migrations.upgrade(path, busy_timeout=busy_timeout)
+        elif not migrations.is_current(path):
+            raise Misconfigured("The database has another schema than this program; run `ostiary db upgrade`.")
+        with translated(), contextlib.ExitStack() as opened:
+            watching, quick, slow, writer = (
+                opened.enter_context(contextlib.closing(connect(path, busy_timeout=busy_timeout, read_only=read_only)))
+                for read_only in (True, True, True, False)
+            )
+            watching.execute("PRAGMA busy_timeout = 0")
+            opened.pop_all()
+        lanes = Lanes(
+            quick=Lane("quick", quick, run_reads, batch=limits.STORE_BATCH),
+            slow=Lane("slow", slow, run_reads, batch=1),
+            writer=Lane("writer", writer, run_writes, batch=limits.STORE_BATCH),
+        )
+        return cls(path, lanes, watching)
+
+    @property
+    def shared(self) -> bool:
+        """True: the command line may write to the file while the server runs."""
+        return True
+
+    async def issuer(self) -> Issuer:
+        found = await self._lanes.quick.submit(lambda connection: of.ISSUERS.one(connection, "LIMIT 1"))
+        if found is None:
+            raise Unavailable(private="sqlite: the issuer's record is missing")
+        return found
+
+    async def write(self, *changes: Change) -> bool:
+        return await self._lanes.writer.submit(lambda connection: of.apply_all(connection, changes))
+
+    async def check(self) -> None:
+        await self._lanes.writer.submit(self._check)
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        if migrations.read_version(connection) != migrations.HEAD:
+            raise Unavailable(private="sqlite: the schema is not the one that this program expects")
+        connection.execute("UPDATE revocation_logs SET generation = generation")  # a write that changes nothing
+        try:
+            inode = os.stat(self._path).st_ino  # noqa: PTH116 - one call, in the writer's thread
+        except OSError as error:
+            raise Unavailable(private=f"sqlite: the file is gone: {error.strerror}") from error
+        if inode != self._inode:
+            raise Unavailable(private="sqlite: the file was replaced by another one; restart")
+
+    async def close(self) -> None:
+        await asyncio.gather(self._lanes.quick.close(), self._lanes.slow.close(), self._lanes.writer.close())
+        self._watching.close()
