@@ -5,7 +5,7 @@ from typing import Any
 from ostiary.domain.account import Account
 from ostiary.domain.audit import AuditEvent, Event
 from ostiary.domain.refresh import RefreshState
-from ostiary.domain.session import Kind, Session, Transport, default_transport
+from ostiary.domain.session import Kind, Session, default_transport
 from ostiary.domain.signing_key import KeyState, SigningKey
 from ostiary.domain.throttle import Throttle
 from ostiary.revocation.entry import Entry, Scope
@@ -39,7 +39,7 @@ def session(session_id: str = "session-1", /, **changes: Any) -> Session:
         "id": session_id,
         "account_id": "account-1",
         "kind": kind,
-        "transport": Transport(default_transport(kind)),
+        "transport": default_transport(kind),
         "created_at": NOW,
         "auth_time": NOW,
         "last_seen_at": NOW,
@@ -52,12 +52,14 @@ def session(session_id: str = "session-1", /, **changes: Any) -> Session:
 
 def refresh_state(**changes: Any) -> RefreshState:
     """The first generation, rotated never."""
-    return RefreshState(**({"generation": 1, "digest": b"\x01" * 32, "rotated_at": NOW} | changes))
+    values: dict[str, Any] = {"generation": 1, "digest": b"\x01" * 32, "rotated_at": NOW}
+    return RefreshState(**(values | changes))
 
 
 def throttle(throttle_id: str = "throttle-1", /, **changes: Any) -> Throttle:
     """One failure, now."""
-    return Throttle(**({"id": throttle_id, "failures": 1, "last_failure_at": NOW, "window_started_at": NOW} | changes))
+    values: dict[str, Any] = {"id": throttle_id, "failures": 1, "last_failure_at": NOW, "window_started_at": NOW}
+    return Throttle(**(values | changes))
 
 
 def signing_key(kid: str = "key-1", /, **changes: Any) -> SigningKey:
@@ -76,10 +78,11 @@ def signing_key(kid: str = "key-1", /, **changes: Any) -> SigningKey:
 
 def audit_event(event_id: str = "event-1", /, **changes: Any) -> AuditEvent:
     """Somebody logged in."""
-    values = {"id": event_id, "at": NOW, "event": Event.LOGIN_SUCCEEDED.value, "account_id": "account-1"}
+    values: dict[str, Any] = {"id": event_id, "at": NOW, "event": Event.LOGIN_SUCCEEDED, "account_id": "account-1"}
     return AuditEvent(**(values | changes))
 
 
 def entry(entry_id: str = "session-1", /, **changes: Any) -> Entry:
     """A session was ended; the last of its tokens expires in five minutes."""
-    return Entry(**({"scope": Scope.SESSION, "id": entry_id, "value": 2, "until": NOW + 300.0} | changes))
+    values: dict[str, Any] = {"scope": Scope.SESSION, "id": entry_id, "value": 2, "until": NOW + 300.0}
+    return Entry(**(values | changes))
