@@ -31,7 +31,9 @@ class DerivedKeys:
     def from_secret(cls, secret_key: bytes) -> "DerivedKeys":
         """Raises Misconfigured for a secret shorter than 32 bytes."""
         if len(secret_key) < SECRET_KEY_BYTES:
-            raise Misconfigured(f"secret_key must be at least {SECRET_KEY_BYTES} bytes; this one has {len(secret_key)}.")
+            raise Misconfigured(
+                f"secret_key must be at least {SECRET_KEY_BYTES} bytes; this one has {len(secret_key)}."
+            )
 
         def derive(purpose: str) -> bytes:
             return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"ostiary/1/" + purpose.encode()).derive(

@@ -49,6 +49,11 @@ def session_token(secret: bytes) -> str:
     return SESSION_TOKEN_PREFIX + encode(secret)
 
 
+def token_digest(keys: DerivedKeys, token: str) -> bytes:
+    """What the store keeps of a token, and finds it by."""
+    return digest(keys.token_digest, token)
+
+
 def is_session_token(text: str) -> bool:
     """True if it has the form of one; whether it is one, only the store knows."""
     return len(text) == SESSION_TOKEN_CHARS and text.startswith(SESSION_TOKEN_PREFIX)

@@ -9,7 +9,6 @@ class Event(StrEnum):
 
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
-    LOGIN_THROTTLED = "login.throttled"
     LOGGED_OUT = "session.logged_out"
     SESSION_ENDED = "session.ended"
     SESSIONS_ENDED = "sessions.ended"

@@ -112,7 +112,9 @@ class Lifetimes:
     def of_session(self, kind: Kind, *, remembered: bool) -> tuple[float, float]:
         """(idle, absolute) of a new session. A remembered one is allowed to lie idle for as long as it lives."""
         if kind is Kind.SESSION:
-            return (self.remember, self.remember) if remembered else (min(self.session_idle, self.session), self.session)
+            return (
+                (self.remember, self.remember) if remembered else (min(self.session_idle, self.session), self.session)
+            )
         return min(self.refresh_idle, self.refresh), self.refresh
 
     def of_access_token(self, kind: Kind) -> float:

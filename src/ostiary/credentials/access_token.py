@@ -1,0 +1,184 @@
+"""Access tokens: what they say, and reading it back. RFC 9068 for the stateless kind.
+
+Building and reading only: signing and checking the signature, type, issuer and times is `ostiary.jose`'s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ostiary import limits
+from ostiary.domain.session import Kind
+from ostiary.errors import InvalidToken, Misconfigured
+
+STATELESS_TYPE = "at+jwt"
+STATEFUL_TYPE = "session+jwt"
+ONE_TIME_TYPE = "one-time+jwt"
+
+PRIVATE_CLAIMS = frozenset(
+    {
+        "address", "birthdate", "display_name", "email", "family_name", "gender", "given_name", "locale",
+        "middle_name", "name", "nickname", "password", "phone_number", "picture", "preferred_username", "profile",
+        "ssn", "username", "zoneinfo",
+    }
+)  # fmt: skip
+"""Personal data and secrets (OpenID Connect Core section 5.1 and more): never in a token that anyone can read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a login or a refresh gives: everything that any kind of access token may say. Instants in whole seconds."""
+
+    issuer: str
+    audience: tuple[str, ...]
+    account_id: str
+    session_id: str
+    version: int
+    epoch: int
+    client_id: str
+    auth_time: int
+    issued_at: int
+    expires_at: int
+    token_id: str
+    roles: tuple[str, ...]
+    scope: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """A verified access token, read. `epoch`, `roles`, `scope` are empty for the stateful kind: it only refers."""
+
+    kind: Kind
+    audience: tuple[str, ...]
+    account_id: str
+    session_id: str
+    version: int
+    epoch: int
+    client_id: str
+    auth_time: int
+    expires_at: float
+    roles: tuple[str, ...]
+    scope: tuple[str, ...]
+    actors: tuple[str, ...]
+
+
+def stateful_claims(grant: Grant) -> dict[str, Any]:
+    """A reference and nothing else: no account, no role, no name."""
+    return {
+        "iss": grant.issuer,
+        "aud": _one_or_list(grant.audience),
+        "sid": grant.session_id,
+        "sv": grant.version,
+        "iat": grant.issued_at,
+        "exp": grant.expires_at,
+        "jti": grant.token_id,
+    }
+
+
+def stateless_claims(grant: Grant) -> dict[str, Any]:
+    """Everything that a resource server needs to decide alone (RFC 9068 section 2.2)."""
+    return {
+        "iss": grant.issuer,
+        "sub": grant.account_id,
+        "aud": _one_or_list(grant.audience),
+        "client_id": grant.client_id,
+        "iat": grant.issued_at,
+        "exp": grant.expires_at,
+        "jti": grant.token_id,
+        "sid": grant.session_id,
+        "sv": grant.version,
+        "auth_time": grant.auth_time,
+        "scope": " ".join(grant.scope),
+        "roles": list(grant.roles),
+        "ep": grant.epoch,
+    }
+
+
+def check_before_signing(claims: Mapping[str, Any]) -> None:
+    """Refuse to put private data where anyone can read it. Raises Misconfigured: a programming error, not a request's."""
+    private = PRIVATE_CLAIMS.intersection(claims)
+    if private:
+        raise Misconfigured(f"Claims {sorted(private)} are private: they may only be sent in an encrypted token.")
+
+
+def check_after_signing(token: str) -> str:
+    """The token, unless it is too large to travel. Raises Misconfigured."""
+    if len(token) > limits.ISSUED_TOKEN_CHARS:
+        raise Misconfigured(
+            f"The access token would be {len(token)} characters; at most {limits.ISSUED_TOKEN_CHARS} are issued. "
+            "Give the account fewer roles or scopes, or use another kind."
+        )
+    return token
+
+
+def read_stateful(claims: Mapping[str, Any]) -> AccessToken:
+    """Raises InvalidToken if it does not say what this kind says."""
+    return AccessToken(
+        kind=Kind.STATEFUL,
+        audience=_audience(claims),
+        account_id="",
+        session_id=_text(claims, "sid"),
+        version=_count(claims, "sv"),
+        epoch=0,
+        client_id="",
+        auth_time=0,
+        expires_at=float(claims["exp"]),
+        roles=(),
+        scope=(),
+        actors=(),
+    )
+
+
+def read_stateless(claims: Mapping[str, Any]) -> AccessToken:
+    """Raises InvalidToken if it does not say what this kind says."""
+    roles = claims.get("roles", [])
+    if not isinstance(roles, list | tuple) or not all(isinstance(role, str) for role in roles):
+        raise InvalidToken(private="roles is not a list of strings")
+    return AccessToken(
+        kind=Kind.STATELESS,
+        audience=_audience(claims),
+        account_id=_text(claims, "sub"),
+        session_id=_text(claims, "sid"),
+        version=_count(claims, "sv"),
+        epoch=_count(claims, "ep"),
+        client_id=_text(claims, "client_id"),
+        auth_time=_count(claims, "auth_time"),
+        expires_at=float(claims["exp"]),
+        roles=tuple(roles),
+        scope=tuple(_text(claims, "scope").split()),
+        actors=_actors(claims.get("act")),
+    )
+
+
+def _one_or_list(audience: tuple[str, ...]) -> str | list[str]:
+    return audience[0] if len(audience) == 1 else list(audience)
+
+
+def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    audience = claims["aud"]
+    return (audience,) if isinstance(audience, str) else tuple(audience)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str):
+        raise InvalidToken(private=f"{name} is not a string")
+    return value
+
+
+def _count(claims: Mapping[str, Any], name: str) -> int:
+    value = claims.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidToken(private=f"{name} is not a whole number")
+    return value
+
+
+def _actors(act: object) -> tuple[str, ...]:
+    """The chain of actors, the current one first (RFC 8693 section 4.1)."""
+    chain: list[str] = []
+    while act is not None:
+        if not isinstance(act, Mapping) or not isinstance(act.get("sub"), str) or len(chain) >= limits.ACTOR_DEPTH:
+            raise InvalidToken(private="act is not a chain of actors")
+        chain.append(act["sub"])
+        act = act.get("act")
+    return tuple(chain)

@@ -1,0 +1,351 @@
+"""Accounts: making them, changing them, and what a change ends."""
+
+from dataclasses import dataclass, replace
+
+from ostiary.domain.account import (
+    USER,
+    Account,
+    Issuer,
+    check_display_name,
+    check_email,
+    check_roles,
+)
+from ostiary.domain.audit import Event
+from ostiary.domain.caller import Caller
+from ostiary.domain.session import EndReason, Session
+from ostiary.domain.username import normalise_username, username_key_or_none
+from ostiary.errors import InvalidToken, LastAdmin, NotFound, RegistrationClosed, UsernameTaken
+from ostiary.revocation.entry import Entry, Scope
+from ostiary.services.context import Client, Context, Ended, judged_again
+from ostiary.services.ending import end_session, live_sessions, refuse_older_credentials, void_account_tokens
+from ostiary.services.issuing import Issued, Issuing
+from ostiary.services.passwords import Passwords
+from ostiary.services.throttling import Throttling
+from ostiary.stores.port import Add, Append, Change, Remove, Swap
+
+
+class Keep:
+    """Leave this field as it is."""
+
+
+KEEP = Keep()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPatch:
+    """What to change; `KEEP` leaves a field alone, None empties it."""
+
+    roles: tuple[str, ...] | Keep = KEEP
+    disabled: bool | Keep = KEEP
+    display_name: str | Keep | None = KEEP
+    email: str | Keep | None = KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """An account to be made, with the password or, for imports, its hash in a form that this version verifies."""
+
+    username: str
+    email: str | None = None
+    display_name: str | None = None
+    roles: tuple[str, ...] = (USER,)
+    password_hash: str = ""
+
+
+class Accounts:
+    """Use cases of accounts. `actor` is an account's id, or who else does it ("cli")."""
+
+    def __init__(self, context: Context, passwords: Passwords, throttling: Throttling, issuing: Issuing) -> None:
+        self._context = context
+        self._passwords = passwords
+        self._throttling = throttling
+        self._issuing = issuing
+
+    async def register(
+        self, *, username: str, password: str, email: str | None, display_name: str | None, client: Client
+    ) -> Account:
+        """Sign up. Raises RegistrationClosed, and what `create` raises."""
+        if not self._context.policy.registration_open:
+            raise RegistrationClosed
+        return await self.create(
+            username=username, password=password, email=email, display_name=display_name, actor=None, client=client
+        )
+
+    async def create(
+        self,
+        *,
+        username: str,
+        password: str,
+        email: str | None = None,
+        display_name: str | None = None,
+        roles: tuple[str, ...] = (USER,),
+        actor: str | None,
+        client: Client | None = None,
+    ) -> Account:
+        """Raises InvalidRequest, PasswordRejected, UsernameTaken, Overloaded."""
+        new = NewAccount(username=username, email=email, display_name=display_name, roles=roles)
+        key = normalise_username(username)
+        self._check(new)
+        self._passwords.check_rules(password, username=username, email=email)
+        if await self._context.store.accounts.by_username(key) is not None:
+            raise UsernameTaken
+        now = self._context.now()
+        account = self._account(replace(new, password_hash=await self._passwords.hash(password)), now)
+        written = await self._context.write(
+            Add(account),
+            self._context.audit(
+                Event.ACCOUNT_CREATED,
+                now,
+                account_id=account.id,
+                actor=actor or account.id,
+                client=client,
+                roles=list(account.roles),
+            ),
+        )
+        if not written:
+            raise UsernameTaken
+        return replace(account, revision=1)
+
+    async def add_hashed(self, accounts: list[NewAccount], *, actor: str) -> list[bool]:
+        """Import: make many accounts in one write if none is taken, else one by one; which of them were made. Raises
+        InvalidRequest for the first one whose fields are not valid: check them with `check` before."""
+        now = self._context.now()
+        records = [self._account(new, now) for new in accounts]
+        events = [
+            self._context.audit(Event.ACCOUNT_CREATED, now, account_id=record.id, actor=actor) for record in records
+        ]
+        adds: list[Change] = [Add(record) for record in records]
+        if await self._context.write(*adds, *events):
+            return [True] * len(records)
+        return [await self._context.write(add, event) for add, event in zip(adds, events, strict=True)]
+
+    def check(self, new: NewAccount) -> str:
+        """The normal form of its user name. Raises InvalidRequest."""
+        self._check(new)
+        return normalise_username(new.username)
+
+    async def get(self, account_id: str) -> Account:
+        """Raises NotFound."""
+        account = await self._context.store.accounts.get(account_id)
+        if account is None:
+            raise NotFound("No such account.")
+        return account
+
+    async def find(self, name_or_id: str) -> Account:
+        """By id or by user name. Raises NotFound."""
+        account = await self._context.store.accounts.get(name_or_id)
+        key = username_key_or_none(name_or_id)
+        if account is None and key is not None:
+            account = await self._context.store.accounts.by_username(key)
+        if account is None:
+            raise NotFound("No such account.")
+        return account
+
+    async def page(self, *, query: str, after: str, limit: int) -> tuple[list[Account], str | None]:
+        """Accounts by id, and the id to go on after (None at the end)."""
+        rows = await self._context.store.accounts.page(query=query, after=after, limit=limit + 1)
+        return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+
+    async def change_password(self, caller: Caller, current: str, new: str, client: Client) -> Issued:
+        """The caller's own. Every other session ends, the caller's goes on under new credentials. Raises WrongPassword,
+        TooManyAttempts, PasswordRejected."""
+
+        async def attempt() -> Issued | None:
+            account = await self.get(caller.account_id)
+            await self._passwords.prove(account, current, client)
+            self._passwords.check_rules(new, username=account.username, email=account.email)
+            password_hash = await self._passwords.hash(new)
+            now = self._context.now()
+            session = await self._context.store.sessions.get(caller.session_id)
+            issuer = await self._context.store.issuer()
+            if session is None or session.version != caller.version or not session.is_live(now, issuer.everything):
+                raise InvalidToken(private="the session ended meanwhile")
+            raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
+            changed = replace(raised, password_hash=password_hash, password_changed_at=now)
+            renewed, secret = self._issuing.fresh(
+                replace(session, version=session.version + 1, auth_time=now, last_seen_at=now), now
+            )
+            live = await live_sessions(self._context, account.id, issuer.everything, now)
+            others = [other for other in live if other.id != session.id]
+            changes: list[Change] = [
+                Swap(changed),
+                entry,
+                Swap(renewed),
+                refuse_older_credentials(self._context, renewed, now),
+                self._context.audit(
+                    Event.PASSWORD_CHANGED,
+                    now,
+                    account_id=account.id,
+                    session_id=session.id,
+                    client=client,
+                    ended=len(others),
+                ),
+            ]
+            changes += self._end(others, now, EndReason.PASSWORD_CHANGED)
+            if not await self._context.write(*changes):
+                return None
+            return self._issuing.issued(changed, renewed, issuer.everything, secret, now, ended=len(others))
+
+        return await judged_again(attempt)
+
+    async def reset_password(self, account_id: str, new: str, *, actor: str) -> Ended:
+        """By somebody in charge: every session ends, failed logins are forgiven. Raises NotFound, PasswordRejected."""
+        account = await self.get(account_id)
+        self._passwords.check_rules(new, username=account.username, email=account.email)
+        password_hash = await self._passwords.hash(new)
+
+        async def attempt() -> Ended | None:
+            account = await self.get(account_id)
+            now = self._context.now()
+            issuer = await self._context.store.issuer()
+            raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
+            live = await live_sessions(self._context, account.id, issuer.everything, now)
+            written = await self._context.write(
+                Swap(replace(raised, password_hash=password_hash, password_changed_at=now)),
+                entry,
+                *self._end(live, now, EndReason.PASSWORD_CHANGED),
+                self._context.audit(Event.PASSWORD_RESET, now, account_id=account.id, actor=actor, ended=len(live)),
+            )
+            return self._context.ended(len(live)) if written else None
+
+        ended = await judged_again(attempt)
+        await self._throttling.forgive(account.username_key)
+        return ended
+
+    async def change(
+        self, account_id: str, patch: AccountPatch, *, actor: str, client: Client | None = None
+    ) -> tuple[Account, Ended]:
+        """Raises NotFound, InvalidRequest, LastAdmin."""
+
+        async def attempt() -> tuple[Account, Ended] | None:
+            return await self._change(account_id, patch, actor, client)
+
+        account, ended = await judged_again(attempt)
+        if patch.disabled is False:
+            await self._throttling.forgive(account.username_key)
+        return account, ended
+
+    async def _change(
+        self, account_id: str, patch: AccountPatch, actor: str, client: Client | None
+    ) -> tuple[Account, Ended] | None:
+        account = await self.get(account_id)
+        now = self._context.now()
+        issuer = await self._context.store.issuer()
+        changed = account
+        if not isinstance(patch.roles, Keep):
+            changed = replace(changed, roles=check_roles(patch.roles))
+        if not isinstance(patch.disabled, Keep):
+            changed = replace(changed, disabled=patch.disabled)
+        if not isinstance(patch.display_name, Keep):
+            changed = replace(changed, display_name=check_display_name(patch.display_name))
+        if not isinstance(patch.email, Keep):
+            changed = replace(changed, email=check_email(patch.email))
+        if changed == account:
+            return account, self._context.ended(0)
+        over: list[Session] = []
+        changes: list[Change] = await self._guard_last_admin(account, changed, issuer)
+        roles_changed = changed.roles != account.roles
+        newly_disabled = changed.disabled and not account.disabled
+        if newly_disabled:
+            over = await live_sessions(self._context, account.id, issuer.everything, now)
+            changes += self._end(over, now, EndReason.ACCOUNT_DISABLED)
+        if roles_changed or newly_disabled:
+            changed, entry = void_account_tokens(self._context, changed, issuer.everything, now)
+            changes.append(entry)
+        event = self._event(account, changed)
+        changes += [
+            Swap(changed),
+            self._context.audit(
+                event,
+                now,
+                account_id=account.id,
+                actor=actor,
+                client=client,
+                ended=len(over),
+                roles=list(changed.roles),
+            ),
+        ]
+        if not await self._context.write(*changes):
+            return None
+        return replace(changed, revision=account.revision + 1), self._context.ended(len(over))
+
+    async def delete(self, account_id: str, *, actor: str, client: Client | None = None) -> Ended:
+        """Raises NotFound, LastAdmin."""
+
+        async def attempt() -> Ended | None:
+            account = await self.get(account_id)
+            now = self._context.now()
+            issuer = await self._context.store.issuer()
+            live = await live_sessions(self._context, account.id, issuer.everything, now)
+            raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
+            changes: list[Change] = [
+                *await self._guard_last_admin(account, replace(raised, disabled=True), issuer),
+                Remove(account),
+                entry,
+                *self._end(live, now, EndReason.ACCOUNT_DELETED),
+                self._context.audit(
+                    Event.ACCOUNT_DELETED, now, account_id=account.id, actor=actor, client=client, ended=len(live)
+                ),
+            ]
+            return self._context.ended(len(live)) if await self._context.write(*changes) else None
+
+        return await judged_again(attempt)
+
+    async def delete_own(self, caller: Caller, password: str, client: Client) -> Ended:
+        """Raises WrongPassword, TooManyAttempts, LastAdmin."""
+        account = await self.get(caller.account_id)
+        await self._passwords.prove(account, password, client)
+        return await self.delete(account.id, actor=account.id, client=client)
+
+    async def end_everything(self, *, actor: str, client: Client | None = None) -> Ended:
+        """Everybody has to log in again. One write, however many sessions there are."""
+
+        async def attempt() -> Ended | None:
+            now = self._context.now()
+            issuer = await self._context.store.issuer()
+            live = await self._context.store.sessions.count_not_ended(everything=issuer.everything, now=now)
+            raised = replace(issuer, everything=issuer.everything + 1)
+            lifetimes = self._context.policy.lifetimes
+            until = self._context.keep_until(now + max(lifetimes.access_token, lifetimes.stateful_token), now)
+            written = await self._context.write(
+                Swap(raised),
+                Append(Entry(scope=Scope.EVERYTHING, id="", value=raised.everything, until=until)),
+                self._context.audit(Event.EVERYTHING_ENDED, now, actor=actor, client=client, ended=live),
+            )
+            return self._context.ended(live) if written else None
+
+        return await judged_again(attempt)
+
+    async def _guard_last_admin(self, before: Account, after: Account, issuer: Issuer) -> list[Change]:
+        """Swapping the issuer's record makes two such changes at once impossible: the second is judged again."""
+        if not before.is_enabled_admin or after.is_enabled_admin:
+            return []
+        if await self._context.store.accounts.count_enabled_admins() <= 1:
+            raise LastAdmin
+        return [Swap(issuer)]
+
+    def _end(self, sessions: list[Session], now: float, reason: EndReason) -> list[Change]:
+        return [change for session in sessions for change in end_session(self._context, session, now, reason)]
+
+    def _event(self, before: Account, after: Account) -> Event:
+        if after.disabled != before.disabled:
+            return Event.ACCOUNT_DISABLED if after.disabled else Event.ACCOUNT_ENABLED
+        return Event.ROLES_CHANGED if after.roles != before.roles else Event.ACCOUNT_CHANGED
+
+    def _check(self, new: NewAccount) -> None:
+        check_email(new.email)
+        check_display_name(new.display_name)
+        check_roles(new.roles)
+
+    def _account(self, new: NewAccount, now: float) -> Account:
+        return Account(
+            id=self._context.new_id("acc"),
+            username=new.username,
+            username_key=normalise_username(new.username),
+            password_hash=new.password_hash,
+            display_name=check_display_name(new.display_name),
+            email=check_email(new.email),
+            roles=check_roles(new.roles),
+            created_at=now,
+            password_changed_at=now,
+        )

@@ -1,0 +1,134 @@
+"""What every use case needs, handed in by `compose`."""
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ostiary import limits
+from ostiary.clock import Clock
+from ostiary.credentials.derived_keys import DerivedKeys
+from ostiary.credentials.opaque import encode
+from ostiary.domain.audit import AuditEvent, Event
+from ostiary.domain.session import Lifetimes
+from ostiary.domain.throttle import ThrottlePolicy
+from ostiary.errors import Conflict
+from ostiary.revocation.replica import Replica
+from ostiary.stores.port import Add, Append, Change, Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The settings that services act on. Durations in seconds."""
+
+    issuer: str
+    audiences: tuple[str, ...] = ()
+    role_scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    throttle: ThrottlePolicy = field(default_factory=ThrottlePolicy)
+    max_sessions: int = 20
+    refreshes_per_minute: int = 120
+    password_min_length: int = 15
+    registration_open: bool = True
+    reauthentication_window: float = 300.0
+    clock_leeway: float = 30.0
+    signing_algorithm: str = "ES256"
+    binding: str = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who is at the other end of this request: for the session's card, the audit trail and the throttle."""
+
+    ip: str = ""
+    label: str = ""
+    device_mark: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What an ending call reports: how many ended, and after how many seconds no node accepts them any more."""
+
+    ended: int
+    bound: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """`random` gives that many random bytes. `bound` is 0 where this process alone verifies, else the lease."""
+
+    store: Store
+    replica: Replica
+    clock: Clock
+    random: Callable[[int], bytes]
+    derived: DerivedKeys
+    policy: Policy
+    bound: float = 0.0
+
+    def now(self) -> float:
+        """Wall time: call it once for each request or command."""
+        return self.clock.wall()
+
+    def new_id(self, prefix: str) -> str:
+        """128 random bits behind a prefix that says what it names."""
+        return f"{prefix}_{encode(self.random(16))}"
+
+    async def write(self, *changes: Change) -> bool:
+        """All or nothing; what was revoked is refused here before this returns."""
+        if not await self.store.write(*changes):
+            return False
+        self.replica.apply(change.entry for change in changes if isinstance(change, Append))
+        return True
+
+    def ended(self, count: int) -> Ended:
+        """The report of an ending call."""
+        return Ended(ended=count, bound=self.bound)
+
+    def keep_until(self, last_expiry: float, now: float) -> float:
+        """How long a revocation must be remembered: until what it refuses has expired everywhere, and at least for as
+        long as any process may remember having recognised it."""
+        lease = self.replica.lease if self.replica.lease != math.inf else 0.0
+        latest = max(last_expiry, now + limits.RECOGNISED_SECONDS)
+        return latest + self.policy.clock_leeway + 2 * lease + 5.0
+
+    def audit(
+        self,
+        event: Event,
+        now: float,
+        *,
+        account_id: str | None = None,
+        session_id: str | None = None,
+        actor: str | None = None,
+        client: Client | None = None,
+        **detail: str | float | list[str],
+    ) -> Change:
+        """An event, to be written with the change that it tells of."""
+        return Add(
+            AuditEvent(
+                id=f"aud_{int(now * 1_000_000):016x}{self.random(6).hex()}",
+                at=now,
+                event=event.value,
+                account_id=account_id,
+                session_id=session_id,
+                actor=actor if actor is not None else account_id,
+                client_ip=client.ip if client else "",
+                client_label=client.label if client else "",
+                detail=json.dumps(detail, ensure_ascii=False, separators=(",", ":")) if detail else "{}",
+            )
+        )
+
+
+async def judged_again(attempt: Callable[[], Awaitable[T | None]]) -> T:
+    """Run `attempt` until it wins its race. It reads, judges and writes anew each time, and returns None if somebody
+    else wrote first. Raises Conflict after `limits.SWAP_ATTEMPTS` lost races."""
+    for lost in range(limits.SWAP_ATTEMPTS):
+        result = await attempt()
+        if result is not None:
+            return result
+        if lost:
+            await asyncio.sleep(0)
+    raise Conflict

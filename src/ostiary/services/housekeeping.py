@@ -1,0 +1,96 @@
+"""What nobody waits for: telling the store when sessions were last used, forgetting what is over."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ostiary import limits
+from ostiary.errors import OstiaryError
+from ostiary.services.context import Context
+from ostiary.services.recognition import Recognition
+from ostiary.services.refresh import Refresh
+from ostiary.services.signing_keys import SigningKeys
+
+log = logging.getLogger("ostiary.housekeeping")
+
+FLUSH_INTERVAL = 5.0  # seconds between writes of collected `last_seen_at`
+FORGET_INTERVAL = 30.0  # seconds between looks for what may leave memory
+PURGE_INTERVAL = 600.0  # seconds between removals from the store
+THROTTLE_SECONDS = 400 * 86_400.0  # counters of failed logins stay for as long as a browser keeps a device's mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """How many records were removed from the store."""
+
+    sessions: int
+    throttles: int
+    revocations: int
+    audit_events: int
+
+
+class Housekeeping:
+    """Runs beside the server; each part can also be called on its own."""
+
+    def __init__(self, context: Context, recognition: Recognition, refresh: Refresh, keys: SigningKeys) -> None:
+        self._context = context
+        self._recognition = recognition
+        self._refresh = refresh
+        self._keys = keys
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin the background work."""
+        self._tasks = [
+            asyncio.create_task(self._every(FLUSH_INTERVAL, self.flush), name="ostiary-last-seen"),
+            asyncio.create_task(self._every(FORGET_INTERVAL, self.forget), name="ostiary-forget"),
+            asyncio.create_task(self._every(PURGE_INTERVAL, self._purge), name="ostiary-purge"),
+        ]
+
+    async def stop(self) -> None:
+        """End the background work, with everything collected written."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        with contextlib.suppress(OstiaryError):
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Tell the store when sessions were last used."""
+        unwritten = self._recognition.take_unwritten()
+        if unwritten:
+            await self._context.store.sessions.touch(unwritten)
+
+    async def forget(self) -> None:
+        """Drop from memory what has expired."""
+        now = self._context.now()
+        self._context.replica.forget_expired(now)
+        self._recognition.forget_expired(now)
+        self._refresh.forget_old_counts(now)
+
+    async def purge(self) -> Purged:
+        """Remove from the store what nothing refers to any more."""
+        store = self._context.store
+        now = self._context.now()
+        await self._keys.retire_finished(now)
+        return Purged(
+            sessions=await store.sessions.purge(before=now - limits.ENDED_SESSION_SECONDS),
+            throttles=await store.throttles.purge(before=now - THROTTLE_SECONDS),
+            revocations=await store.revocations.purge(before=now - limits.RECOGNISED_SECONDS),
+            audit_events=await store.audit.purge(before=now - limits.AUDIT_SECONDS),
+        )
+
+    async def _purge(self) -> None:
+        await self.purge()
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except OstiaryError as error:
+                log.warning("housekeeping was put off: %s %s", error.code, error.private)

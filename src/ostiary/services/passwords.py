@@ -1,0 +1,54 @@
+"""Passwords as use cases see them: looked at under the throttle, set under the rules."""
+
+from collections.abc import Container
+
+from ostiary.domain.account import Account
+from ostiary.domain.password_rules import judge_password
+from ostiary.errors import PasswordRejected, WrongPassword
+from ostiary.passwords import PasswordHasher, Verdict
+from ostiary.services.context import Client, Context
+from ostiary.services.throttling import Throttling
+
+
+class Passwords:
+    """Use cases of passwords."""
+
+    def __init__(
+        self, context: Context, hasher: PasswordHasher, throttling: Throttling, blocklist: Container[str]
+    ) -> None:
+        self._context = context
+        self._hasher = hasher
+        self._throttling = throttling
+        self._blocklist = blocklist
+
+    def check_rules(self, password: str, *, username: str, email: str | None) -> None:
+        """Raises PasswordRejected with every reason."""
+        reasons = judge_password(
+            password,
+            minimum=self._context.policy.password_min_length,
+            username=username,
+            email=email,
+            blocklist=self._blocklist,
+        )
+        if reasons:
+            raise PasswordRejected(reasons)
+
+    async def hash(self, password: str) -> str:
+        """What the store keeps. Raises Overloaded if too many wait."""
+        return await self._hasher.hash(password)
+
+    async def look(self, stored: str | None, password: str) -> Verdict:
+        """Whether it is the one; the same work if there is none to compare with."""
+        return await self._hasher.verify(stored, password)
+
+    async def prove(self, account: Account, password: str, client: Client) -> None:
+        """The logged-in caller's own password, again. Raises WrongPassword or TooManyAttempts.
+
+        A counter of its own, without a hard stop: whoever holds a stolen session cannot guess quickly, and cannot lock
+        the owner out of logging in.
+        """
+        async with self._throttling.attempt(account.username_key, network=client.ip, device="proof") as attempt:
+            verdict = await self._hasher.verify(account.password_hash, password)
+            if not verdict.matches:
+                raise WrongPassword
+            attempt.succeeded()

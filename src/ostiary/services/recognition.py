@@ -1,0 +1,278 @@
+"""From a credential to its caller: the request path.
+
+A credential that this process has recognised before costs a dictionary look-up and a look at the replica: no I/O, no
+await. One seen for the first time is verified (JWT) or looked up (session token), and remembered. What was remembered
+is looked at again when the replica says that something about its session or account has changed, and after
+`limits.RECOGNISED_SECONDS`; revocations are remembered for longer than that, so forgetting one never revives anything.
+"""
+
+import asyncio
+
+from ostiary import jose, limits
+from ostiary.credentials import opaque
+from ostiary.credentials.access_token import AccessToken
+from ostiary.credentials.kinds import KIND_OF_TYPE
+from ostiary.domain.account import Account, authorization_epoch
+from ostiary.domain.caller import Caller
+from ostiary.domain.session import Kind, Session
+from ostiary.errors import InvalidToken
+from ostiary.revocation.feed import Feed
+from ostiary.services.context import Context
+from ostiary.services.issuing import granted_scope
+from ostiary.services.signing_keys import SigningKeys
+
+
+class Expired(InvalidToken):
+    """The credential was genuine and is past its `exp`. Outside it looks like any other invalid token."""
+
+    def __init__(self, token: AccessToken) -> None:
+        super().__init__(private="expired")
+        self.token = token
+
+
+class Seen:
+    """When a session was last used, shared by all of its remembered credentials."""
+
+    __slots__ = ("at", "idle_lifetime", "written_at")
+
+    def __init__(self, at: float, idle_lifetime: float) -> None:
+        self.at = at
+        self.written_at = at
+        self.idle_lifetime = idle_lifetime
+
+
+class _Recognised:
+    """One remembered credential."""
+
+    __slots__ = ("caller", "epoch", "expires_at", "kid", "seen", "version")
+
+    def __init__(self, caller: Caller, seen: Seen, *, version: int, epoch: int, kid: str, expires_at: float) -> None:
+        self.caller = caller
+        self.seen = seen
+        self.version = version
+        self.epoch = epoch
+        self.kid = kid
+        self.expires_at = expires_at
+
+
+class Recognition:
+    """Use cases of recognising. One for each process."""
+
+    def __init__(self, context: Context, keys: SigningKeys, feed: Feed) -> None:
+        self._context = context
+        self._keys = keys
+        self._feed = feed
+        self._replica = context.replica
+        self._monotonic = context.clock.monotonic
+        self._rules = {
+            row.typ: jose.Policy(
+                issuer=context.policy.issuer,
+                audience=(context.policy.issuer, *context.policy.audiences),
+                type=row.typ,
+                leeway=context.policy.clock_leeway,
+            )
+            for row in KIND_OF_TYPE.values()
+        }
+        self._known: dict[str, _Recognised] = {}
+        self._seen: dict[str, Seen] = {}
+        self._unwritten: dict[str, float] = {}
+
+    def known(self, credential: str, now: float) -> Caller | None:
+        """The caller, if this credential is remembered and nothing has changed. Never raises, never waits."""
+        entry = self._known.get(credential)
+        if entry is None:
+            return None
+        caller = entry.caller
+        seen = entry.seen
+        replica = self._replica
+        if (
+            now >= entry.expires_at
+            or now >= seen.at + seen.idle_lifetime
+            or replica.refuses(caller.session_id, entry.version, caller.account_id, entry.epoch, entry.kid)
+            or self._monotonic() >= replica.lease_until
+        ):
+            return None
+        seen.at = now
+        if now - seen.written_at >= limits.LAST_SEEN_INTERVAL:
+            self._mark(caller.session_id, seen, now)
+        return caller
+
+    async def recognise(self, credential: str, now: float) -> Caller:
+        """The caller. Raises InvalidToken (Expired if only that), or Unavailable if this process cannot know."""
+        caller = self.known(credential, now)
+        if caller is not None:
+            return caller
+        if self._monotonic() >= self._replica.lease_until:
+            await self._feed.ask()
+            now = self._context.now()
+        self._known.pop(credential, None)
+        if len(credential) > limits.CREDENTIAL_CHARS:
+            raise InvalidToken(private="too long")
+        if opaque.is_session_token(credential):
+            return await self._recognise_session(credential, now)
+        token, kid = self.verify(credential, now)
+        if token.kind is Kind.STATEFUL:
+            return await self._recognise_reference(credential, token, kid, now)
+        return await self._recognise_stateless(credential, token, kid, now)
+
+    def verify(self, credential: str, now: float) -> tuple[AccessToken, str]:
+        """An access JWT of this issuer, read, and the id of the key that signed it; signature, type, issuer and times
+        hold. Says nothing about revocation, or about whom it is meant for. Raises InvalidToken or Expired."""
+        try:
+            verified = self._keys.ring.verify_signature(credential)
+            row = KIND_OF_TYPE.get(verified.header.type or "")
+            if row is None:
+                raise InvalidToken(private="not an access token")
+            rules = self._rules[row.typ]
+            try:
+                return row.read(jose.check_claims(verified, rules, now)), verified.header.kid or ""
+            except jose.Expired:
+                expired_at = float(jose.decode_unverified(credential).claims["exp"])
+                claims = jose.check_claims(verified, rules, expired_at - 1.0)
+                raise Expired(row.read(claims)) from None
+        except jose.JoseError as error:
+            raise InvalidToken(private=error.code) from None
+
+    async def _recognise_session(self, credential: str, now: float) -> Caller:
+        digest = opaque.token_digest(self._context.derived, credential)
+        session = await self._context.store.sessions.by_token_digest(digest)
+        if session is None:
+            raise InvalidToken(private="no such session token")
+        return await self._recognise_live(credential, session, "", session.expires_at, session.audience, now)
+
+    async def _recognise_reference(self, credential: str, token: AccessToken, kid: str, now: float) -> Caller:
+        if token.version < self._replica.session_version(token.session_id):
+            raise InvalidToken(private="session ended or moved on")
+        session = await self._context.store.sessions.get(token.session_id)
+        if session is None or session.version != token.version:
+            raise InvalidToken(private="session ended or moved on")
+        return await self._recognise_live(credential, session, kid, token.expires_at, token.audience, now)
+
+    async def _recognise_live(
+        self, credential: str, session: Session, kid: str, expires_at: float, audience: tuple[str, ...], now: float
+    ) -> Caller:
+        """Kinds whose rights are on the server: the session's row and the account's decide."""
+        issuer, account = await asyncio.gather(
+            self._context.store.issuer(), self._context.store.accounts.get(session.account_id)
+        )
+        seen = self._seen_of(session)
+        if account is None or account.disabled or not self._is_live(session, seen, issuer.everything, now):
+            raise InvalidToken(private="session over")
+        epoch = authorization_epoch(account.epoch, issuer.everything)
+        caller = self._caller(session, account, epoch, expires_at, audience)
+        if self._replica.refuses(session.id, session.version, account.id, epoch, kid):
+            raise InvalidToken(private="revoked while it was looked up")
+        self._mark(session.id, seen, now)
+        self._remember(
+            credential,
+            _Recognised(
+                caller,
+                seen,
+                version=session.version,
+                epoch=epoch,
+                kid=kid,
+                expires_at=min(expires_at, session.expires_at, now + limits.RECOGNISED_SECONDS),
+            ),
+        )
+        return caller
+
+    async def _recognise_stateless(self, credential: str, token: AccessToken, kid: str, now: float) -> Caller:
+        """The token says everything; the replica says whether it is still true."""
+        if self._replica.refuses(token.session_id, token.version, token.account_id, token.epoch, kid):
+            raise InvalidToken(private="revoked")
+        caller = Caller(
+            account_id=token.account_id,
+            session_id=token.session_id,
+            kind=Kind.STATELESS,
+            roles=frozenset(token.roles),
+            scope=frozenset(token.scope),
+            audience=token.audience,
+            auth_time=float(token.auth_time),
+            expires_at=token.expires_at,
+            version=token.version,
+            epoch=token.epoch,
+            client_id=token.client_id,
+            act=token.actors,
+        )
+        seen = self._seen.get(token.session_id)
+        if seen is None:
+            seen = self._seen[token.session_id] = Seen(now, float("inf"))
+        self._mark(token.session_id, seen, now)
+        self._remember(
+            credential,
+            _Recognised(caller, seen, version=token.version, epoch=token.epoch, kid=kid, expires_at=token.expires_at),
+        )
+        return caller
+
+    def _caller(
+        self, session: Session, account: Account, epoch: int, expires_at: float, audience: tuple[str, ...]
+    ) -> Caller:
+        return Caller(
+            account_id=account.id,
+            session_id=session.id,
+            kind=session.kind,
+            roles=frozenset(account.roles),
+            scope=frozenset(granted_scope(self._context, account.roles, session.scope)),
+            audience=audience,
+            auth_time=session.auth_time,
+            expires_at=expires_at,
+            version=session.version,
+            epoch=epoch,
+            client_id=session.client_id,
+        )
+
+    def _is_live(self, session: Session, seen: Seen, everything: int, now: float) -> bool:
+        return session.is_live(now, everything) or (
+            # this process saw it later than the store was told
+            session.ended_at is None
+            and session.everything == everything
+            and now < min(seen.at + session.idle_lifetime, session.expires_at)
+        )
+
+    def last_seen(self, session: Session) -> float:
+        """When this session was last used, as far as this process or the store knows."""
+        seen = self._seen.get(session.id)
+        return max(session.last_seen_at, seen.at) if seen else session.last_seen_at
+
+    def take_unwritten(self) -> dict[str, float]:
+        """Sessions whose last use the store should be told of, at most once a minute each."""
+        unwritten, self._unwritten = self._unwritten, {}
+        return unwritten
+
+    def _seen_of(self, session: Session) -> Seen:
+        seen = self._seen.get(session.id)
+        if seen is None:
+            seen = self._seen[session.id] = Seen(session.last_seen_at, session.idle_lifetime)
+        seen.idle_lifetime = session.idle_lifetime
+        seen.at = max(seen.at, session.last_seen_at)
+        seen.written_at = max(seen.written_at, session.last_seen_at)
+        return seen
+
+    def _mark(self, session_id: str, seen: Seen, now: float) -> None:
+        seen.at = max(seen.at, now)
+        if now - seen.written_at >= limits.LAST_SEEN_INTERVAL:
+            seen.written_at = now
+            self._unwritten[session_id] = now
+
+    def _remember(self, credential: str, entry: _Recognised) -> None:
+        if len(self._known) >= limits.RECOGNISED_CREDENTIALS:
+            self._make_room()
+        self._known[credential] = entry
+
+    def _make_room(self) -> None:
+        """Forget the sixteenth that was recognised first; only genuine credentials ever get in."""
+        for credential in list(self._known)[: limits.RECOGNISED_CREDENTIALS // 16]:
+            del self._known[credential]
+        used = {entry.caller.session_id for entry in self._known.values()}
+        for session_id in [known for known in self._seen if known not in used]:
+            del self._seen[session_id]
+
+    def forget_expired(self, now: float) -> int:
+        """Housekeeping: drop credentials that are past their time; how many."""
+        over = [credential for credential, entry in self._known.items() if now >= entry.expires_at]
+        for credential in over:
+            del self._known[credential]
+        used = {entry.caller.session_id for entry in self._known.values()}
+        for session_id in [known for known in self._seen if known not in used]:
+            del self._seen[session_id]
+        return len(over)

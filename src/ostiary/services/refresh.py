@@ -1,0 +1,101 @@
+"""Rotation of refresh tokens. The rules are `ostiary.domain.refresh`'s; here they are carried out in one write."""
+
+from ostiary.credentials import opaque
+from ostiary.credentials.opaque import RefreshToken
+from ostiary.domain.audit import Event
+from ostiary.domain.refresh import Presented, judge
+from ostiary.domain.session import EndReason, Session
+from ostiary.errors import InvalidGrant, TooManyAttempts
+from ostiary.services.context import Client, Context, judged_again
+from ostiary.services.ending import end_session
+from ostiary.services.issuing import Issued, Issuing
+from ostiary.stores.port import Change, Expect, Swap
+
+
+class Refresh:
+    """The use case of renewing credentials."""
+
+    def __init__(self, context: Context, issuing: Issuing) -> None:
+        self._context = context
+        self._issuing = issuing
+        self._rates: dict[str, tuple[float, int]] = {}
+
+    async def refresh(self, text: str, client: Client) -> Issued:
+        """New credentials for the session that this refresh token belongs to. Raises InvalidGrant, TooManyAttempts."""
+        presented = opaque.parse_refresh_token(self._context.derived, text)
+        if presented is None:
+            raise InvalidGrant(private="not a refresh token of this issuer")
+
+        async def attempt() -> Issued | None:
+            return await self._judge(presented, client)
+
+        return await judged_again(attempt)
+
+    async def session_of(self, text: str) -> Session | None:
+        """The session that a refresh token belongs to, if the token is its current one or that one's predecessor."""
+        presented = opaque.parse_refresh_token(self._context.derived, text)
+        session = await self._context.store.sessions.get(presented.session_id) if presented else None
+        if presented is None or session is None or session.refresh is None:
+            return None
+        return session if presented.digest in (session.refresh.digest, session.refresh.previous_digest) else None
+
+    async def _judge(self, presented: RefreshToken, client: Client) -> Issued | None:
+        context = self._context
+        now = context.now()
+        session = await context.store.sessions.get(presented.session_id)
+        if session is None or session.refresh is None:
+            raise InvalidGrant(private="no such session")
+        issuer = await context.store.issuer()
+        if not session.is_live(now, issuer.everything):
+            raise InvalidGrant(private="session over")
+        grace = context.policy.lifetimes.refresh_grace
+        meaning = judge(session.refresh, generation=presented.generation, digest=presented.digest, now=now, grace=grace)
+        if meaning is Presented.REUSED:
+            await self._end_reused(session, presented, client, now)
+            return None
+        if meaning in (Presented.UNKNOWN, Presented.REPLACED):
+            raise InvalidGrant(private=meaning.value)
+        self._count(session.id, now)
+        account = await context.store.accounts.get(session.account_id)
+        if account is None or account.disabled:
+            raise InvalidGrant(private="account gone or disabled")
+        if meaning is Presented.PREDECESSOR:
+            successor = self._issuing.successor(presented, session.refresh.nonce)
+            if successor.digest != session.refresh.digest:
+                raise InvalidGrant(private="the successor was replaced")
+            return self._issuing.issued(account, session, issuer.everything, successor.text, now)
+        rotated, secret = self._issuing.rotated(session, presented, now)
+        if not await context.write(Swap(rotated), Expect(account)):
+            return None
+        return self._issuing.issued(account, rotated, issuer.everything, secret, now)
+
+    async def _end_reused(self, session: Session, presented: RefreshToken, client: Client, now: float) -> None:
+        """Somebody else holds, or held, this session's tokens: it is over for both. Returns if it lost a race."""
+        context = self._context
+        changes: list[Change] = [
+            *end_session(context, session, now, EndReason.REFRESH_TOKEN_REUSED),
+            context.audit(
+                Event.REFRESH_REUSED,
+                now,
+                account_id=session.account_id,
+                session_id=session.id,
+                actor="unknown",
+                client=client,
+                generations_behind=(session.refresh.generation if session.refresh else 0) - presented.generation,
+            ),
+        ]
+        if await context.write(*changes):
+            raise InvalidGrant(private="reused; session ended")
+
+    def _count(self, session_id: str, now: float) -> None:
+        """`refreshes_per_minute`, in this process: a client in a loop, not an attack, is what this stops."""
+        started, count = self._rates.get(session_id, (now, 0))
+        if now - started >= 60.0:
+            started, count = now, 0
+        if count >= self._context.policy.refreshes_per_minute:
+            raise TooManyAttempts(int(started + 60.0 - now) + 1)
+        self._rates[session_id] = (started, count + 1)
+
+    def forget_old_counts(self, now: float) -> None:
+        """Housekeeping."""
+        self._rates = {key: value for key, value in self._rates.items() if now - value[0] < 60.0}

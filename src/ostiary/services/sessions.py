@@ -1,0 +1,157 @@
+"""Sessions after login: listing them, ending them, proving the password again."""
+
+from dataclasses import replace
+
+from ostiary.domain.account import Account
+from ostiary.domain.audit import Event
+from ostiary.domain.caller import Caller
+from ostiary.domain.session import EndReason, Session
+from ostiary.errors import InvalidToken, NotFound
+from ostiary.services.context import Client, Context, Ended, judged_again
+from ostiary.services.ending import end_session, live_sessions, refuse_older_credentials, void_account_tokens
+from ostiary.services.issuing import Issued, Issuing
+from ostiary.services.passwords import Passwords
+from ostiary.stores.port import Change, Expect, Swap
+
+
+class Sessions:
+    """Use cases of sessions. `actor` is an account's id, or who else does it ("cli")."""
+
+    def __init__(self, context: Context, passwords: Passwords, issuing: Issuing) -> None:
+        self._context = context
+        self._passwords = passwords
+        self._issuing = issuing
+
+    async def current(self, caller: Caller) -> tuple[Account, Session]:
+        """The caller's account and session as they stand. Raises InvalidToken if they ended meanwhile."""
+        account = await self._context.store.accounts.get(caller.account_id)
+        session = await self._context.store.sessions.get(caller.session_id)
+        if account is None or session is None or session.ended_at is not None or session.version != caller.version:
+            raise InvalidToken(private="session over")
+        return account, session
+
+    async def of_account(self, account_id: str) -> list[Session]:
+        """The live sessions of an account, the most recently seen first."""
+        issuer = await self._context.store.issuer()
+        return await live_sessions(self._context, account_id, issuer.everything, self._context.now())
+
+    async def page(self, *, account_id: str, kind: str, after: str, limit: int) -> tuple[list[Session], str | None]:
+        """Live sessions of everybody, by id, and the id to go on after (None at the end)."""
+        issuer = await self._context.store.issuer()
+        now = self._context.now()
+        found: list[Session] = []
+        while True:
+            rows = await self._context.store.sessions.page(
+                account_id=account_id, kind=kind, after=after, limit=limit + 1 - len(found)
+            )
+            found += [session for session in rows if session.is_live(now, issuer.everything)]
+            if not rows:
+                return found, None
+            after = rows[-1].id
+            if len(found) > limit:
+                return found[:limit], found[limit - 1].id
+
+    async def end(
+        self,
+        session_id: str,
+        *,
+        reason: EndReason,
+        actor: str,
+        owner: str | None = None,
+        client: Client | None = None,
+    ) -> Ended:
+        """End one session. Raises NotFound if it is not live, or is not `owner`'s where an owner is given."""
+
+        async def attempt() -> Ended | None:
+            now = self._context.now()
+            session = await self._context.store.sessions.get(session_id)
+            issuer = await self._context.store.issuer()
+            if (
+                session is None
+                or (owner is not None and session.account_id != owner)
+                or not session.is_live(now, issuer.everything)
+            ):
+                raise NotFound("No such session.")
+            event = Event.LOGGED_OUT if reason is EndReason.LOGOUT else Event.SESSION_ENDED
+            written = await self._context.write(
+                *end_session(self._context, session, now, reason),
+                self._context.audit(
+                    event,
+                    now,
+                    account_id=session.account_id,
+                    session_id=session.id,
+                    actor=actor,
+                    client=client,
+                    reason=reason.value,
+                ),
+            )
+            return self._context.ended(1) if written else None
+
+        return await judged_again(attempt)
+
+    async def end_others(self, caller: Caller, client: Client) -> Ended:
+        """End every session of the caller but the one that asks."""
+        return await self._end_many(caller.account_id, keep=caller.session_id, actor=caller.account_id, client=client)
+
+    async def end_all(self, account_id: str, *, actor: str, client: Client | None = None) -> Ended:
+        """End every session of an account, and void what its tokens say. Raises NotFound if there is no account."""
+        return await self._end_many(account_id, keep=None, actor=actor, client=client)
+
+    async def _end_many(self, account_id: str, *, keep: str | None, actor: str, client: Client | None) -> Ended:
+        async def attempt() -> Ended | None:
+            now = self._context.now()
+            account = await self._context.store.accounts.get(account_id)
+            if account is None:
+                raise NotFound("No such account.")
+            issuer = await self._context.store.issuer()
+            live = await live_sessions(self._context, account_id, issuer.everything, now)
+            over = [session for session in live if session.id != keep]
+            reason = EndReason.ENDED_BY_OWNER if actor == account_id else EndReason.ENDED_BY_ADMIN
+            changes: list[Change] = []
+            if keep is None:
+                raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
+                changes += [Swap(raised), entry]
+            else:
+                # a login that is under way is judged again, so that none slips in unseen
+                changes.append(Swap(account))
+            for session in over:
+                changes += end_session(self._context, session, now, reason)
+            changes.append(
+                self._context.audit(
+                    Event.SESSIONS_ENDED,
+                    now,
+                    account_id=account_id,
+                    session_id=keep,
+                    actor=actor,
+                    client=client,
+                    ended=len(over),
+                )
+            )
+            return self._context.ended(len(over)) if await self._context.write(*changes) else None
+
+        return await judged_again(attempt)
+
+    async def reauthenticate(self, caller: Caller, password: str, client: Client) -> Issued:
+        """The password, proven again: the session goes on under new credentials, and all its former ones are dead.
+        Raises WrongPassword, TooManyAttempts, InvalidToken."""
+        account, _ = await self.current(caller)
+        await self._passwords.prove(account, password, client)
+
+        async def attempt() -> Issued | None:
+            now = self._context.now()
+            account, session = await self.current(caller)
+            issuer = await self._context.store.issuer()
+            renewed, secret = self._issuing.fresh(
+                replace(session, version=session.version + 1, auth_time=now, last_seen_at=now), now
+            )
+            written = await self._context.write(
+                Swap(renewed),
+                Expect(account),
+                refuse_older_credentials(self._context, renewed, now),
+                self._context.audit(
+                    Event.REAUTHENTICATED, now, account_id=account.id, session_id=session.id, client=client
+                ),
+            )
+            return self._issuing.issued(account, renewed, issuer.everything, secret, now) if written else None
+
+        return await judged_again(attempt)

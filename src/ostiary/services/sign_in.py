@@ -1,0 +1,170 @@
+"""Logging in: one password, one session, one set of credentials."""
+
+from dataclasses import dataclass, field, replace
+
+from ostiary import limits
+from ostiary.credentials import opaque
+from ostiary.domain.account import Account
+from ostiary.domain.audit import Event
+from ostiary.domain.session import EndReason, Kind, Session, Transport, default_transport, oldest_beyond_cap
+from ostiary.domain.username import username_key_or_none
+from ostiary.errors import InvalidCredentials, InvalidRequest, InvalidTarget
+from ostiary.services.context import Client, Context, judged_again
+from ostiary.services.ending import end_session, live_sessions
+from ostiary.services.issuing import Issued, Issuing
+from ostiary.services.passwords import Passwords
+from ostiary.services.throttling import Throttling
+from ostiary.stores.port import Add, Change, Swap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginRequest:
+    """What may be asked for at login (contract section 5). `scope` None means all that the roles grant."""
+
+    username: str
+    password: str = field(repr=False)
+    kind: Kind = Kind.SESSION
+    transport: Transport | None = None
+    remember: bool = False
+    audience: tuple[str, ...] = ()
+    scope: tuple[str, ...] | None = None
+    replaces: str | None = None
+    """Id of the session whose cookie this login will overwrite."""
+
+
+class SignIn:
+    """The use case of logging in."""
+
+    def __init__(self, context: Context, throttling: Throttling, passwords: Passwords, issuing: Issuing) -> None:
+        self._context = context
+        self._throttling = throttling
+        self._passwords = passwords
+        self._issuing = issuing
+
+    async def login(self, request: LoginRequest, client: Client) -> Issued:
+        """Raises InvalidCredentials, TooManyAttempts, InvalidRequest, InvalidTarget, Overloaded."""
+        transport = request.transport or default_transport(request.kind)
+        if request.kind is Kind.SESSION and transport is Transport.SPLIT:
+            raise InvalidRequest("Transport 'split' needs a kind with a refresh token: 'stateful' or 'stateless'.")
+        audience = self._audience(request.audience)
+        account = await self._prove(request, client)
+        return await self._begin(account, request, transport, audience, client)
+
+    def _audience(self, asked: tuple[str, ...]) -> tuple[str, ...]:
+        policy = self._context.policy
+        if len(asked) > limits.AUDIENCES_PER_TOKEN or not {policy.issuer, *policy.audiences}.issuperset(asked):
+            raise InvalidTarget
+        return tuple(dict.fromkeys(asked)) or (policy.issuer,)
+
+    async def _prove(self, request: LoginRequest, client: Client) -> Account:
+        context = self._context
+        key = username_key_or_none(request.username)
+        account = await context.store.accounts.by_username(key) if key is not None else None
+        device = opaque.known_device(context.derived, account.id, client.device_mark) if account else None
+        name = key if key is not None else request.username[: limits.USERNAME_CHARS]
+        usable = account is not None and not account.disabled
+        async with self._throttling.attempt(name, network=client.ip, device=device) as attempt:
+            stored = account.password_hash if account is not None and usable else None
+            verdict = await self._passwords.look(stored, request.password)
+            if account is None or not usable or not verdict.matches:
+                await self._note_failure(account, client)
+                raise InvalidCredentials
+            attempt.succeeded()
+        if verdict.needs_rehash:
+            rehashed = replace(account, password_hash=await self._passwords.hash(request.password))
+            # losing this race costs nothing: the next login tries again
+            await context.write(Swap(rehashed))
+        return account
+
+    async def _note_failure(self, account: Account | None, client: Client) -> None:
+        """The same write whether or not the account exists."""
+        now = self._context.now()
+        subject = account.id if account else None
+        await self._context.write(
+            self._context.audit(Event.LOGIN_FAILED, now, account_id=subject, actor="unknown", client=client)
+        )
+
+    async def _begin(
+        self, proven: Account, request: LoginRequest, transport: Transport, audience: tuple[str, ...], client: Client
+    ) -> Issued:
+        context = self._context
+        device_mark = opaque.device_mark(context.derived, proven.id, context.random(16))
+
+        async def attempt() -> Issued | None:
+            now = context.now()
+            account = await context.store.accounts.get(proven.id)
+            if account is None or account.disabled or account.password_changed_at != proven.password_changed_at:
+                raise InvalidCredentials(private="the account changed while its password was looked at")
+            issuer = await context.store.issuer()
+            live = await live_sessions(context, account.id, issuer.everything, now)
+            replaced = [session for session in live if session.id == request.replaces]
+            kept = [session for session in live if session.id != request.replaces]
+            over = oldest_beyond_cap(kept, context.policy.max_sessions)
+            session, secret = self._issuing.fresh(
+                self._session(account, request, transport, audience, client, issuer.everything, now), now
+            )
+            changes: list[Change] = [
+                # swapped though unchanged: parallel logins are judged one after the other, so the cap is exact
+                Swap(account),
+                Add(session),
+                context.audit(
+                    Event.LOGIN_SUCCEEDED,
+                    now,
+                    account_id=account.id,
+                    session_id=session.id,
+                    client=client,
+                    kind=session.kind.value,
+                ),
+            ]
+            for old in replaced:
+                changes += end_session(context, old, now, EndReason.REPLACED_BY_LOGIN)
+            for old in over:
+                changes += end_session(context, old, now, EndReason.TOO_MANY_SESSIONS)
+                changes.append(
+                    context.audit(
+                        Event.SESSION_ENDED,
+                        now,
+                        account_id=account.id,
+                        session_id=old.id,
+                        actor="system",
+                        client=client,
+                        reason=EndReason.TOO_MANY_SESSIONS.value,
+                    )
+                )
+            if not await context.write(*changes):
+                return None
+            ended = len(over) + len(replaced)
+            issued = self._issuing.issued(account, session, issuer.everything, secret, now, ended=ended)
+            return replace(issued, device_mark=device_mark)
+
+        return await judged_again(attempt)
+
+    def _session(
+        self,
+        account: Account,
+        request: LoginRequest,
+        transport: Transport,
+        audience: tuple[str, ...],
+        client: Client,
+        everything: int,
+        now: float,
+    ) -> Session:
+        idle, absolute = self._context.policy.lifetimes.of_session(request.kind, remembered=request.remember)
+        return Session(
+            id=opaque.session_id(self._context.random(16)),
+            account_id=account.id,
+            kind=request.kind,
+            transport=transport,
+            created_at=now,
+            auth_time=now,
+            last_seen_at=now,
+            idle_lifetime=idle,
+            expires_at=now + absolute,
+            everything=everything,
+            remembered=request.remember,
+            audience=audience,
+            scope=request.scope,
+            client_label=client.label,
+            client_ip=client.ip,
+            binding=self._context.policy.binding,
+        )

@@ -1,0 +1,230 @@
+"""The issuer's signing keys: made, published before they sign, rotated, retired, revoked."""
+
+import contextlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ostiary import jose
+from ostiary.credentials.derived_keys import seal, unseal
+from ostiary.domain.audit import Event
+from ostiary.domain.signing_key import KeyState, SigningKey
+from ostiary.errors import InvalidRequest, Misconfigured, NotFound
+from ostiary.revocation.entry import KEY_REVOKED, KEYS_CHANGED, Entry, Scope
+from ostiary.services.context import Context, Ended, judged_again
+from ostiary.stores.port import Add, Append, Change, Swap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """The keys of one moment: what signs, what verifies, what is published. Replaced whole, never changed."""
+
+    signer: jose.Key
+    key_sets: tuple[jose.KeySet, ...]
+    jwks: bytes
+
+    def verify_signature(self, token: str) -> jose.Verified:
+        """Raises `jose.JoseError`. More than one set only while HS256 and an asymmetric algorithm overlap: a set has
+        one symmetry."""
+        *others, last = self.key_sets
+        for keys in others:
+            with contextlib.suppress(jose.UnknownKey):
+                return jose.verify_signature(token, keys)
+        return jose.verify_signature(token, last)
+
+
+class SigningKeys:
+    """Use cases of signing keys. `ring` is what the rest of the process signs and verifies with."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._ring: Ring | None = None
+
+    @property
+    def ring(self) -> Ring:
+        """Raises Misconfigured before `load`."""
+        if self._ring is None:
+            raise Misconfigured(private="the signing keys have not been loaded")
+        return self._ring
+
+    async def all(self) -> list[SigningKey]:
+        """Every key that the store remembers, the oldest first."""
+        return sorted(await self._context.store.signing_keys.all(), key=lambda key: key.created_at)
+
+    async def load(self) -> None:
+        """Read the keys; make the first ones, or ones of the algorithm that is now configured, if there are none."""
+        records = await self.all()
+        active = [key for key in records if key.state is KeyState.ACTIVE]
+        if not active or active[-1].algorithm != self._context.policy.signing_algorithm:
+            await self._begin()
+            records = await self.all()
+        self._ring = self._read(records)
+
+    async def reload(self) -> None:
+        """Read the keys again: another process changed them."""
+        self._ring = self._read(await self.all())
+
+    async def rotate(self, *, actor: str | None = None) -> SigningKey:
+        """The next key signs from now on, the present one only verifies, and a new next one is published."""
+
+        async def attempt() -> SigningKey | None:
+            now = self._context.now()
+            records = await self.all()
+            upcoming = self._upcoming(records)
+            fresh = self._new(now, KeyState.UPCOMING)
+            changes: list[Change] = [Add(fresh)]
+            if upcoming is None:
+                upcoming = self._new(now, KeyState.ACTIVE)
+                changes.append(Add(replace(upcoming, activated_at=now)))
+            else:
+                changes.append(Swap(replace(upcoming, state=KeyState.ACTIVE, activated_at=now)))
+            changes += [
+                Swap(replace(key, state=KeyState.RETIRING, retiring_at=now))
+                for key in records
+                if key.state is KeyState.ACTIVE
+            ]
+            changes += [self._changed(now), self._audit(Event.KEY_ROTATED, now, upcoming.id, actor)]
+            return upcoming if await self._write_serialised(*changes) else None
+
+        key = await judged_again(attempt)
+        await self.reload()
+        return key
+
+    async def retire(self, kid: str, *, actor: str | None = None) -> SigningKey:
+        """Nothing that this key signed is accepted from now on. Only for a key that no longer signs: rotate first."""
+
+        async def attempt() -> SigningKey | None:
+            now = self._context.now()
+            key = await self._find(kid)
+            if key.state is not KeyState.RETIRING:
+                raise InvalidRequest(f"Only a retiring key can be retired; this one is {key.state}. Rotate first.")
+            retired = replace(key, state=KeyState.RETIRED, ended_at=now, sealed=b"")
+            written = await self._write_serialised(
+                Swap(retired), self._changed(now), self._audit(Event.KEY_RETIRED, now, kid, actor)
+            )
+            return retired if written else None
+
+        key = await judged_again(attempt)
+        await self.reload()
+        return key
+
+    async def revoke(self, kid: str, *, actor: str | None = None) -> Ended:
+        """Emergency: refuse all that this key signed, at once. If it is the one that signs, the next takes over."""
+
+        async def attempt() -> Ended | None:
+            now = self._context.now()
+            key = await self._find(kid)
+            if key.state is KeyState.REVOKED:
+                return self._context.ended(0)
+            revoked = replace(key, state=KeyState.REVOKED, ended_at=now, sealed=b"")
+            changes: list[Change] = [Swap(revoked), self._audit(Event.KEY_REVOKED, now, kid, actor)]
+            others = [other for other in await self.all() if other.id != kid]
+            upcoming = self._upcoming(others)
+            if key.state is KeyState.ACTIVE:
+                if upcoming is None:
+                    changes.append(Add(replace(self._new(now, KeyState.ACTIVE), activated_at=now)))
+                else:
+                    changes.append(Swap(replace(upcoming, state=KeyState.ACTIVE, activated_at=now)))
+            if key.state in (KeyState.ACTIVE, KeyState.UPCOMING):
+                changes.append(Add(self._new(now, KeyState.UPCOMING)))
+            changes.append(
+                Append(Entry(scope=Scope.KEY, id=kid, value=KEY_REVOKED, until=self._context.keep_until(now, now)))
+            )
+            return self._context.ended(1) if await self._write_serialised(*changes) else None
+
+        ended = await judged_again(attempt)
+        await self.reload()
+        return ended
+
+    async def retire_finished(self, now: float) -> int:
+        """Housekeeping: retire keys whose last token has expired."""
+        lifetimes = self._context.policy.lifetimes
+        longest = max(lifetimes.access_token, lifetimes.stateful_token, lifetimes.one_time)
+        finished = [
+            key
+            for key in await self.all()
+            if key.state is KeyState.RETIRING and (key.retiring_at or 0.0) + longest + 60.0 <= now
+        ]
+        for key in finished:
+            await self.retire(key.id, actor="system")
+        return len(finished)
+
+    async def _begin(self) -> None:
+        async def attempt() -> bool | None:
+            now = self._context.now()
+            records = await self.all()
+            algorithm = self._context.policy.signing_algorithm
+            active = [key for key in records if key.state is KeyState.ACTIVE]
+            if active and active[-1].algorithm == algorithm:
+                return True  # another process was quicker
+            first = replace(self._new(now, KeyState.ACTIVE), activated_at=now)
+            changes: list[Change] = [Add(first), Add(self._new(now, KeyState.UPCOMING))]
+            changes += [Swap(replace(key, state=KeyState.RETIRING, retiring_at=now)) for key in active]
+            changes += [
+                Swap(replace(key, state=KeyState.RETIRED, ended_at=now, sealed=b""))
+                for key in records
+                if key.state is KeyState.UPCOMING
+            ]
+            changes += [self._changed(now), self._audit(Event.KEY_CREATED, now, first.id, "system")]
+            return True if await self._write_serialised(*changes) else None
+
+        await judged_again(attempt)
+
+    async def _write_serialised(self, *changes: Change) -> bool:
+        """Swapping the issuer's record keeps two processes from both making a key active."""
+        return await self._context.write(Swap(await self._context.store.issuer()), *changes)
+
+    async def _find(self, kid: str) -> SigningKey:
+        for key in await self.all():
+            if key.id == kid:
+                return key
+        raise NotFound("No signing key has this id.")
+
+    def _upcoming(self, records: list[SigningKey]) -> SigningKey | None:
+        algorithm = self._context.policy.signing_algorithm
+        return next((key for key in records if key.state is KeyState.UPCOMING and key.algorithm == algorithm), None)
+
+    def _new(self, now: float, state: KeyState) -> SigningKey:
+        key = jose.Key.generate(self._context.policy.signing_algorithm)
+        kid = key.thumbprint()
+        private = json.dumps(key.to_jwk(private=True)).encode()
+        symmetric = self._context.policy.signing_algorithm.startswith("HS")
+        return SigningKey(
+            id=kid,
+            algorithm=self._context.policy.signing_algorithm,
+            state=state,
+            public_jwk="" if symmetric else json.dumps(key.to_jwk()),
+            sealed=seal(self._context.derived.seal, private, context=kid, nonce=self._context.random(12)),
+            created_at=now,
+        )
+
+    def _open(self, record: SigningKey) -> jose.Key:
+        private = unseal(self._context.derived.seal, record.sealed, context=record.id)
+        return jose.Key.from_jwk(json.loads(private), alg=record.algorithm)
+
+    def _read(self, records: list[SigningKey]) -> Ring:
+        signer: jose.Key | None = None
+        public_keys: list[jose.Key] = []
+        secret_keys: list[jose.Key] = []
+        published: list[dict[str, Any]] = []
+        for record in records:
+            if not record.verifies:
+                continue
+            if record.state is KeyState.ACTIVE:
+                signer = self._open(record)
+            if record.is_published:
+                public = json.loads(record.public_jwk)
+                published.append(public | {"use": "sig", "alg": record.algorithm, "kid": record.id})
+                public_keys.append(jose.Key.from_jwk(public, alg=record.algorithm))
+            else:
+                secret_keys.append(self._open(record))
+        if signer is None:
+            raise Misconfigured("No signing key is active.")
+        key_sets = tuple(jose.KeySet(keys) for keys in (public_keys, secret_keys) if keys)
+        return Ring(signer=signer, key_sets=key_sets, jwks=json.dumps({"keys": published}).encode())
+
+    def _changed(self, now: float) -> Append:
+        return Append(Entry(scope=Scope.KEY, id="", value=KEYS_CHANGED, until=self._context.keep_until(now, now)))
+
+    def _audit(self, event: Event, now: float, kid: str, actor: str | None) -> Change:
+        return self._context.audit(event, now, actor=actor or "system", kid=kid)
