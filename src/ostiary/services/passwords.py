@@ -1,6 +1,6 @@
 """Passwords as use cases see them: looked at under the throttle, set under the rules."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from ostiary.domain.account import Account
 from ostiary.domain.password_rules import judge_password
@@ -14,7 +14,7 @@ class Passwords:
     """Use cases of passwords."""
 
     def __init__(
-        self, context: Context, hasher: PasswordHasher, throttling: Throttling, blocklist: Container[str]
+        self, context: Context, hasher: PasswordHasher, throttling: Throttling, blocklist: Callable[[], Container[str]]
     ) -> None:
         self._context = context
         self._hasher = hasher
@@ -28,7 +28,7 @@ class Passwords:
             minimum=self._context.policy.password_min_length,
             username=username,
             email=email,
-            blocklist=self._blocklist,
+            blocklist=self._blocklist(),
         )
         if reasons:
             raise PasswordRejected(reasons)
