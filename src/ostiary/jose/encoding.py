@@ -6,7 +6,7 @@ Everything here raises `Unreadable`, which callers turn into an error about a to
 """
 
 import re
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from typing import Any
 
 import msgspec
@@ -14,17 +14,20 @@ import msgspec
 from ostiary.limits import JSON_DEPTH, JSON_MEMBERS
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-# Whatever is not base64url, "+", "/" and "=" included, becomes a byte that the strict decoder refuses.
+# Whatever is not base64url, "+", "/", "=" and the quotation mark included, becomes a byte that the decoder refuses.
 _TO_STANDARD = bytes(
     {ord("-"): ord("+"), ord("_"): ord("/")}.get(byte, byte) if byte in _ALPHABET else 0xFF for byte in range(256)
 )
 _FROM_STANDARD = bytes.maketrans(b"+/", b"-_")
-_PADDING = (b"", b"", b"==", b"=")
+_ENDS = (b'"', b'"', b'=="', b'="')
 # The last character may only use the bits that belong to a byte.
-_TAILS = ("", "", "AQgw", "AEIMQUYcgkosw048")
+_TAILS = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 
+# msgspec reads base64 out of a JSON string, strictly, and twice as fast as binascii does.
+_decode_base64 = msgspec.json.Decoder(bytes).decode
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
+_ROOM = 4 * JSON_MEMBERS  # bytes: no object in less has too many members
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -37,17 +40,17 @@ def is_text(value: object, most: int) -> bool:
     return isinstance(value, str) and 0 < len(value) <= most
 
 
-def encode_bytes(raw: bytes) -> str:
+def encode_bytes(raw: bytes) -> bytes:
     """base64url without padding."""
-    return b2a_base64(raw, newline=False).rstrip(b"=").translate(_FROM_STANDARD).decode("ascii")
+    return b2a_base64(raw, newline=False).rstrip(b"=").translate(_FROM_STANDARD)
 
 
-def decode_bytes(text: str) -> bytes:
+def decode_bytes(text: bytes) -> bytes:
     """The bytes of canonical base64url. Raises `Unreadable`."""
     rest = len(text) & 3
     try:
-        raw = a2b_base64(text.encode("ascii").translate(_TO_STANDARD) + _PADDING[rest], strict_mode=True)
-    except ValueError:
+        raw = _decode_base64(b'"' + text.translate(_TO_STANDARD) + _ENDS[rest])
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreadable("not base64url") from None
     if rest and text[-1] not in _TAILS[rest]:
         raise Unreadable("not canonical base64url")
@@ -71,7 +74,7 @@ def decode_object(raw: bytes) -> dict[str, Any]:
         raise Unreadable("not a JSON object")
     # The decoder keeps the last of two members of one name. What encodes to the very same bytes had none twice; that
     # is the common case and costs a third of looking at every member.
-    if raw.count(b":") > JSON_MEMBERS or _encode_json(value) != raw:
+    if (len(raw) > _ROOM and raw.count(b":") > JSON_MEMBERS) or _encode_json(value) != raw:
         _check_members(raw)
     members: dict[str, Any] = value
     return members

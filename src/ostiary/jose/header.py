@@ -7,7 +7,7 @@ from ostiary.jose.encoding import decode_bytes, decode_object
 from ostiary.jose.errors import MalformedToken
 from ostiary.limits import HEADER_CHARS, KID_CHARS
 
-_REFUSED = frozenset(("crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"))
+NEVER_ACCEPTED = frozenset(("crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"))
 """Members that would let a token say how it is to be read, or which key to trust. Never obeyed, so never accepted."""
 
 _TEXTS = ("alg", "typ", "kid", "cty")
@@ -63,7 +63,7 @@ def comparable_type(typ: str) -> str:
     return typ.lower().removeprefix("application/")
 
 
-def decode_header(segment: str) -> dict[str, Any]:
+def decode_header(segment: bytes) -> dict[str, Any]:
     """The members of an encoded header, with `alg`, `typ`, `kid` and `cty` of the right type. Raises
     `MalformedToken`."""
     if len(segment) > HEADER_CHARS:
@@ -79,9 +79,9 @@ def decode_header(segment: str) -> dict[str, Any]:
     return members
 
 
-def read_header(segment: str) -> Header:
+def read_header(segment: bytes) -> Header:
     """The same, for a token that is to be verified: members that nobody may decide for us are refused."""
     members = decode_header(segment)
-    if not _REFUSED.isdisjoint(members):
+    if not NEVER_ACCEPTED.isdisjoint(members):
         raise MalformedToken("the header has a member that is never accepted")
     return Header(members)

@@ -83,7 +83,7 @@ def _octets(jwk: Mapping[str, Any], name: str) -> bytes:
     if not isinstance(text, str):
         raise InvalidKey(f"the JWK member {name!r} is absent or not a string")
     try:
-        return decode_bytes(text)
+        return decode_bytes(text.encode("ascii"))
     except ValueError:
         raise InvalidKey(f"the JWK member {name!r} is not canonical base64url") from None
 
@@ -148,8 +148,12 @@ def _read_okp(jwk: Mapping[str, Any]) -> Any:
     return private
 
 
+def _text(raw: bytes) -> str:
+    return encode_bytes(raw).decode("ascii")
+
+
 def _uint(number: int) -> str:
-    return encode_bytes(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+    return _text(number.to_bytes((number.bit_length() + 7) // 8, "big"))
 
 
 def public_members(algorithm: Algorithm, public: "PublicKey") -> dict[str, str]:
@@ -161,23 +165,23 @@ def public_members(algorithm: Algorithm, public: "PublicKey") -> dict[str, str]:
     if algorithm.kty == "EC":
         numbers = public.public_numbers()  # type: ignore[union-attr]
         crv = algorithm.curves[0]
-        x, y = (encode_bytes(number.to_bytes(COORDINATE_BYTES[crv], "big")) for number in (numbers.x, numbers.y))
+        x, y = (_text(number.to_bytes(COORDINATE_BYTES[crv], "big")) for number in (numbers.x, numbers.y))
         return {"crv": crv, "kty": "EC", "x": x, "y": y}
     raw = public.public_bytes_raw()  # type: ignore[union-attr]
     return {
         "crv": "Ed25519" if len(raw) == COORDINATE_BYTES["Ed25519"] else "Ed448",
         "kty": "OKP",
-        "x": encode_bytes(raw),
+        "x": _text(raw),
     }
 
 
 def private_members(algorithm: Algorithm, private: "PrivateKey") -> dict[str, str]:
     """What `public_members` leaves out."""
     if algorithm.kty == "OKP":
-        return {"d": encode_bytes(private.private_bytes_raw())}  # type: ignore[union-attr]
+        return {"d": _text(private.private_bytes_raw())}  # type: ignore[union-attr]
     numbers: Any = private.private_numbers()  # type: ignore[union-attr]
     if algorithm.kty == "EC":
         size = COORDINATE_BYTES[algorithm.curves[0]]
-        return {"d": encode_bytes(numbers.private_value.to_bytes(size, "big"))}
+        return {"d": _text(numbers.private_value.to_bytes(size, "big"))}
     values = (numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
     return {name: _uint(value) for name, value in zip(_RSA_PRIVATE, values, strict=True)}

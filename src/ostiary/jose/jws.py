@@ -7,13 +7,14 @@ import msgspec
 
 from ostiary.jose.encoding import Unreadable, decode_bytes, encode_bytes, encode_object
 from ostiary.jose.errors import AlgorithmNotAllowed, InvalidSignature, MalformedToken, UnknownKey, Unsignable
-from ostiary.jose.header import Header, read_header
+from ostiary.jose.header import NEVER_ACCEPTED, Header, read_header
 from ostiary.jose.key_set import KeySet
 from ostiary.jose.keys import Key
 from ostiary.jose.plain import check_plain
 from ostiary.limits import CREDENTIAL_CHARS
 
-_OURS = frozenset(("alg", "typ", "kid", "crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"))
+_OURS = NEVER_ACCEPTED | {"alg", "typ", "kid"}
+_KEYS = (Key, KeySet)
 
 
 class Verified(msgspec.Struct, frozen=True, gc=False):
@@ -36,21 +37,26 @@ def sign_bytes(payload: bytes, key: Key, *, typ: str | None = None, headers: Map
         if not _OURS.isdisjoint(headers):
             raise Unsignable("a header member is not the caller's to set")
         members.update(headers)
-    signed = f"{encode_bytes(encode_object(members))}.{encode_bytes(payload)}"
-    token = f"{signed}.{encode_bytes(key.sign(signed.encode('ascii')))}"
+    signed = encode_bytes(encode_object(members)) + b"." + encode_bytes(payload)
+    token = signed + b"." + encode_bytes(key.sign(signed))
     if len(token) > CREDENTIAL_CHARS:
         raise Unsignable("the token would be larger than any verifier accepts")
-    return token
+    return token.decode("ascii")
 
 
-def split(token: str) -> tuple[str, str, str]:
-    """Header, payload and signature, still encoded. One grammar: two dots, nothing else (flaw classes 26 to 28)."""
+def split(token: str) -> tuple[bytes, list[bytes]]:
+    """The text that was signed, and header, payload and signature, all still encoded. One grammar: two dots, and
+    nothing empty but perhaps the payload (flaw classes 26 to 28)."""
     if token.__class__ is not str or len(token) > CREDENTIAL_CHARS:
         raise MalformedToken("a token is a string of limited length")
-    parts = token.split(".", 3)
-    if len(parts) != 3 or not parts[0] or not parts[2]:
+    try:
+        text = token.encode("ascii")
+    except UnicodeEncodeError:
+        raise MalformedToken("a token is ASCII") from None
+    segments = text.split(b".", 3)
+    if len(segments) != 3 or not segments[0] or not segments[2]:
         raise MalformedToken("a token has three segments")
-    return parts[0], parts[1], parts[2]
+    return text[: -len(segments[2]) - 1], segments
 
 
 def verify_signature(token: str, keys: Key | KeySet) -> Verified:
@@ -61,26 +67,24 @@ def verify_signature(token: str, keys: Key | KeySet) -> Verified:
     count. Raises `MalformedToken`, `AlgorithmNotAllowed`, `UnknownKey`, `InvalidSignature`; `TypeError` if `keys` is
     neither.
     """
-    if not isinstance(keys, Key | KeySet):
+    if not isinstance(keys, _KEYS):
         raise TypeError("keys must be a Key or a KeySet")
-    segment, body, tail = split(token)
+    signed, (segment, body, tail) = split(token)
     known = keys.headers.get(segment)
     header, key = known or _choose(segment, keys)
     try:
-        signature = decode_bytes(tail)
-        matches = key.verify(signature, token[: -len(tail) - 1].encode("ascii"))
-        if not matches:
-            decode_bytes(body)  # only to say "malformed" where the encoding is what was damaged
-            raise InvalidSignature
-        payload = decode_bytes(body)
-    except (Unreadable, UnicodeEncodeError):
+        matches = key.verify(decode_bytes(tail), signed)
+        payload = decode_bytes(body)  # also where nothing matches: "malformed" says that the encoding was damaged
+    except Unreadable:
         raise MalformedToken("a segment is not canonical base64url") from None
+    if not matches:
+        raise InvalidSignature
     if known is None:
         keys.headers.remember(segment, header, key)
     return Verified(header, payload, key)
 
 
-def _choose(segment: str, keys: Key | KeySet) -> tuple[Header, Key]:
+def _choose(segment: bytes, keys: Key | KeySet) -> tuple[Header, Key]:
     header = read_header(segment)
     key = keys.candidate(header.kid, header.alg)
     if key is None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from ostiary.jose.claims import Claims, Policy, check_claims, read_date
-from ostiary.jose.encoding import decode_bytes, decode_object, encode_object
+from ostiary.jose.encoding import Unreadable, decode_bytes, decode_object, encode_object
 from ostiary.jose.errors import InvalidClaim, MalformedToken, Unsignable
 from ostiary.jose.header import decode_header
 from ostiary.jose.jws import sign_bytes, split, verify_signature
@@ -43,10 +43,10 @@ def verify_at(token: str, keys: Key | KeySet, policy: Policy, now: float) -> Cla
 
 def decode_unverified(token: str) -> Unverified:
     """Header and claims, read as strictly as `verify` reads them, and believed by nobody. Raises `MalformedToken`."""
-    segment, body, tail = split(token)
+    _, (segment, body, tail) = split(token)
     header = decode_header(segment)
     try:
         decode_bytes(tail)
         return Unverified(header, decode_object(decode_bytes(body)))
-    except ValueError:
+    except Unreadable:
         raise MalformedToken("a segment is not canonical base64url, or the payload is not strict JSON") from None

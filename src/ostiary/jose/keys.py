@@ -1,6 +1,5 @@
 """`Key`: material bound to exactly one algorithm, for good. It signs and verifies; it can never encrypt or decrypt."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
@@ -27,15 +26,17 @@ class Key:
     Made by the class methods. Every one raises `InvalidKey` for what does not fit: type, curve, size, use, weakness.
     """
 
-    __slots__ = ("_material", "_sign", "_verify", "alg", "algorithm", "headers", "kid", "operations")
+    __slots__ = ("_material", "alg", "algorithm", "headers", "kid", "operations", "sign", "verify")
     alg: str
     kid: str
     algorithm: Algorithm
     operations: frozenset[str]
     headers: "HeaderCache[Key]"
+    sign: Sign
+    """The raw signature of some bytes, as JWS has it. Raises `InvalidKey` if the key may not sign."""
+    verify: Verify
+    """(signature, bytes) -> whether they match, in constant time where that matters. Raises `InvalidKey` likewise."""
     _material: Any
-    _sign: Sign | None
-    _verify: Verify | None
 
     def __init__(self, material: Any, alg: str, *, kid: str | None = None, operations: frozenset[str] = _ALL) -> None:
         """`material` is bytes for HMAC, else a key object of `cryptography`."""
@@ -74,8 +75,8 @@ class Key:
         _set(self, "operations", operations)
         _set(self, "headers", HeaderCache())
         _set(self, "_material", material)
-        _set(self, "_sign", sign)
-        _set(self, "_verify", verify)
+        _set(self, "sign", sign or _may_not)
+        _set(self, "verify", verify or _may_not)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a Key never changes")
@@ -141,27 +142,17 @@ class Key:
             return _jwk.public_members(self.algorithm, self._material[0])
         if not private:
             raise InvalidKey("an HMAC key has no public form")
-        return {"k": encode_bytes(self._material), "kty": "oct"}
+        return {"k": encode_bytes(self._material).decode("ascii"), "kty": "oct"}
 
     def thumbprint(self) -> str:
         """RFC 7638 with SHA-256, base64url."""
-        return encode_bytes(hashlib.sha256(encode_object(self._identity(private=True))).digest())
+        import hashlib
+
+        return encode_bytes(hashlib.sha256(encode_object(self._identity(private=True))).digest()).decode("ascii")
 
     def thumbprint_uri(self) -> str:
         """RFC 9278."""
         return f"urn:ietf:params:oauth:jwk-thumbprint:sha-256:{self.thumbprint()}"
-
-    def sign(self, message: bytes) -> bytes:
-        """The raw signature, as JWS has it."""
-        if self._sign is None:
-            raise InvalidKey("the key may not sign")
-        return self._sign(message)
-
-    def verify(self, signature: bytes, message: bytes) -> bool:
-        """Whether the raw signature matches, in constant time where that matters."""
-        if self._verify is None:
-            raise InvalidKey("the key may not verify")
-        return self._verify(signature, message)
 
     def candidate(self, kid: str | None, alg: str) -> "Key | None":  # noqa: ARG002 - the shape of KeySet.candidate
         """This very key: whoever passes one key has chosen it, so `kid`, a hint among several, is not looked at."""
@@ -172,6 +163,10 @@ class Key:
 
 
 _set = object.__setattr__
+
+
+def _may_not(*_: bytes) -> NoReturn:
+    raise InvalidKey("the key may not do this")
 
 
 def insecure_hmac_key_shorter_than_the_hash(secret: bytes, alg: str = "HS256") -> Key:
