@@ -6,6 +6,7 @@ on. Texts are chosen by stable codes; a code that nobody wrote a text for become
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -52,6 +53,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters["machine_time"] = machine_time
+        self._templates.filters["path_segment"] = partial(quote, safe="")
 
     def url(self, path: str, lang: Language, **query: str | int | None) -> str:
         """A page's URL below the base path that keeps the language: also for redirects. None and "" are left out."""
@@ -85,6 +87,7 @@ class Pages:
             username=username,
             next=next,
             registration_open=registration_open,
+            failed=error is not None,
             alerts=[_error_text(t, error, retry_after)] if error is not None else [],
             wrong_fields=fields,
             notice=_notice_text(t, notice, None),
@@ -114,7 +117,8 @@ class Pages:
             next=next,
             minimum_length=minimum_length,
             closed="registration_closed" in codes,
-            alerts=[complaint.text for complaint in complaints],
+            failed=bool(complaints),
+            alerts=_summary(t, complaints),
             about_username=about(complaints, "username"),
             about_password=about(complaints, "new"),
         )
@@ -137,11 +141,12 @@ class Pages:
         retry_after: float | None = None,
     ) -> str:
         """`/account`. `error` and `reasons` are about the password form (`wrong_password` or `invalid_credentials`
-        for a wrong current one; `reasons` why the new one is refused); `ended` is how many sessions a notice tells
-        of; `bound` is in seconds, 0 for at once."""
+        for a wrong current one; `reasons` why the new one is refused) or about what else was tried (`unavailable`);
+        `ended` is how many sessions a notice tells of; `bound` is in seconds, 0 for at once."""
         t = Translator(lang)
         codes = [*(["wrong_password" if error == "invalid_credentials" else error] if error else []), *reasons]
         complaints = _complaints(t, codes, minimum_length, retry_after)
+        of_password_form = "too_many_attempts" in codes or any(complaint.field for complaint in complaints)
         devices = in_order(sessions, current_id)
         return self._page(
             t,
@@ -155,7 +160,9 @@ class Pages:
             now=now,
             seconds=math.ceil(bound),
             minimum_length=minimum_length,
-            alerts=[complaint.text for complaint in complaints],
+            failed=bool(complaints),
+            alerts=[] if of_password_form else _summary(t, complaints),
+            password_alerts=_summary(t, complaints) if of_password_form else [],
             about_current=about(complaints, "current"),
             about_new=about(complaints, "new"),
             notice=_notice_text(t, notice, ended),
@@ -237,6 +244,12 @@ def _complaints(t: Translator, codes: Iterable[str], minimum: int, retry_after: 
         else:
             complaints.append(Complaint(field=_FIELDS.get(code), text=_error_text(t, code, retry_after)))
     return complaints
+
+
+def _summary(t: Translator, complaints: Sequence[Complaint]) -> list[str]:
+    """What stands above a form: what concerns all of it, and that something is marked below if something is."""
+    marked = [t("error.see_fields")] if any(complaint.field for complaint in complaints) else []
+    return [*about(complaints, None), *marked]
 
 
 def _error_text(t: Translator, code: str, retry_after: float | None) -> str:

@@ -9,12 +9,11 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "language.name": "English",
         "language.switch": "Language",
         "skip": "Skip to content",
-        "nav": "Pages",
         "nav.account": "Account",
         "nav.sign_in": "Sign in",
         "nav.sign_up": "Create account",
         "nav.sign_out": "Sign out",
-        "title.error": "Error: {title}",
+        "title.error": "Error: ",
         # --- fields
         "field.username": "User name",
         "field.password": "Password",
@@ -48,6 +47,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "account.password.about": "A new password signs out every other device. This one stays signed in.",
         "account.password.changed": "Last changed",
         "account.password.submit": "Change password",
+        "account.sections": "On this page",
         "account.devices": "Devices",
         "account.devices.about": "Where you are signed in. If you do not recognise one, sign it out and change your "
         "password.",
@@ -100,8 +100,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "time.date": "{day} {month} {year}",
         "time.exact": "{date}, {time} UTC",
         # --- home
-        "home.title": "Ostiary",
-        "home.lead": "One login, and every later request is recognised, until you say otherwise.",
+        "home.title": "One login, recognised until you say otherwise",
+        "home.lead": "Ostiary remembers who you are from one request to the next, and forgets the moment it should.",
         "home.signed_in": "Signed in as {name}",
         "home.places": "Where things are",
         "home.closed": "New accounts are created by an administrator.",
@@ -148,6 +148,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "error.title.too_many_attempts": "Too many attempts",
         "error.title.registration_closed": "Registration is closed",
         "error.title.not_authenticated": "Please sign in",
+        "error.see_fields": "Please look at what is marked below.",
         "error.error": "Something went wrong. Please try again.",
         "error.invalid_credentials": "The user name or the password is wrong.",
         "error.wrong_password": "The current password is wrong.",
@@ -164,8 +165,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "error.invalid_request": "The form could not be read. Please fill it in again.",
         "error.invalid_target": "The service asked for is not one that this server knows.",
         "error.invalid_grant": "This login can no longer be renewed. Please sign in again.",
-        "error.csrf_rejected": "The form seems to come from another site, so nothing was changed. Please try again "
-        "from this page.",
+        "error.csrf_rejected": "The form seems to come from another site, so nothing was changed. Please start "
+        "again from a page of this site.",
         "error.not_authenticated": "Please sign in first.",
         "error.invalid_token": "You are no longer signed in. Please sign in again.",
         "error.forbidden": "Your account may not do this.",
@@ -181,8 +182,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "moment.",
         "error.misconfigured": "The server is not set up completely. Please tell its operator.",
         # --- why a new password is refused
-        "reason.too_short": "Use at least {minimum} characters. Several words do well.",
-        "reason.too_long": "Use at most {maximum} characters.",
+        "reason.too_short": "This password is shorter than {minimum} characters.",
+        "reason.too_long": "This password is longer than {maximum} characters.",
         "reason.too_common": "This password is among the first that anyone would try.",
         "reason.contains_username": "This password is little more than your user name or e-mail address.",
         "reason.contains_service_name": "This password is little more than the name of this service.",
