@@ -8,7 +8,6 @@ One key has one algorithm. `decode_unverified` is for looking, never for decidin
 `verify` here reads the clock, and only if it is not told the time.
 """
 
-from ostiary.clock import SYSTEM_CLOCK
 from ostiary.jose.claims import Claims, Policy, check_claims
 from ostiary.jose.errors import (
     AlgorithmNotAllowed,
@@ -35,6 +34,7 @@ from ostiary.jose.jws import Verified, sign_bytes, verify_signature
 from ostiary.jose.jwt import Unverified, decode_unverified, sign, verify_at
 from ostiary.jose.key_set import KeySet
 from ostiary.jose.keys import Key, insecure_hmac_key_shorter_than_the_hash
+from ostiary.jose.proof import Proof, sign_proof, verify_proof
 
 __all__ = [
     "AlgorithmNotAllowed",
@@ -53,6 +53,7 @@ __all__ = [
     "MissingClaim",
     "NotYetValid",
     "Policy",
+    "Proof",
     "TokenRejected",
     "TooOld",
     "UnknownKey",
@@ -67,7 +68,9 @@ __all__ = [
     "insecure_hmac_key_shorter_than_the_hash",
     "sign",
     "sign_bytes",
+    "sign_proof",
     "verify",
+    "verify_proof",
     "verify_signature",
 ]
 
@@ -75,4 +78,8 @@ __all__ = [
 def verify(token: str, keys: Key | KeySet, policy: Policy, *, now: float | None = None) -> Claims:
     """The claims of a token that one of `keys` signed and that `policy` accepts at `now` (Unix seconds; without it,
     the system's clock). Raises `TokenRejected`."""
-    return verify_at(token, keys, policy, SYSTEM_CLOCK.wall() if now is None else now)
+    if now is None:
+        from ostiary.clock import SYSTEM_CLOCK
+
+        now = SYSTEM_CLOCK.wall()
+    return verify_at(token, keys, policy, now)

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from ostiary.jose.encoding import Unreadable, decode_bytes, encode_bytes, encode_object
+from ostiary.jose.encoding import Unreadable, decode_bytes, encode_bytes
 from ostiary.jose.errors import AlgorithmNotAllowed, InvalidSignature, MalformedToken, UnknownKey, Unsignable
 from ostiary.jose.header import NEVER_ACCEPTED, Header, read_header
 from ostiary.jose.key_set import KeySet
 from ostiary.jose.keys import Key
-from ostiary.jose.plain import check_plain
+from ostiary.jose.plain import encode_plain
 from ostiary.limits import CREDENTIAL_CHARS
 
 _OURS = NEVER_ACCEPTED | {"alg", "typ", "kid"}
@@ -33,11 +33,15 @@ def sign_bytes(payload: bytes, key: Key, *, typ: str | None = None, headers: Map
     if key.kid:
         members["kid"] = key.kid
     if headers:
-        check_plain(headers)
         if not _OURS.isdisjoint(headers):
             raise Unsignable("a header member is not the caller's to set")
         members.update(headers)
-    signed = encode_bytes(encode_object(members)) + b"." + encode_bytes(payload)
+    return assemble(members, payload, key)
+
+
+def assemble(header: dict[str, Any], payload: bytes, key: Key) -> str:
+    """Header and payload, encoded and signed. Raises `Unsignable` if the result is too large."""
+    signed = encode_bytes(encode_plain(header)) + b"." + encode_bytes(payload)
     token = signed + b"." + encode_bytes(key.sign(signed))
     if len(token) > CREDENTIAL_CHARS:
         raise Unsignable("the token would be larger than any verifier accepts")

@@ -67,4 +67,6 @@ class KeySet:
 def _is_ours(jwk: Mapping[str, Any], alg: str | None) -> bool:
     stated = jwk.get("alg", alg)
     row = ALGORITHMS.get(stated) if isinstance(stated, str) else None
-    return row is not None and jwk.get("kty") == row.kty and jwk.get("use", "sig") == "sig"
+    operations = jwk.get("key_ops")
+    signs = not isinstance(operations, list | tuple) or "sign" in operations or "verify" in operations
+    return row is not None and jwk.get("kty") == row.kty and jwk.get("use", "sig") == "sig" and signs

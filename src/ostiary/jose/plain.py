@@ -1,38 +1,51 @@
-"""Whether a value is plain JSON that every verifier of ours would read back as it is. Raises `Unsignable`."""
+"""Plain JSON out: what is signed is what every verifier of ours reads back. Raises `Unsignable`."""
 
 from collections.abc import Mapping
 from math import isfinite
+from typing import Any
 
+from ostiary.jose.encoding import encode_object
 from ostiary.jose.errors import Unsignable
 from ostiary.limits import JSON_DEPTH, JSON_MEMBERS
 
 
-def check_plain(value: object, depth: int = 1) -> None:
-    """Strings, finite numbers, booleans, null, lists and objects with string names, within the bounds. No dates, no
-    bytes: what they should look like is the caller's decision."""
+def encode_plain(members: Mapping[str, Any]) -> bytes:
+    """Compact JSON, members in their order: strings, finite numbers, booleans, null, lists and objects within the
+    bounds. No dates, no bytes: what they should look like is the caller's decision."""
+    if not isinstance(members, Mapping):
+        raise Unsignable("only an object can be signed")
+    plain = dict(members)
+    _check(plain, 1)
+    try:
+        return encode_object(plain)
+    except TypeError:  # a subclass of a plain type that JSON has no form for
+        raise Unsignable("a value is not plain JSON") from None
+
+
+def _check(value: object, depth: int) -> None:
     match value:
-        case None | bool() | int():
-            return
+        case None | int():
+            pass
         case str():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise Unsignable("a string is not Unicode text") from None
+            _check_text(value)
         case float():
             if not isfinite(value):
                 raise Unsignable("a number is not finite")
-        case list() | tuple():
-            if depth > JSON_DEPTH:
-                raise Unsignable("nested too deeply")
+        case list() | tuple() if depth <= JSON_DEPTH:
             for item in value:
-                check_plain(item, depth + 1)
-        case Mapping():
-            if depth > JSON_DEPTH or len(value) > JSON_MEMBERS:
-                raise Unsignable("nested too deeply, or too many members")
+                _check(item, depth + 1)
+        case dict() if depth <= JSON_DEPTH and len(value) <= JSON_MEMBERS:
             for name, item in value.items():
-                if not isinstance(name, str):
-                    raise Unsignable("a member's name is not a string")
-                check_plain(name)
-                check_plain(item, depth + 1)
+                _check_text(name)
+                _check(item, depth + 1)
         case _:
-            raise Unsignable("a value is not plain JSON")
+            raise Unsignable("a value is not plain JSON, is nested too deeply or has too many members")
+
+
+def _check_text(text: object) -> None:
+    try:
+        if not isinstance(text, str):
+            raise Unsignable("a member's name is not a string")
+        text.encode()
+    except UnicodeEncodeError:
+        raise Unsignable("a string is not Unicode text") from None
