@@ -78,7 +78,12 @@ def signing_key(kid: str = "key-1", /, **changes: Any) -> SigningKey:
 
 def audit_event(event_id: str = "event-1", /, **changes: Any) -> AuditEvent:
     """Somebody logged in."""
-    values: dict[str, Any] = {"id": event_id, "at": NOW, "event": Event.LOGIN_SUCCEEDED, "account_id": "account-1"}
+    values: dict[str, Any] = {
+        "id": event_id,
+        "at": NOW,
+        "event": Event.LOGIN_SUCCEEDED.value,
+        "account_id": "account-1",
+    }
     return AuditEvent(**(values | changes))
 
 

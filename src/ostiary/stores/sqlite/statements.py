@@ -108,7 +108,7 @@ def _swap(connection: sqlite3.Connection, statements: Statements[Any], record: R
 
 
 def _with_revision(statements: Statements[Any], record: Record, revision: int) -> list[Any]:
-    row = list(statements.table.to_row(record))
+    row = statements.table.to_row(record)
     row[statements.revision_at] = revision
     return row
 

@@ -1,0 +1,179 @@
+"""Listings are sorted by id, start after `after`, hold at most `limit`, and find exactly what they are asked for."""
+
+from typing import ClassVar
+
+import pytest
+
+from ostiary.domain.account import Account
+from ostiary.domain.session import Kind
+from ostiary.stores.port import Remove, Store, Swap
+from ostiary.testing import builders
+from ostiary.testing.builders import NOW
+from ostiary.testing.store_contract.base import StoreCase, add
+
+# ruff: noqa: S101 - tests assert
+
+SORTED_IDS = ["!", "0", "A", "B", "_", "a", "aa", "b", "~", "é", "张", "\ue000", "\uffff", "\U00010000", "\U0001f511"]
+
+
+async def found(store: Store, query: str) -> list[str]:
+    """The ids of all accounts that match."""
+    return [account.id for account in await store.accounts.page(query=query, limit=100)]
+
+
+class Listings(StoreCase):
+    """The port's last promise."""
+
+    pages: ClassVar = pytest.mark.parametrize("limit", [1, 2, 4, 15, 16])
+
+    @pages
+    async def test_accounts_are_paged_by_id(self, store: Store, limit: int) -> None:
+        """Every account is on exactly one page, in the order of code points."""
+        await add(store, *(builders.account(i, username_key=i.encode().hex()) for i in reversed(SORTED_IDS)))
+        seen: list[str] = []
+        while page := await store.accounts.page(after=seen[-1] if seen else "", limit=limit):
+            assert len(page) <= limit
+            seen += [account.id for account in page]
+        assert seen == SORTED_IDS
+
+    @pages
+    async def test_sessions_are_paged_by_id(self, store: Store, limit: int) -> None:
+        """The same for sessions; those that have ended are left out."""
+        await add(store, *(builders.session(session_id) for session_id in SORTED_IDS))
+        await add(store, builders.session("Ab", ended_at=1.0))
+        seen: list[str] = []
+        while page := await store.sessions.page(after=seen[-1] if seen else "", limit=limit):
+            assert len(page) <= limit
+            seen += [session.id for session in page]
+        assert seen == SORTED_IDS
+
+    @pages
+    async def test_events_are_paged_downwards(self, store: Store, limit: int) -> None:
+        """Audit events come newest first, each on exactly one page."""
+        await add(store, *(builders.audit_event(event_id) for event_id in SORTED_IDS))
+        seen: list[str] = []
+        while page := await store.audit.page(before=seen[-1] if seen else "", limit=limit):
+            assert len(page) <= limit
+            seen += [event.id for event in page]
+        assert seen == SORTED_IDS[::-1]
+
+    async def test_page_starts_after_an_id_that_is_gone(self, store: Store) -> None:
+        """`after` is a place in the order, not a record that must exist."""
+        await add(store, *(builders.account(account_id) for account_id in ("a", "b", "c")))
+        assert await store.write(Remove(builders.account("b", revision=1)))
+        assert [account.id for account in await store.accounts.page(after="b", limit=5)] == ["c"]
+
+    async def test_search_finds_starts_of_names_and_addresses(self, store: Store) -> None:
+        """A query matches the start of a user name's normal form or of an e-mail in any letter case, or a whole id."""
+        people: list[Account] = [
+            builders.account("1", username_key="alice", email="Alice@Example.ORG"),
+            builders.account("2", username_key="alina", email=None),
+            builders.account("3", username_key="bob", email="ALIBI@example.org"),
+            builders.account("4", username_key="österreich", email="ÖSTLICH@example.org"),
+            builders.account("Ali", username_key="zed", email="zed@example.org"),
+        ]
+        await add(store, *people)
+        assert await found(store, "ali") == ["1", "2", "3"]
+        assert await found(store, "ALI") == ["1", "2", "3"]
+        assert await found(store, "Ali") == ["1", "2", "3", "Ali"]
+        assert await found(store, "alice@example.o") == ["1"]
+        assert await found(store, "ÖST") == ["4"]
+        assert await found(store, "östL") == ["4"]
+        assert await found(store, "lice") == []
+        assert await found(store, "alicee") == []
+        assert await found(store, "3") == ["3"]
+        assert await found(store, "example") == []
+
+    async def test_search_follows_changes(self, store: Store) -> None:
+        """A renamed account is found by its new name and address only."""
+        await add(store, builders.account("1", username_key="old", email="old@example.org"))
+        assert await store.write(Swap(builders.account("1", username_key="new", email="New@example.org", revision=1)))
+        assert await found(store, "old") == []
+        assert await found(store, "new@") == ["1"]
+        assert await store.write(Swap(builders.account("1", username_key="newer", email=None, revision=2)))
+        assert await found(store, "new@") == []
+
+    async def test_wildcards_are_ordinary_characters(self, store: Store) -> None:
+        """Flaw class: a pattern in a search matches more than itself."""
+        names = ["%", "_", "*", "?", "[a]", "a%b", "a_b", "axb", "a\\b", "'", '"', "\U0010ffff", "\U0010ffff\U0010ffff"]
+        await add(store, *(builders.account(f"id-{i:02}", username_key=name) for i, name in enumerate(names)))
+        for query in ("%", "_", "*", "?", "[", "a%", "a_", "a\\", "'", '"', "%%", "_x", "\U0010ffff", "\ud7ff"):
+            expected = [f"id-{i:02}" for i, name in enumerate(names) if name.startswith(query)]
+            assert await found(store, query) == expected
+
+    @pages
+    async def test_search_is_paged(self, store: Store, limit: int) -> None:
+        """Whoever matches by name, by address and by id is on one page once; pages go on after the last."""
+        await add(
+            store,
+            *(builders.account(f"x{i:02}", username_key=f"x{39 - i:02}", email=f"x{i}@example.org") for i in range(20)),
+            *(builders.account(f"y{i}", email=f"X{i}@other.example") for i in range(3)),
+        )
+        seen: list[str] = []
+        while page := await store.accounts.page(query="x", after=seen[-1] if seen else "", limit=limit):
+            assert len(page) <= limit
+            seen += [account.id for account in page]
+        assert seen == [f"x{i:02}" for i in range(20)] + ["y0", "y1", "y2"]
+
+    async def test_sessions_are_filtered(self, store: Store) -> None:
+        """Account and kind narrow the listing, together or alone; ended sessions are in none."""
+        await add(
+            store,
+            builders.session("1", account_id="a"),
+            builders.session("2", account_id="a", kind=Kind.STATELESS),
+            builders.session("3", account_id="b", kind=Kind.STATELESS),
+            builders.session("4", account_id="a", kind=Kind.STATELESS, ended_at=1.0),
+            builders.session("5", account_id="a", expires_at=1.0),
+        )
+
+        async def ids(account_id: str = "", kind: str = "") -> list[str]:
+            return [s.id for s in await store.sessions.page(account_id=account_id, kind=kind, limit=9)]
+
+        assert await ids() == ["1", "2", "3", "5"]
+        assert await ids("a") == ["1", "2", "5"]
+        assert await ids("", "stateless") == ["2", "3"]
+        assert await ids("a", "stateless") == ["2"]
+        assert await ids("nobody") == []
+        assert [session.id for session in await store.sessions.of_account("a")] == ["1", "2", "5"]
+        assert await store.write(Swap(builders.session("1", account_id="a", ended_at=5.0, revision=1)))
+        assert [session.id for session in await store.sessions.of_account("a")] == ["2", "5"]
+
+    async def test_live_sessions_are_counted(self, store: Store) -> None:
+        """Not ended, of this count, and neither idle nor expired: at the very instant it is over."""
+        await add(
+            store,
+            builders.session("live", idle_lifetime=10.0),
+            builders.session("expires", idle_lifetime=100.0, expires_at=NOW + 5),
+            builders.session("ended", ended_at=NOW),
+            builders.session("earlier count", everything=1),
+        )
+        counts = [
+            await store.sessions.count_not_ended(everything=0, now=NOW + after) for after in (0, 4.999, 5, 9.999, 10)
+        ]
+        assert counts == [2, 2, 1, 1, 0]
+        assert await store.sessions.count_not_ended(everything=1, now=NOW) == 1
+
+    async def test_events_are_filtered_and_counted(self, store: Store) -> None:
+        """Account, session and event narrow the listing together; a count takes in its first instant."""
+        await add(
+            store,
+            builders.audit_event("1", at=1.0, event="x", account_id="a", session_id="s"),
+            builders.audit_event("2", at=2.0, event="x", account_id="a"),
+            builders.audit_event("3", at=3.0, event="y", account_id="a", session_id="s"),
+            builders.audit_event("4", at=4.0, event="x", account_id=None),
+        )
+
+        async def ids(**wanted: str) -> list[str]:
+            return [event.id for event in await store.audit.page(limit=9, **wanted)]
+
+        assert await ids(account_id="a") == ["3", "2", "1"]
+        assert await ids(event="x") == ["4", "2", "1"]
+        assert await ids(session_id="s") == ["3", "1"]
+        assert await ids(session_id="s", event="x", account_id="a") == ["1"]
+        assert await ids(event="x", before="4") == ["2", "1"]
+        assert [await store.audit.count_since("x", since) for since in (0.0, 2.0, 2.5, 4.0, 4.5)] == [3, 2, 1, 1, 0]
+
+    async def test_keys_are_sorted_by_id(self, store: Store) -> None:
+        """All of them, whatever their state."""
+        await add(store, builders.signing_key("b"), builders.signing_key("a", state="revoked"))
+        assert [key.id for key in await store.signing_keys.all()] == ["a", "b"]
