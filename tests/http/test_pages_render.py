@@ -23,7 +23,7 @@ ACCOUNT = Account(
 )  # fmt: skip
 HERE = SessionView(
     id="ses_here", label="Chrome · Windows", ip="203.0.113.7", kind=Kind.SESSION, created_at=NOW - 9000,
-    last_seen_at=NOW - 5, expires_at=NOW + 30_000, current=True,
+    last_seen_at=NOW - 70, expires_at=NOW + 30_000, current=True,
 )  # fmt: skip
 PHONE = dataclasses.replace(
     HERE, id="ses_phone", label="Safari · iPhone", ip="2001:db8::1", last_seen_at=NOW - 10, current=False
@@ -168,6 +168,8 @@ def test_account_page_has_the_contracts_forms() -> None:
     sent = {field["name"]: field.get("autocomplete") for field in page.all("input") if "name" in field}
     assert sent == {"lang": None, "current_password": "current-password", "new_password": "new-password"}
     assert "".join(page.text).count("This device") == 1
+    odd = account_page(PAGES, "en", sessions=[dataclasses.replace(PHONE, id="../a?b#c")])
+    assert "/account/sessions/..%2Fa%3Fb%23c/end" in [form["action"] for form in Outline(odd).all("form")]
     assert "secret-hash" not in SAMPLES["account"](PAGES, "en")
 
 
