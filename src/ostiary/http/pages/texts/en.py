@@ -45,7 +45,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "account.none": "Not given",
         "account.password": "Password",
         "account.password.about": "A new password signs out every other device. This one stays signed in.",
-        "account.password.changed": "Last changed",
+        "account.password.changed": "Last changed:",
         "account.password.submit": "Change password",
         "account.sections": "On this page",
         "account.devices": "Devices",
