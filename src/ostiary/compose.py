@@ -3,12 +3,29 @@
 import asyncio
 import math
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.credentials.derived_keys import DerivedKeys
+from ostiary.domain.account import Account
+from ostiary.domain.caller import Caller
+from ostiary.errors import OstiaryError, Unavailable
+from ostiary.http.app import make_app
+from ostiary.http.authentication import Authenticated, Authenticator
+from ostiary.http.config import HttpConfig
+from ostiary.http.cookies import Cookies
+from ostiary.http.pages import Pages
+from ostiary.http.problems import headers_of
+from ostiary.http.protect import Protect, check_rights
+from ostiary.http.services import Services
 from ostiary.passwords import PasswordHasher, Pepper, load_common_passwords
 from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Replica
@@ -149,4 +166,184 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         signing_keys=keys,
         audit=Audit(context),
         housekeeping=Housekeeping(context, recognition, refresh, keys),
+    )
+
+
+def http_config(settings: Settings) -> HttpConfig:
+    """What the HTTP shell needs to know of the settings."""
+    parts = urlsplit(settings.issuer)
+    return HttpConfig(
+        issuer=settings.issuer,
+        origin=settings.issuer_origin,
+        base_path=parts.path.rstrip("/"),
+        allowed_hosts=frozenset(host.lower() for host in settings.allowed_hosts) or _hosts_of(settings),
+        trusted_origins=frozenset(settings.trusted_origins),
+        cors_origins=settings.cors_origins,
+        trusted_proxies=tuple(ip_network(network, strict=False) for network in settings.trusted_proxies),
+        secure_cookies=settings.cookie_secure,
+        csrf_token_required=settings.csrf_token == "session",  # noqa: S105 - a choice
+        registration_open=settings.registration == "open",
+        password_min_length=settings.password_min_length,
+        reauthentication_window=settings.reauthentication_window,
+        hsts=parts.scheme == "https",
+    )
+
+
+def _hosts_of(settings: Settings) -> frozenset[str]:
+    """The issuer's host and port. A loopback issuer answers to every name of this machine's own loopback."""
+    parts = urlsplit(settings.issuer)
+    default = 443 if parts.scheme == "https" else 80
+    port = parts.port or default
+    host = (parts.hostname or "").lower()
+    names = {"localhost", "127.0.0.1", "[::1]"} if settings.issuer_is_loopback else set()
+    names.add(f"[{host}]" if ":" in host else host)
+    with_port = {f"{name}:{port}" for name in names}
+    return frozenset(with_port | names if port == default else with_port)
+
+
+class Ostiary:
+    """Everything, embedded: one object, one ASGI application, and the means to protect others with it.
+
+        auth = Ostiary.from_settings()
+        routes = [Mount("/auth", auth.asgi), Mount("/notes", auth.protect(notes))]
+        app = Starlette(routes=routes, lifespan=auth.lifespan)
+
+    The system starts with `lifespan`, or at the first request where nobody runs one. `store` and `clock` are for tests.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, store: Store | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self.settings = settings or Settings.load()
+        self._clock = clock
+        self._store = store
+        self._stack: AsyncExitStack | None = None
+        self._services: Services | None = None
+        self._system: System | None = None
+        self._starting: asyncio.Lock | None = None
+        self.asgi: ASGIApp = self._started(
+            make_app(lambda: self.services, cors_origins=self.settings.cors_origins, lifespan=self.lifespan)
+        )
+
+    @classmethod
+    def from_settings(cls, **flags: object) -> "Ostiary":
+        """From `ostiary.toml`, the environment, and `flags` (contract section 7). Raises Misconfigured."""
+        return cls(Settings.load(flags=flags))
+
+    @property
+    def system(self) -> System:
+        """The running system. Raises Unavailable before it has started."""
+        if self._system is None:
+            raise Unavailable(private="not started")
+        return self._system
+
+    @property
+    def services(self) -> Services:
+        """What the HTTP shell calls. Raises Unavailable before the system has started."""
+        if self._services is None:
+            raise Unavailable(private="not started")
+        return self._services
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:  # noqa: ARG002 - the shape that ASGI servers call
+        """Start the system; stop it at the end. To be handed to the outermost application."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Start, unless it runs already."""
+        if self._starting is None:
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._system is not None:
+                return
+            stack = AsyncExitStack()
+            system = await stack.enter_async_context(
+                open_system(self.settings, serving=True, clock=self._clock, store=self._store)
+            )
+            self._stack = stack
+            self._services = _services_of(system, http_config(self.settings))
+            self._system = system
+
+    async def stop(self) -> None:
+        """Stop, with everything collected written."""
+        stack, self._stack, self._system, self._services = self._stack, None, None, None
+        if stack is not None:
+            await stack.aclose()
+
+    def protect(self, app: ASGIApp, *, role: str | None = None, fresh: float | None = None) -> ASGIApp:
+        """`app` behind a login: see `ostiary.http.protect.Protect`."""
+        return self._started(
+            Protect(app, authenticator=lambda: self.services.authenticator, clock=self._clock, role=role, fresh=fresh)
+        )
+
+    async def caller(self, request: Request) -> Caller:
+        """A FastAPI dependency, and for any Starlette request: who calls. Raises HTTPException 401, 403 or 503."""
+        return (await self._authenticated(request)).caller
+
+    async def account(self, request: Request) -> Account:
+        """A FastAPI dependency: the caller's account, read from the store."""
+        found = await self._authenticated(request)
+        try:
+            account, _ = await self.system.sessions.current(found.caller)
+        except OstiaryError as error:
+            raise _http_exception(error) from None
+        return account
+
+    def require(self, role: str | None = None, *, fresh: float | None = None) -> Callable[[Request], Awaitable[Caller]]:
+        """A FastAPI dependency that gives the caller if it has the role and proved its password recently enough."""
+
+        async def dependency(request: Request) -> Caller:
+            found = await self._authenticated(request)
+            try:
+                check_rights(found.caller, self._clock.wall(), role, fresh)
+            except OstiaryError as error:
+                raise _http_exception(error) from None
+            return found.caller
+
+        return dependency
+
+    async def _authenticated(self, request: Request) -> Authenticated:
+        now = self._clock.wall()
+        try:
+            await self.start()
+            authenticator = self.services.authenticator
+            return authenticator.known(request.scope, now) or await authenticator.authenticate(request.scope, now)
+        except OstiaryError as error:
+            raise _http_exception(error) from None
+
+    def _started(self, app: ASGIApp) -> ASGIApp:
+        """`app`, with the system started before its first request."""
+
+        async def starting(scope: Scope, receive: Receive, send: Send) -> None:
+            if self._system is None and scope["type"] == "http":
+                await self.start()
+            await app(scope, receive, send)
+
+        return starting
+
+
+def _http_exception(error: OstiaryError) -> HTTPException:
+    return HTTPException(error.status, detail=error.code, headers=headers_of(error))
+
+
+def _services_of(system: System, config: HttpConfig) -> Services:
+    cookies = Cookies(secure=config.secure_cookies)
+    return Services(
+        config=config,
+        clock=system.context.clock,
+        context=system.context,
+        authenticator=Authenticator(config, cookies, system.recognition, system.refresh, system.context.derived),
+        cookies=cookies,
+        pages=Pages(config.base_path),
+        accounts=system.accounts,
+        sessions=system.sessions,
+        sign_in=system.sign_in,
+        refresh=system.refresh,
+        recognition=system.recognition,
+        signing_keys=system.signing_keys,
+        audit=system.audit,
     )

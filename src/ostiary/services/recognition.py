@@ -102,9 +102,7 @@ class Recognition:
         caller = self.known(credential, now)
         if caller is not None:
             return caller
-        if self._monotonic() >= self._replica.lease_until:
-            await self._feed.ask()
-            now = self._context.now()
+        await self.check_lease()
         self._known.pop(credential, None)
         if len(credential) > limits.CREDENTIAL_CHARS:
             raise InvalidToken(private="too long")
@@ -114,6 +112,11 @@ class Recognition:
         if token.kind is Kind.STATEFUL:
             return await self._recognise_reference(credential, token, kid, now)
         return await self._recognise_stateless(credential, token, kid, now)
+
+    async def check_lease(self) -> None:
+        """Raises Unavailable if this process cannot know what has been revoked."""
+        if self._monotonic() >= self._replica.lease_until:
+            await self._feed.ask()
 
     def verify(self, credential: str, now: float) -> tuple[AccessToken, str]:
         """An access JWT of this issuer, read, and the id of the key that signed it; signature, type, issuer and times

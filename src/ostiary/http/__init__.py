@@ -1,0 +1,1 @@
+"""The ASGI shell: bytes in, a use case called, bytes out."""

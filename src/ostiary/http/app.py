@@ -1,0 +1,197 @@
+"""The ASGI application: the table of endpoints as routes, behind the checks that every request passes."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+
+from ostiary.domain.account import ADMIN
+from ostiary.errors import Forbidden, NotAuthenticated, OstiaryError, ReauthenticationRequired
+from ostiary.http import client
+from ostiary.http.call import Call, read_form, read_json
+from ostiary.http.endpoints import Auth, Dialect, Endpoint
+from ostiary.http.middleware import Front
+from ostiary.http.problems import (
+    REALM,
+    MethodNotAllowed,
+    NoSuchRoute,
+    oauth_problem,
+    problem,
+)
+from ostiary.http.routes import ENDPOINTS
+from ostiary.http.routes.openapi import openapi_endpoints
+from ostiary.http.routes.pages import error_page, see_other
+from ostiary.http.services import Services
+from ostiary.services.context import Client
+
+log = logging.getLogger("ostiary.http")
+
+ServicesOf = Callable[[], Services]
+
+
+class InternalError(OstiaryError):
+    """A defect of ours. Nothing about it leaves the log."""
+
+    code = "internal_error"
+    title = "Something went wrong on our side"
+
+
+def make_app(services: ServicesOf, *, cors_origins: tuple[str, ...], lifespan: Lifespan[Router] | None) -> ASGIApp:
+    """The application. `services` gives the running system's; it is called at each request, since the system starts
+    with the lifespan, after the routes are made."""
+    endpoints = (*ENDPOINTS, *openapi_endpoints(ENDPOINTS))
+    router = Router(
+        routes=_routes(services, endpoints),
+        redirect_slashes=False,
+        lifespan=lifespan,
+        default=_not_found(services),
+    )
+    app: ASGIApp = router
+    if cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=cors_origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "DPoP", "X-CSRF-Token"],
+            expose_headers=["DPoP-Nonce", "WWW-Authenticate", "Retry-After"],
+            max_age=600,
+        )
+    return Front(app, lambda: services().config)
+
+
+def _routes(services: ServicesOf, endpoints: Iterable[Endpoint]) -> list[Route]:
+    by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
+    for endpoint in endpoints:
+        by_path[endpoint.path][endpoint.method] = endpoint
+    return [Route(path, _PathApp(services, methods)) for path, methods in by_path.items()]
+
+
+class _PathApp:
+    """Everything at one path. A class, so that Starlette hands it raw ASGI calls of every method."""
+
+    def __init__(self, services: ServicesOf, methods: dict[str, Endpoint]) -> None:
+        self._services = services
+        self._methods = methods
+        if "GET" in methods:
+            self._methods = {**methods, "HEAD": methods["GET"]}
+        self._allowed = ", ".join(sorted(self._methods))
+        self._dialect = next(iter(methods.values())).dialect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        endpoint = self._methods.get(request.method)
+        services = self._services()
+        now = services.clock.wall()
+        call = Call(services=services, request=request, now=now, client=Client())
+        dialect = endpoint.dialect if endpoint else self._dialect
+        try:
+            if endpoint is None:
+                raise MethodNotAllowed(self._allowed)
+            response = await answer(endpoint, call)
+        except OstiaryError as error:
+            response = refused(call, dialect, error)
+        except HTTPException:
+            raise
+        except Exception:
+            log.exception("unexpected error at %s %s", request.method, endpoint.path if endpoint else "?")
+            response = refused(call, dialect, InternalError())
+        for line in call.cookies:
+            response.headers.append("Set-Cookie", line)
+        await response(scope, receive, send)
+
+
+async def answer(endpoint: Endpoint, call: Call) -> Response:
+    """Read, authenticate, authorize, call the handler. Raises OstiaryError."""
+    services = call.services
+    headers = call.scope["headers"]
+    peer = call.scope.get("client")
+    call.client = Client(
+        ip=client.address_of(peer[0] if peer else "", headers, services.config.trusted_proxies),
+        label=client.label_of(client.user_agent_of(headers)) if endpoint.method != "GET" else "",
+        device_mark=services.cookies.value(headers, services.cookies.device) or "",
+    )
+    if endpoint.dialect is Dialect.PAGE and endpoint.form:
+        call.scope["ostiary.csrf_in_form"] = True
+    if endpoint.auth is Auth.ANYONE:
+        if endpoint.dialect is Dialect.PAGE:
+            await _look_who_calls(call)
+    else:
+        await _demand_caller(endpoint, call)
+    if endpoint.body is not None:
+        call.body = await read_json(call.request, endpoint.body, optional=endpoint.body_optional)
+    elif endpoint.form:
+        call.form = await read_form(call.request)
+    return await endpoint.handler(call)
+
+
+async def _demand_caller(endpoint: Endpoint, call: Call) -> None:
+    found = await call.services.authenticator.authenticate(call.scope, call.now, call.client)
+    call.caller, call.from_cookie = found.caller, found.from_cookie
+    call.cookies += found.cookies
+    if endpoint.auth is Auth.CALLER:
+        return
+    if ADMIN not in found.caller.roles:
+        raise Forbidden
+    if endpoint.auth is Auth.FRESH_ADMIN:
+        age = call.now - found.caller.auth_time
+        if age >= call.services.config.reauthentication_window:
+            raise ReauthenticationRequired
+
+
+async def _look_who_calls(call: Call) -> None:
+    """Pages that anyone may see look different to someone who is logged in."""
+    try:
+        found = await call.services.authenticator.authenticate(call.scope, call.now, call.client)
+    except OstiaryError:
+        return
+    call.caller, call.from_cookie = found.caller, found.from_cookie
+    call.cookies += found.cookies
+
+
+def refused(call: Call, dialect: Dialect, error: OstiaryError) -> Response:
+    """The error in the words of the endpoint's dialect."""
+    if error.private:
+        log.info("%s %s: %s: %s", call.request.method, error.status, error.code, error.private)
+    if dialect is Dialect.OAUTH:
+        return oauth_problem(error)
+    if dialect is Dialect.PAGE and "application/json" not in call.request.headers.get("accept", ""):
+        reads = call.request.method in ("GET", "HEAD")
+        if error.status == 401 and (reads or isinstance(error, NotAuthenticated)):
+            return see_other(call, "/login", next=_path_of(call), notice="login_required")
+        response = error_page(call, error)
+        if error.status == 401:
+            response.headers["WWW-Authenticate"] = REALM
+        if isinstance(error, MethodNotAllowed):
+            response.headers["Allow"] = error.allowed
+        retry_after = getattr(error, "retry_after", None)
+        if retry_after is not None:
+            response.headers["Retry-After"] = str(retry_after)
+        return response
+    return problem(error)
+
+
+def _path_of(call: Call) -> str:
+    path = call.scope["path"] if call.request.method in ("GET", "HEAD") else "/account"
+    return str(path)
+
+
+def _not_found(services: ServicesOf) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path = scope["path"]
+        request = Request(scope, receive)
+        call = Call(services=services(), request=request, now=0.0, client=Client())
+        oauth = "/oauth/" in path
+        wants_page = "text/html" in request.headers.get("accept", "") and "/v1/" not in path
+        dialect = Dialect.OAUTH if oauth else Dialect.PAGE if wants_page else Dialect.PROBLEM
+        await refused(call, dialect, NoSuchRoute())(scope, receive, send)
+
+    return app

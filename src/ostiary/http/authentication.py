@@ -1,0 +1,137 @@
+"""Which credential a request presents, and whose it is. Contract sections 2 and 3."""
+
+from dataclasses import dataclass, field
+
+from starlette.types import Scope
+
+from ostiary.credentials import opaque
+from ostiary.credentials.derived_keys import DerivedKeys
+from ostiary.domain.caller import Caller
+from ostiary.errors import CsrfRejected, InvalidGrant, InvalidToken, Malformed, NotAuthenticated
+from ostiary.http import csrf
+from ostiary.http.config import HttpConfig
+from ostiary.http.cookies import Cookies
+from ostiary.services.context import Client
+from ostiary.services.recognition import Expired, Recognition
+from ostiary.services.refresh import Refresh
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A credential as it was sent."""
+
+    credential: str = field(repr=False)
+    from_cookie: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Whose request it is. `cookies` are to be set on its response: the credential was renewed in passing."""
+
+    caller: Caller
+    from_cookie: bool
+    cookies: tuple[str, ...] = field(default=(), repr=False)
+
+
+class Authenticator:
+    """Reads credentials of requests. One for each process."""
+
+    def __init__(
+        self, config: HttpConfig, cookies: Cookies, recognition: Recognition, refresh: Refresh, derived: DerivedKeys
+    ) -> None:
+        self._config = config
+        self._cookies = cookies
+        self._recognition = recognition
+        self._refresh = refresh
+        self._derived = derived
+        self._issuer = config.issuer
+        self.trusted = frozenset(origin.encode() for origin in (config.origin, *config.trusted_origins))
+
+    def presented(self, scope: Scope) -> Presented | None:
+        """The one credential of this request, None if there is none. Raises Malformed if there is more than one."""
+        authorization: bytes | None = None
+        cookie = False
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                if authorization is not None:
+                    raise Malformed("The Authorization header was sent twice.")
+                authorization = value
+            elif name == b"cookie":
+                cookie = True
+        session = self._cookies.session_of(scope["headers"]) if cookie else None
+        if authorization is None:
+            return Presented(session, True) if session else None
+        if session is not None:
+            raise Malformed("Send the Authorization header or the session cookie, not both.")
+        scheme, _, credential = authorization.partition(b" ")
+        if scheme.lower() not in (b"bearer", b"dpop"):
+            return None
+        credential = credential.strip()
+        if b"," in credential:
+            raise Malformed("Send one credential.")
+        return Presented(credential.decode("latin-1"), False) if credential else None
+
+    def known(self, scope: Scope, now: float) -> Authenticated | None:
+        """The caller if no waiting is needed to know it, under the CSRF rule. Raises Malformed, CsrfRejected."""
+        presented = self.presented(scope)
+        if presented is None:
+            return None
+        caller = self._recognition.known(presented.credential, now)
+        if caller is None:
+            return None
+        return self._admit(scope, caller, presented)
+
+    async def authenticate(self, scope: Scope, now: float, client: Client | None = None) -> Authenticated:
+        """Raises NotAuthenticated, InvalidToken, CsrfRejected, Malformed, Unavailable."""
+        presented = self.presented(scope)
+        if presented is None:
+            raise NotAuthenticated
+        try:
+            caller = await self._recognition.recognise(presented.credential, now)
+        except Expired:
+            if not presented.from_cookie:
+                raise
+            return await self._renew(scope, now, client or Client())
+        return self._admit(scope, caller, presented)
+
+    def check_csrf(self, scope: Scope) -> None:
+        """Raises CsrfRejected."""
+        if not csrf.allowed(scope["headers"], self.trusted):
+            raise CsrfRejected
+
+    def _admit(self, scope: Scope, caller: Caller, presented: Presented) -> Authenticated:
+        if self._issuer not in caller.audience or caller.act:
+            raise InvalidToken(private="meant for somebody else")
+        if presented.from_cookie and scope["method"] not in csrf.SAFE_METHODS:
+            self._check_cookie_borne(scope, caller)
+        return Authenticated(caller, presented.from_cookie)
+
+    def _check_cookie_borne(self, scope: Scope, caller: Caller) -> None:
+        self.check_csrf(scope)
+        if self._config.csrf_token_required and not scope.get("ostiary.csrf_in_form"):
+            token = next((value for name, value in scope["headers"] if name == b"x-csrf-token"), b"")
+            self.check_csrf_token(caller, token.decode("latin-1"))
+
+    def check_csrf_token(self, caller: Caller, token: str) -> None:
+        """The session-bound token, where the setting demands one. Raises CsrfRejected."""
+        if self._config.csrf_token_required and not opaque.csrf_token_matches(self._derived, caller.session_id, token):
+            raise CsrfRejected("Send X-CSRF-Token with the token that GET /v1/csrf hands out.")
+
+    def csrf_token(self, caller: Caller) -> str:
+        """Bound to the caller's session."""
+        return opaque.csrf_token(self._derived, caller.session_id)
+
+    async def _renew(self, scope: Scope, now: float, client: Client) -> Authenticated:
+        """Transport `cookie`: the access token has expired, the refresh cookie may be live."""
+        token = self._cookies.value(scope["headers"], self._cookies.refresh)
+        if token is None:
+            raise InvalidToken(private="expired")
+        if scope["method"] not in csrf.SAFE_METHODS:
+            self.check_csrf(scope)
+        try:
+            issued = await self._refresh.refresh(token, client)
+        except InvalidGrant as error:
+            raise InvalidToken(private=f"expired, and {error.private}") from None
+        caller = await self._recognition.recognise(issued.access_token, now)
+        admitted = self._admit(scope, caller, Presented(issued.access_token, from_cookie=True))
+        return Authenticated(admitted.caller, from_cookie=True, cookies=tuple(self._cookies.issue(issued, now)))

@@ -1,0 +1,139 @@
+"""One request, as handlers see it."""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
+
+from ostiary import limits
+from ostiary.domain.caller import Caller
+from ostiary.errors import InvalidRequest, Malformed
+from ostiary.http.problems import ContentTooLarge, UnsupportedMediaType
+from ostiary.http.services import Services
+from ostiary.jose.encoding import Unreadable, decode_object
+from ostiary.services.context import Client
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(slots=True)
+class Call:
+    """`now` is the one instant of this request. `cookies` are set on whatever is answered."""
+
+    services: Services
+    request: Request
+    now: float
+    client: Client
+    caller: Caller | None = None
+    from_cookie: bool = False
+    body: Any = None
+    form: dict[str, str] = field(default_factory=dict)
+    cookies: list[str] = field(default_factory=list)
+
+    @property
+    def scope(self) -> Scope:
+        """The ASGI scope."""
+        return self.request.scope
+
+    @property
+    def me(self) -> Caller:
+        """The caller; only behind an endpoint that demands one."""
+        assert self.caller is not None  # noqa: S101
+        return self.caller
+
+    def path(self, name: str) -> str:
+        """A parameter of the path."""
+        return str(self.request.path_params[name])
+
+    def query(self, name: str) -> str:
+        """A query parameter, "" if absent. Raises Malformed if it comes twice."""
+        values = self.request.query_params.getlist(name)
+        if len(values) > 1:
+            raise Malformed(f"The query parameter '{name}' was sent twice.")
+        value = values[0] if values else ""
+        if len(value) > limits.CURSOR_CHARS:
+            raise InvalidRequest(f"The query parameter '{name}' is too long.")
+        return value
+
+    def limit(self) -> int:
+        """How many rows were asked for."""
+        text = self.query("limit")
+        if text == "":
+            return limits.PAGE_ROWS_DEFAULT
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= limits.PAGE_ROWS):
+            raise InvalidRequest(f"'limit' is a number from 1 to {limits.PAGE_ROWS}.")
+        return int(text)
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body. Raises ContentTooLarge as soon as it is known to be."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limits.BODY_BYTES:
+        raise ContentTooLarge
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limits.BODY_BYTES:
+                raise ContentTooLarge
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise Malformed("The connection closed before the body ended.") from None
+    return b"".join(chunks)
+
+
+async def read_json(request: Request, shape: type[T], *, optional: bool) -> T:
+    """The body as `shape`. Raises UnsupportedMediaType, Malformed, InvalidRequest, ContentTooLarge."""
+    raw = await read_body(request)
+    if optional and not raw:
+        return shape()
+    _check_type(request, JSON)
+    try:
+        members = decode_object(raw)
+    except Unreadable as error:
+        raise Malformed(f"The body is not acceptable JSON: {error}.") from None
+    try:
+        return msgspec.convert(members, shape)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(_said_without_input(error)) from None
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form; each at most once (RFC 6749 section 3.2). Raises as `read_json`."""
+    raw = await read_body(request)
+    _check_type(request, FORM)
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, strict_parsing=bool(raw), errors="strict", max_num_fields=64
+        )
+    except ValueError:
+        raise Malformed("The body is not a form.") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise Malformed("A form field was sent twice.")
+    return fields
+
+
+def _check_type(request: Request, expected: str) -> None:
+    values = request.headers.getlist("content-type")
+    media_type, _, parameters = (values[0] if len(values) == 1 else "").partition(";")
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if media_type.strip().lower() != expected or charset not in ("", "utf-8", "utf8"):
+        raise UnsupportedMediaType(f"Send the body as {expected}.")
+
+
+def _said_without_input(error: msgspec.ValidationError) -> str:
+    """msgspec names unknown members and refused values; both may be secrets that were put in the wrong place."""
+    message = str(error)
+    if "unknown field" in message:
+        return "The body has a member that this call does not know."
+    if "Invalid enum value" in message:
+        message = "Invalid value" + message[message.rfind(" - at") :] if " - at" in message else "Invalid value"
+    return message + "."

@@ -1,0 +1,61 @@
+"""Who is at the other end: address and a label for people."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from ostiary import limits
+
+Headers = Iterable[tuple[bytes, bytes]]
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def address_of(peer: str, headers: Headers, trusted: Networks) -> str:
+    """The client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it: from the right, the first
+    address that is not one of theirs."""
+    address = _parse(peer)
+    if address is None or not _is_in(address, trusted):
+        return peer
+    hops = [hop.strip() for name, value in headers if name == b"x-forwarded-for" for hop in value.split(b",")]
+    for hop in reversed(hops):
+        forwarded = _parse(hop.decode("latin-1"))
+        if forwarded is None:
+            break
+        address = forwarded
+        if not _is_in(address, trusted):
+            break
+    return str(address)
+
+
+def user_agent_of(headers: Headers) -> str:
+    """What the client says that it is, cut to `limits.USER_AGENT_CHARS`."""
+    for name, value in headers:
+        if name == b"user-agent":
+            return value[: limits.USER_AGENT_CHARS].decode("latin-1")
+    return ""
+
+
+@lru_cache(maxsize=1024)
+def label_of(user_agent: str) -> str:
+    """A few words for a device card, such as "Chrome · Windows"; slow at first sight (a millisecond)."""
+    from ua_parser import parse
+
+    found = parse(user_agent)
+    words = [part.family for part in (found.user_agent, found.os) if part is not None and part.family]
+    if words:
+        return " · ".join(words)[:80]
+    product = user_agent.split("/", 1)[0].split(" ", 1)[0]
+    return product[:40] if product.isascii() and product.isprintable() else ""
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _is_in(address: IPv4Address | IPv6Address, networks: Networks) -> bool:
+    return any(address.version == network.version and address in network for network in networks)

@@ -1,0 +1,167 @@
+"""Errors on the wire: one table from an error to its status, headers and body.
+
+`/v1/...` speaks RFC 9457, `/oauth/...` RFC 6749 section 5.2. Nothing of what the caller sent comes back.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from ostiary.errors import (
+    InvalidRequest,
+    InvalidToken,
+    OstiaryError,
+    PasswordRejected,
+    TooManyAttempts,
+    Unavailable,
+)
+
+REALM = 'Bearer realm="ostiary"'
+
+
+class ContentTooLarge(InvalidRequest):
+    """The body is larger than any request needs (413)."""
+
+    code = "content_too_large"
+    status = 413
+    title = "The request body is too large"
+
+
+class HeadersTooLarge(InvalidRequest):
+    """The header fields are larger than any request needs (RFC 6585 section 5)."""
+
+    code = "headers_too_large"
+    status = 431
+    title = "The request's header fields are too large"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """The body is not of the type that the call takes (415)."""
+
+    code = "unsupported_media_type"
+    status = 415
+    title = "The request body is not of the expected type"
+
+
+class WrongHost(OstiaryError):
+    """The Host header names somebody else (RFC 9110 section 15.5.20)."""
+
+    code = "wrong_host"
+    status = 421
+    title = "This server does not answer for that host"
+
+
+class NoSuchRoute(OstiaryError):
+    """There is nothing at this path."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class MethodNotAllowed(OstiaryError):
+    """The path exists, for other methods."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "This method is not allowed here"
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+
+class OAuthError(OstiaryError):
+    """An error that only the OAuth endpoints have. `code` is the OAuth one."""
+
+    status = 400
+
+    def __init__(self, code: str, message: str = "", *, status: int = 400) -> None:
+        super().__init__(message or code)
+        self.oauth_code = code
+        self.status = status  # type: ignore[misc]
+
+
+_OAUTH_CODES = {
+    "invalid_request": "invalid_request",
+    "invalid_grant": "invalid_grant",
+    "invalid_target": "invalid_target",
+    "unavailable": "temporarily_unavailable",
+    "overloaded": "temporarily_unavailable",
+}
+"""Where OAuth has a word of its own for it (RFC 6749 section 5.2, RFC 8693 section 2.2.2)."""
+
+
+def headers_of(error: OstiaryError) -> dict[str, str]:
+    """What must stand beside the body."""
+    headers = {"Cache-Control": "no-store"}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token"' if isinstance(error, InvalidToken) else REALM
+    if isinstance(error, TooManyAttempts | Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allowed
+    if error.code == "insufficient_scope":
+        headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope"'
+    return headers
+
+
+def problem_body(error: OstiaryError) -> dict[str, Any]:
+    """RFC 9457 section 3.1."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": str(error),
+    }
+    if isinstance(error, PasswordRejected):
+        body["reasons"] = [{"code": reason.code, "message": reason.message} for reason in error.reasons]
+    if isinstance(error, TooManyAttempts | Unavailable):
+        body["retry_after"] = error.retry_after
+    return body
+
+
+def problem(error: OstiaryError) -> Response:
+    """The answer of `/v1/...`."""
+    return Response(
+        msgspec.json.encode(problem_body(error)),
+        status_code=error.status,
+        headers=headers_of(error),
+        media_type="application/problem+json",
+    )
+
+
+def oauth_problem(error: OstiaryError) -> Response:
+    """The answer of `/oauth/...`. What is parseable but wrong is 400 there, too."""
+    status = 400 if error.status == 422 else error.status
+    headers = headers_of(error)
+    if isinstance(error, OAuthError):
+        code = error.oauth_code
+        if code == "invalid_client":
+            headers["WWW-Authenticate"] = 'Basic realm="ostiary"'
+    else:
+        code = _OAUTH_CODES.get(error.code, error.code)
+    return Response(
+        msgspec.json.encode({"error": code, "error_description": str(error)}),
+        status_code=status,
+        headers=headers,
+        media_type="application/json",
+    )
+
+
+def json_response(
+    body: object, *, status: int = 200, headers: Mapping[str, str] | None = None, cookies: list[str] | None = None
+) -> Response:
+    """JSON that nobody may keep."""
+    response = Response(
+        msgspec.json.encode(body),
+        status_code=status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        media_type="application/json",
+    )
+    for line in cookies or ():
+        response.headers.append("Set-Cookie", line)
+    return response

@@ -1,0 +1,70 @@
+"""Any ASGI application behind a login: `Protect` decides before the application is called."""
+
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ostiary.clock import Clock
+from ostiary.domain.caller import Caller
+from ostiary.errors import Forbidden, OstiaryError, ReauthenticationRequired
+from ostiary.http.authentication import Authenticated, Authenticator
+from ostiary.http.problems import problem
+
+
+class Protect:
+    """Calls `app` with `scope["user"]` set to the `Caller`, or answers 401, 403 or 503 as problem+json.
+
+    `role`: what the caller must have. `fresh`: how many seconds ago at most the password was proven. A credential that
+    this process has seen before is judged without waiting for anything.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Callable[[], Authenticator],
+        clock: Clock,
+        role: str | None = None,
+        fresh: float | None = None,
+    ) -> None:
+        self._app = app
+        self._authenticator = authenticator
+        self._now = clock.wall
+        self._role = role
+        self._fresh = fresh
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        now = self._now()
+        try:
+            authenticator = self._authenticator()
+            found = authenticator.known(scope, now) or await authenticator.authenticate(scope, now)
+            check_rights(found.caller, now, self._role, self._fresh)
+        except OstiaryError as error:
+            await problem(error)(scope, receive, send)
+            return
+        scope["user"] = found.caller
+        await self._app(scope, receive, _with_cookies(send, found) if found.cookies else send)
+
+
+def check_rights(caller: Caller, now: float, role: str | None, fresh: float | None) -> None:
+    """Raises Forbidden, ReauthenticationRequired."""
+    if role is not None and role not in caller.roles:
+        raise Forbidden
+    if fresh is not None and now - caller.auth_time >= fresh:
+        raise ReauthenticationRequired
+
+
+def _with_cookies(send: Send, found: Authenticated) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            lines = [(b"set-cookie", line.encode("latin-1")) for line in found.cookies]
+            message = {
+                **message,
+                "headers": [*message.get("headers", ()), *lines, (b"cache-control", b"no-store")],
+            }
+        await send(message)
+
+    return sending

@@ -1,0 +1,156 @@
+"""Signing up, and what owners do with their own account."""
+
+from starlette.responses import Response
+
+from ostiary.http.bodies import (
+    AccountAnswer,
+    EndedAnswer,
+    LoginAnswer,
+    MeAnswer,
+    PasswordBody,
+    ProfileBody,
+    ProofBody,
+    SignUpBody,
+    account_view,
+    ended_answer,
+    instant,
+    login_answer,
+    session_view,
+)
+from ostiary.http.call import Call
+from ostiary.http.endpoints import Auth, Endpoint
+from ostiary.http.problems import json_response
+from ostiary.services.accounts import KEEP, AccountPatch
+
+
+async def sign_up(call: Call) -> Response:
+    """POST /v1/accounts"""
+    call.services.authenticator.check_csrf(call.scope)
+    body: SignUpBody = call.body
+    account = await call.services.accounts.register(
+        username=body.username,
+        password=body.password,
+        email=body.email,
+        display_name=body.display_name,
+        client=call.client,
+    )
+    return json_response(AccountAnswer(account=account_view(account)), status=201)
+
+
+async def me(call: Call) -> Response:
+    """GET /v1/me"""
+    account, session = await call.services.sessions.current(call.me)
+    return json_response(
+        MeAnswer(
+            account=account_view(account),
+            session=session_view(
+                session, current_id=session.id, last_seen_at=call.services.recognition.last_seen(session)
+            ),
+            kind=call.me.kind.value,
+            expires_at=instant(call.me.expires_at),
+        )
+    )
+
+
+async def change_me(call: Call) -> Response:
+    """PATCH /v1/me"""
+    body: ProfileBody = call.body
+    patch = AccountPatch(
+        display_name=body.display_name if isinstance(body.display_name, str | None) else KEEP,
+        email=body.email if isinstance(body.email, str | None) else KEEP,
+    )
+    account, _ = await call.services.accounts.change(
+        call.me.account_id, patch, actor=call.me.account_id, client=call.client
+    )
+    return json_response(AccountAnswer(account=account_view(account)))
+
+
+async def delete_me(call: Call) -> Response:
+    """DELETE /v1/me"""
+    body: ProofBody = call.body
+    ended = await call.services.accounts.delete_own(call.me, body.password, call.client)
+    return json_response(ended_answer(ended), cookies=call.services.cookies.clear() if call.from_cookie else None)
+
+
+async def change_password(call: Call) -> Response:
+    """POST /v1/password"""
+    body: PasswordBody = call.body
+    issued = await call.services.accounts.change_password(
+        call.me, body.current_password, body.new_password, call.client
+    )
+    return json_response(
+        login_answer(issued, bound=call.services.context.bound), cookies=call.services.cookies.issue(issued, call.now)
+    )
+
+
+async def reauthenticate(call: Call) -> Response:
+    """POST /v1/reauthenticate"""
+    body: ProofBody = call.body
+    issued = await call.services.sessions.reauthenticate(call.me, body.password, call.client)
+    return json_response(login_answer(issued), cookies=call.services.cookies.issue(issued, call.now))
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/v1/accounts",
+        handler=sign_up,
+        summary="Sign up",
+        body=SignUpBody,
+        answers={201: AccountAnswer},
+        refusals=(400, 403, 409, 413, 415, 422, 503),
+        tag="account",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/me",
+        handler=me,
+        summary="Who is calling",
+        auth=Auth.CALLER,
+        answers={200: MeAnswer},
+        tag="account",
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/v1/me",
+        handler=change_me,
+        summary="Change the own profile",
+        auth=Auth.CALLER,
+        body=ProfileBody,
+        answers={200: AccountAnswer},
+        tag="account",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/me",
+        handler=delete_me,
+        summary="Delete the own account",
+        auth=Auth.CALLER,
+        body=ProofBody,
+        answers={200: EndedAnswer},
+        refusals=(409, 429),
+        tag="account",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/password",
+        handler=change_password,
+        summary="Change the password; every other session ends",
+        auth=Auth.CALLER,
+        body=PasswordBody,
+        answers={200: LoginAnswer},
+        refusals=(429,),
+        tag="account",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/reauthenticate",
+        handler=reauthenticate,
+        summary="Prove the password again; the session goes on under new credentials",
+        auth=Auth.CALLER,
+        body=ProofBody,
+        answers={200: LoginAnswer},
+        refusals=(429,),
+        tag="account",
+    ),
+)

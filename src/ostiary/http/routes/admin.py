@@ -1,0 +1,293 @@
+"""Administration: role `admin`, and for changes a recent proof of the password."""
+
+from starlette.responses import Response
+
+from ostiary.domain.session import EndReason
+from ostiary.http.bodies import (
+    AccountAnswer,
+    AccountsAnswer,
+    AdminPatchBody,
+    AuditAnswer,
+    ChangedAccountAnswer,
+    EmptyBody,
+    EndedAnswer,
+    KeysAnswer,
+    RotatedAnswer,
+    SessionsAnswer,
+    account_view,
+    ended_answer,
+    event_view,
+    key_view,
+    session_view,
+)
+from ostiary.http.call import Call
+from ostiary.http.endpoints import Auth, Endpoint, Query
+from ostiary.http.problems import json_response
+from ostiary.services.accounts import KEEP, AccountPatch
+
+_CURSOR = Query(name="cursor", description="`next` of the page before.")
+_LIMIT = Query(name="limit", description="Rows of a page, 1 to 100.")
+
+
+async def list_accounts(call: Call) -> Response:
+    """GET /v1/admin/accounts"""
+    accounts, following = await call.services.accounts.page(
+        query=call.query("query"), after=call.query("cursor"), limit=call.limit()
+    )
+    return json_response(AccountsAnswer(accounts=[account_view(account) for account in accounts], next=following))
+
+
+async def show_account(call: Call) -> Response:
+    """GET /v1/admin/accounts/{id}"""
+    return json_response(AccountAnswer(account=account_view(await call.services.accounts.get(call.path("id")))))
+
+
+async def change_account(call: Call) -> Response:
+    """PATCH /v1/admin/accounts/{id}"""
+    body: AdminPatchBody = call.body
+    patch = AccountPatch(
+        roles=tuple(body.roles) if isinstance(body.roles, list) else KEEP,
+        disabled=body.disabled if isinstance(body.disabled, bool) else KEEP,
+        display_name=body.display_name if isinstance(body.display_name, str | None) else KEEP,
+        email=body.email if isinstance(body.email, str | None) else KEEP,
+    )
+    account, ended = await call.services.accounts.change(
+        call.path("id"), patch, actor=call.me.account_id, client=call.client
+    )
+    return json_response(ChangedAccountAnswer(account=account_view(account), ended=ended.ended, bound=ended.bound))
+
+
+async def delete_account(call: Call) -> Response:
+    """DELETE /v1/admin/accounts/{id}"""
+    return json_response(
+        ended_answer(await call.services.accounts.delete(call.path("id"), actor=call.me.account_id, client=call.client))
+    )
+
+
+async def end_account_sessions(call: Call) -> Response:
+    """DELETE /v1/admin/accounts/{id}/sessions"""
+    return json_response(
+        ended_answer(
+            await call.services.sessions.end_all(call.path("id"), actor=call.me.account_id, client=call.client)
+        )
+    )
+
+
+async def list_sessions(call: Call) -> Response:
+    """GET /v1/admin/sessions"""
+    sessions, following = await call.services.sessions.page(
+        account_id=call.query("account"), kind=call.query("kind"), after=call.query("cursor"), limit=call.limit()
+    )
+    recognition = call.services.recognition
+    views = [
+        session_view(session, current_id=call.me.session_id, last_seen_at=recognition.last_seen(session))
+        for session in sessions
+    ]
+    return json_response(SessionsAnswer(sessions=views, next=following))
+
+
+async def end_session(call: Call) -> Response:
+    """DELETE /v1/admin/sessions/{id}"""
+    ended = await call.services.sessions.end(
+        call.path("id"), reason=EndReason.ENDED_BY_ADMIN, actor=call.me.account_id, client=call.client
+    )
+    return json_response(ended_answer(ended))
+
+
+async def list_keys(call: Call) -> Response:
+    """GET /v1/admin/keys"""
+    return json_response(KeysAnswer(keys=[key_view(key) for key in await call.services.signing_keys.all()]))
+
+
+async def rotate_keys(call: Call) -> Response:
+    """POST /v1/admin/keys/rotate"""
+    key = await call.services.signing_keys.rotate(actor=call.me.account_id)
+    return json_response(RotatedAnswer(key=key_view(key), ended=0, bound=call.services.context.bound))
+
+
+async def revoke_key(call: Call) -> Response:
+    """DELETE /v1/admin/keys/{kid}"""
+    return json_response(
+        ended_answer(await call.services.signing_keys.revoke(call.path("kid"), actor=call.me.account_id))
+    )
+
+
+async def end_everything(call: Call) -> Response:
+    """POST /v1/admin/end-everything"""
+    return json_response(
+        ended_answer(await call.services.accounts.end_everything(actor=call.me.account_id, client=call.client))
+    )
+
+
+async def audit(call: Call) -> Response:
+    """GET /v1/admin/audit"""
+    events, following = await call.services.audit.page(
+        account_id=call.query("account"),
+        event=call.query("event"),
+        session_id=call.query("session"),
+        before=call.query("cursor"),
+        limit=call.limit(),
+    )
+    return json_response(AuditAnswer(events=[event_view(event) for event in events], next=following))
+
+
+async def stats(call: Call) -> Response:
+    """GET /v1/admin/stats"""
+    return json_response(await call.services.audit.stats())
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/v1/admin/accounts",
+        handler=list_accounts,
+        summary="Accounts by id; `query` matches the start of the user name or e-mail, or an id",
+        auth=Auth.ADMIN,
+        query=(Query(name="query", description="What to look for."), _CURSOR, _LIMIT),
+        answers={200: AccountsAnswer},
+        refusals=(422,),
+        tag="administration",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/admin/accounts/{id}",
+        handler=show_account,
+        summary="One account",
+        auth=Auth.ADMIN,
+        answers={200: AccountAnswer},
+        refusals=(404,),
+        tag="administration",
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/v1/admin/accounts/{id}",
+        handler=change_account,
+        summary="Change an account; new roles count at once, disabling ends its sessions",
+        auth=Auth.FRESH_ADMIN,
+        body=AdminPatchBody,
+        answers={200: ChangedAccountAnswer},
+        refusals=(404, 409),
+        tag="administration",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/admin/accounts/{id}",
+        handler=delete_account,
+        summary="Delete an account",
+        auth=Auth.FRESH_ADMIN,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+        refusals=(404, 409),
+        tag="administration",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/admin/accounts/{id}/sessions",
+        handler=end_account_sessions,
+        summary="End all sessions of an account",
+        auth=Auth.FRESH_ADMIN,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+        refusals=(404,),
+        tag="administration",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/admin/sessions",
+        handler=list_sessions,
+        summary="Live sessions",
+        auth=Auth.ADMIN,
+        query=(
+            Query(name="account", description="Only this account's."),
+            Query(name="kind", description="Only this kind."),
+            _CURSOR,
+            _LIMIT,
+        ),
+        answers={200: SessionsAnswer},
+        refusals=(422,),
+        tag="administration",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/admin/sessions/{id}",
+        handler=end_session,
+        summary="End one session",
+        auth=Auth.FRESH_ADMIN,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+        refusals=(404,),
+        tag="administration",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/admin/keys",
+        handler=list_keys,
+        summary="Signing keys and their states",
+        auth=Auth.ADMIN,
+        answers={200: KeysAnswer},
+        tag="administration",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/admin/keys/rotate",
+        handler=rotate_keys,
+        summary="Sign with the next key from now on",
+        auth=Auth.FRESH_ADMIN,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: RotatedAnswer},
+        tag="administration",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/admin/keys/{kid}",
+        handler=revoke_key,
+        summary="Emergency: refuse all that this key signed",
+        auth=Auth.FRESH_ADMIN,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+        refusals=(404,),
+        tag="administration",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/admin/end-everything",
+        handler=end_everything,
+        summary="Everybody has to log in again",
+        auth=Auth.FRESH_ADMIN,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+        tag="administration",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/admin/audit",
+        handler=audit,
+        summary="What happened, the newest first",
+        auth=Auth.ADMIN,
+        query=(
+            Query(name="account", description="Only what concerns this account."),
+            Query(name="event", description="Only this event."),
+            Query(name="session", description="Only this session."),
+            _CURSOR,
+            _LIMIT,
+        ),
+        answers={200: AuditAnswer},
+        refusals=(422,),
+        tag="administration",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/admin/stats",
+        handler=stats,
+        summary="Counts for an overview",
+        auth=Auth.ADMIN,
+        answers={200: dict},
+        tag="administration",
+    ),
+)

@@ -1,0 +1,179 @@
+"""The API reference, made from the table of endpoints and the very types that validate requests."""
+
+import html
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from ostiary import __version__
+from ostiary.http.bodies import OAuthProblem, Problem
+from ostiary.http.call import FORM, JSON, Call
+from ostiary.http.endpoints import Auth, Dialect, Endpoint
+
+_REASONS = {
+    200: "Done",
+    201: "Created",
+    400: "Not readable, or contradicting itself",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    409: "In the way of something else",
+    413: "Too large",
+    415: "Not of the expected type",
+    421: "Not for this host",
+    422: "Readable, but wrong",
+    429: "Too many attempts",
+    431: "Header fields too large",
+    503: "Cannot answer right now",
+}
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"sessionCookie": []}]
+_EVERYWHERE = (400, 421, 431)
+_OF_CALLERS = (401, 403, 503)
+_OF_BODIES = (413, 415, 422)
+
+
+def openapi_endpoints(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """`/openapi.json` and `/docs`."""
+    document = describe(tuple(endpoints))
+    encoded = msgspec.json.encode(document)
+    reference = _reference(document)
+
+    async def openapi(call: Call) -> Response:  # noqa: ARG001
+        return Response(encoded, media_type=JSON, headers={"Cache-Control": "public, max-age=300"})
+
+    async def docs(call: Call) -> Response:
+        page = reference.replace("{css}", html.escape(call.services.pages.static_url("ostiary.css")))
+        policy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+        return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+    return (
+        Endpoint(method="GET", path="/openapi.json", handler=openapi, summary="This document", documented=False),
+        Endpoint(method="GET", path="/docs", handler=docs, summary="The API reference", documented=False),
+    )
+
+
+def describe(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    documented = [endpoint for endpoint in endpoints if endpoint.documented]
+    shapes = {Problem, OAuthProblem}
+    for endpoint in documented:
+        shapes.update(shape for shape in (endpoint.body, *endpoint.answers.values()) if shape not in (None, dict))
+    ordered = sorted(shapes, key=lambda shape: shape.__name__)
+    references, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+    schema_of = dict(zip(ordered, references, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in documented:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schema_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Ostiary",
+            "version": __version__,
+            "summary": "Login state: sessions, stateful and stateless tokens, and ending them at once.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "."}],
+        "tags": [{"name": name} for name in ("account", "session", "oauth", "administration", "operation")],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "sessionCookie": {"type": "apiKey", "in": "cookie", "name": "__Host-ostiary_session"},
+            },
+        },
+    }
+
+
+def _operation(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.handler.__module__.rsplit(".", 1)[-1] + "_" + endpoint.handler.__name__,
+        "summary": endpoint.summary,
+        "tags": [endpoint.tag],
+        "responses": _responses(endpoint, schema_of),
+    }
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", endpoint.path)
+    ]
+    for query in endpoint.query:
+        schema: dict[str, Any] = (
+            {"type": "integer", "minimum": 1, "maximum": 100}
+            if query.name == "limit"
+            else {"type": "string", "maxLength": 512}
+        )
+        parameters.append({"name": query.name, "in": "query", "description": query.description, "schema": schema})
+    if parameters:
+        operation["parameters"] = parameters
+    if endpoint.auth is not Auth.ANYONE:
+        operation["security"] = _SECURITY
+    if endpoint.body is not None:
+        operation["requestBody"] = {
+            "required": not endpoint.body_optional,
+            "content": {JSON: {"schema": schema_of[endpoint.body]}},
+        }
+    elif endpoint.form:
+        properties = {name: {"type": "string"} for name in endpoint.form}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {FORM: {"schema": {"type": "object", "properties": properties, "required": [endpoint.form[0]]}}},
+        }
+    return operation
+
+
+def _responses(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status, shape in endpoint.answers.items():
+        answer: dict[str, Any] = {"description": _REASONS[status]}
+        if shape is not None:
+            answer["content"] = {JSON: {"schema": {"type": "object"} if shape is dict else schema_of[shape]}}
+            if endpoint.path.endswith("jwks.json"):
+                answer["content"] = {"application/jwk-set+json": answer["content"][JSON]}
+        responses[str(status)] = answer
+    refusals = {*_EVERYWHERE, *endpoint.refusals}
+    if endpoint.auth is not Auth.ANYONE:
+        refusals.update(_OF_CALLERS)
+    if endpoint.body is not None:
+        refusals.update(_OF_BODIES)
+    oauth = endpoint.dialect is Dialect.OAUTH
+    for status in sorted(refusals - set(endpoint.answers)):
+        # the front door refuses before the dialect is known
+        own = oauth and status not in (421, 431)
+        shape, media_type = (OAuthProblem, JSON) if own else (Problem, "application/problem+json")
+        content = {media_type: {"schema": schema_of[shape]}}
+        if oauth and status == 400:
+            content["application/problem+json"] = {"schema": schema_of[Problem]}
+        responses[str(status)] = {"description": _REASONS[status], "content": content}
+    return responses
+
+
+def _reference(document: dict[str, Any]) -> str:
+    """The document as a page for people: no script, so that it needs no other origin and no exception in the CSP."""
+    rows: list[str] = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            body = operation.get("requestBody", {}).get("content", {})
+            schema: dict[str, Any] = next((content["schema"] for content in body.values()), {})
+            members = _members(schema, document)
+            answers = ", ".join(operation["responses"])
+            rows.append(
+                f"<tr><td><code>{method.upper()} {html.escape(path)}</code></td>"
+                f"<td>{html.escape(operation['summary'])}</td><td>{html.escape(members)}</td><td>{answers}</td></tr>"
+            )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ostiary API</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="{css}">'
+        '</head><body><main class="wide"><h1>Ostiary API</h1><p>The same as a document for machines: '
+        '<a href="openapi.json">openapi.json</a>.</p><table><thead><tr><th>Call</th><th>What</th><th>Body</th>'
+        f"<th>Answers</th></tr></thead><tbody>{''.join(rows)}</tbody></table></main></body></html>"
+    )
+
+
+def _members(schema: dict[str, Any], document: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+    required = set(schema.get("required", ()))
+    return ", ".join(name if name in required else name + "?" for name in schema.get("properties", {}))

@@ -1,0 +1,67 @@
+"""For operators: is it alive, is it ready, what does it offer."""
+
+import logging
+from collections.abc import Awaitable
+
+from starlette.responses import Response
+
+from ostiary.errors import OstiaryError
+from ostiary.http.bodies import CheckView, HealthAnswer, ReadyAnswer
+from ostiary.http.call import Call
+from ostiary.http.endpoints import Endpoint
+from ostiary.http.problems import json_response
+
+log = logging.getLogger("ostiary.ready")
+
+
+async def healthz(call: Call) -> Response:  # noqa: ARG001 - the process answers, whatever it is asked
+    """GET /healthz"""
+    return json_response(HealthAnswer())
+
+
+async def readyz(call: Call) -> Response:
+    """GET /readyz: store and schema, signing key, revocation lease."""
+    checks = [
+        CheckView(name="store", ok=await _holds("store", call.services.context.store.check())),
+        CheckView(name="signing_key", ok=await _holds("signing key", _has_signer(call))),
+        CheckView(name="revocation_lease", ok=await _holds("lease", call.services.recognition.check_lease())),
+    ]
+    ready = all(check.ok for check in checks)
+    return json_response(
+        ReadyAnswer(ready=ready, checks=checks),
+        status=200 if ready else 503,
+        headers=None if ready else {"Retry-After": "1"},
+    )
+
+
+async def _has_signer(call: Call) -> None:
+    _ = call.services.signing_keys.ring
+
+
+async def _holds(name: str, look: Awaitable[None]) -> bool:
+    try:
+        await look
+    except OstiaryError as error:
+        log.warning("not ready: %s: %s %s", name, error, error.private)
+        return False
+    return True
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        summary="The process lives",
+        answers={200: HealthAnswer},
+        tag="operation",
+    ),
+    Endpoint(
+        method="GET",
+        path="/readyz",
+        handler=readyz,
+        summary="The process can serve; 503 names the check that fails",
+        answers={200: ReadyAnswer, 503: ReadyAnswer},
+        tag="operation",
+    ),
+)

@@ -1,0 +1,247 @@
+"""Logging in, logging out, and the list of devices."""
+
+from starlette.responses import Response
+
+from ostiary import limits
+from ostiary.domain.session import EndReason, Kind, Transport
+from ostiary.errors import CsrfRejected, InvalidRequest, InvalidToken, NotAuthenticated, OstiaryError, Unavailable
+from ostiary.http.bodies import (
+    CsrfAnswer,
+    EmptyBody,
+    EndedAnswer,
+    LoginAnswer,
+    LoginBody,
+    LogoutBody,
+    SessionsAnswer,
+    ended_answer,
+    login_answer,
+    session_view,
+)
+from ostiary.http.call import Call
+from ostiary.http.endpoints import Auth, Endpoint
+from ostiary.http.problems import json_response
+from ostiary.services.recognition import Expired
+from ostiary.services.sign_in import LoginRequest
+
+CLEAR_SITE_DATA = '"cache", "cookies", "storage"'
+
+
+async def login(call: Call) -> Response:
+    """POST /v1/login"""
+    call.services.authenticator.check_csrf(call.scope)
+    body: LoginBody = call.body
+    transport = Transport(body.transport) if body.transport else None
+    audience = (body.audience,) if isinstance(body.audience, str) else tuple(body.audience or ())
+    request = LoginRequest(
+        username=body.username,
+        password=body.password,
+        kind=Kind(body.kind),
+        transport=transport,
+        remember=body.remember,
+        audience=audience,
+        scope=scope_of(body.scope),
+        replaces=await replaced_session(call),
+    )
+    issued = await call.services.sign_in.login(request, call.client)
+    return json_response(
+        login_answer(issued, asked_scope=body.scope is not None),
+        cookies=call.services.cookies.issue(issued, call.now),
+    )
+
+
+def scope_of(text: str | None) -> tuple[str, ...] | None:
+    """RFC 6749 section 3.3: words of printable ASCII without quotes and backslashes, one space between."""
+    if text is None:
+        return None
+    words = tuple(dict.fromkeys(text.split(" "))) if text else ()
+    allowed = all(word and all("!" <= char <= "~" and char not in '"\\' for char in word) for word in words)
+    if not allowed or len(words) > limits.SCOPES_PER_TOKEN:
+        raise InvalidRequest("'scope' is a list of words with one space between them.")
+    return words
+
+
+async def replaced_session(call: Call) -> str | None:
+    """The session whose cookie the browser sent along and is about to lose."""
+    credential = call.services.cookies.session_of(call.scope["headers"])
+    if credential is None:
+        return None
+    try:
+        return (await call.services.recognition.recognise(credential, call.now)).session_id
+    except Expired as expired:
+        return expired.token.session_id
+    except OstiaryError:
+        return None
+
+
+async def session_to_leave(call: Call, refresh_token: str | None) -> str:
+    """Whose logout this is: an access token, expired or not, the refresh token in the body, or the one in the cookie.
+    Raises InvalidToken, NotAuthenticated, CsrfRejected."""
+    authenticator = call.services.authenticator
+    presented = authenticator.presented(call.scope)
+    if presented is not None:
+        if presented.from_cookie:
+            authenticator.check_csrf(call.scope)
+        try:
+            return (await call.services.recognition.recognise(presented.credential, call.now)).session_id
+        except Expired as expired:
+            session = await call.services.context.store.sessions.get(expired.token.session_id)
+            if session is not None and session.version == expired.token.version:
+                return session.id
+        except (Unavailable, CsrfRejected):
+            raise
+        except InvalidToken:
+            pass
+    for token, from_cookie in ((refresh_token, False), (_refresh_cookie(call), True)):
+        if token:
+            if from_cookie:
+                authenticator.check_csrf(call.scope)
+            session = await call.services.refresh.session_of(token)
+            if session is not None:
+                return session.id
+    raise (NotAuthenticated if presented is None and not refresh_token else InvalidToken)
+
+
+def _refresh_cookie(call: Call) -> str | None:
+    return call.services.cookies.value(call.scope["headers"], call.services.cookies.refresh)
+
+
+async def logout(call: Call) -> Response:
+    """POST /v1/logout"""
+    body: LogoutBody = call.body
+    session_id = await session_to_leave(call, body.refresh_token)
+    session = await call.services.context.store.sessions.get(session_id)
+    try:
+        ended = await call.services.sessions.end(
+            session_id,
+            reason=EndReason.LOGOUT,
+            actor=session.account_id if session else "unknown",
+            client=call.client,
+        )
+    except OstiaryError as error:
+        raise (InvalidToken(private="session over") if error.code == "not_found" else error) from None
+    return json_response(
+        ended_answer(ended),
+        headers={"Clear-Site-Data": CLEAR_SITE_DATA},
+        cookies=call.services.cookies.clear(),
+    )
+
+
+async def list_sessions(call: Call) -> Response:
+    """GET /v1/sessions"""
+    sessions = await call.services.sessions.of_account(call.me.account_id)
+    recognition = call.services.recognition
+    return json_response(
+        SessionsAnswer(
+            sessions=[
+                session_view(session, current_id=call.me.session_id, last_seen_at=recognition.last_seen(session))
+                for session in sessions
+            ],
+            next=None,
+        )
+    )
+
+
+async def end_session(call: Call) -> Response:
+    """DELETE /v1/sessions/{id}"""
+    session_id = call.path("id")
+    own = session_id == call.me.session_id
+    ended = await call.services.sessions.end(
+        session_id,
+        reason=EndReason.LOGOUT if own else EndReason.ENDED_BY_OWNER,
+        actor=call.me.account_id,
+        owner=call.me.account_id,
+        client=call.client,
+    )
+    return json_response(
+        ended_answer(ended), cookies=call.services.cookies.clear() if own and call.from_cookie else None
+    )
+
+
+async def end_others(call: Call) -> Response:
+    """POST /v1/sessions/end-others"""
+    return json_response(ended_answer(await call.services.sessions.end_others(call.me, call.client)))
+
+
+async def end_all(call: Call) -> Response:
+    """POST /v1/sessions/end-all"""
+    ended = await call.services.sessions.end_all(call.me.account_id, actor=call.me.account_id, client=call.client)
+    return json_response(
+        ended_answer(ended),
+        headers={"Clear-Site-Data": CLEAR_SITE_DATA} if call.from_cookie else None,
+        cookies=call.services.cookies.clear() if call.from_cookie else None,
+    )
+
+
+async def csrf_token(call: Call) -> Response:
+    """GET /v1/csrf"""
+    return json_response(CsrfAnswer(csrf_token=call.services.authenticator.csrf_token(call.me)))
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/v1/login",
+        handler=login,
+        summary="Log in",
+        body=LoginBody,
+        answers={200: LoginAnswer},
+        refusals=(400, 401, 403, 413, 415, 422, 429, 503),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/logout",
+        handler=logout,
+        summary="Log out; also with an expired access token, or with the refresh token alone",
+        body=LogoutBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+        refusals=(400, 401, 403, 413, 415, 422, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/sessions",
+        handler=list_sessions,
+        summary="The caller's live sessions",
+        auth=Auth.CALLER,
+        answers={200: SessionsAnswer},
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/sessions/{id}",
+        handler=end_session,
+        summary="End one session",
+        auth=Auth.CALLER,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+        refusals=(404,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/sessions/end-others",
+        handler=end_others,
+        summary="End every session but this one",
+        auth=Auth.CALLER,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/sessions/end-all",
+        handler=end_all,
+        summary="End every session, this one too",
+        auth=Auth.CALLER,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/csrf",
+        handler=csrf_token,
+        summary="The session-bound token for X-CSRF-Token",
+        auth=Auth.CALLER,
+        answers={200: CsrfAnswer},
+    ),
+)

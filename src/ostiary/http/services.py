@@ -1,0 +1,36 @@
+"""What handlers may call: the use cases, and the shell's own parts."""
+
+from dataclasses import dataclass
+
+from ostiary.clock import Clock
+from ostiary.http.authentication import Authenticator
+from ostiary.http.config import HttpConfig
+from ostiary.http.cookies import Cookies
+from ostiary.http.pages import Pages
+from ostiary.services.accounts import Accounts
+from ostiary.services.audit import Audit
+from ostiary.services.context import Context
+from ostiary.services.recognition import Recognition
+from ostiary.services.refresh import Refresh
+from ostiary.services.sessions import Sessions
+from ostiary.services.sign_in import SignIn
+from ostiary.services.signing_keys import SigningKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Handed in by `compose`."""
+
+    config: HttpConfig
+    clock: Clock
+    context: Context
+    authenticator: Authenticator
+    cookies: Cookies
+    pages: Pages
+    accounts: Accounts
+    sessions: Sessions
+    sign_in: SignIn
+    refresh: Refresh
+    recognition: Recognition
+    signing_keys: SigningKeys
+    audit: Audit
