@@ -105,6 +105,7 @@ def test_what_is_not_text_is_refused(password: str) -> None:
         "йцукенгшщзхъфыва",
         "1q2w3e4r5t6y7u8i9o0p",
         "!!!!!!!!!!!!!!!!!!!!!",
+        "\ufdfa" * 1024,
     ],
 )
 def test_repetitions_and_runs_are_refused(password: str) -> None:
@@ -129,6 +130,8 @@ def test_a_repeated_unit_that_is_long_enough_alone_passes() -> None:
         "password12345678",
         "P@ssw0rd1234567890",
         "administrator-123",
+        "M4nch3st3rUn1t3d!",
+        "detinuretsehcnam2026",
         "1234567890sunshine",
     ],
 )

@@ -91,7 +91,8 @@ def _too_long() -> PasswordReason:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+    wide = unicodedata.normalize("NFKC", text)  # some single characters become eighteen
+    return (wide if len(wide) <= _RAW_CHARS else text).casefold()
 
 
 def _letters_and_digits(text: str) -> str:

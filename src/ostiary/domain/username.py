@@ -21,7 +21,7 @@ from ostiary.errors import InvalidRequest
 from ostiary.limits import USERNAME_CHARS
 
 _RAW_CHARS = 4 * USERNAME_CHARS  # composing is quadratic in a row of marks: longer input is refused unread
-_ROUNDS = 4  # folding and composing settle after two for every code point there is; a third round proves it
+_ROUNDS = 4  # every single code point settles after one; a row of marks that folding reorders may take another
 _WORD_CATEGORIES = frozenset({"Ll", "Lu", "Lo", "Lm", "Mn", "Mc", "Nd"})
 _EAST_ASIAN = frozenset({"CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "BOPOMOFO", "HANGUL"})
 _NO_SCRIPT = frozenset({"MODIFIER", "COMBINING"})
