@@ -95,7 +95,7 @@ def stateless_claims(grant: Grant) -> dict[str, Any]:
 
 
 def check_before_signing(claims: Mapping[str, Any]) -> None:
-    """Refuse to put private data where anyone can read it. Raises Misconfigured: a programming error, not a request's."""
+    """Refuse to put private data where anyone can read it. Raises Misconfigured: never a request's fault."""
     private = PRIVATE_CLAIMS.intersection(claims)
     if private:
         raise Misconfigured(f"Claims {sorted(private)} are private: they may only be sent in an encrypted token.")

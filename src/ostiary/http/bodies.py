@@ -110,11 +110,10 @@ class ClientView(Struct, frozen=True):
     ip: str
 
 
-class SessionView(Struct, frozen=True):
-    """A session; never a secret."""
+class SessionView(Struct, frozen=True, omit_defaults=True):
+    """A session; never a secret. `account_id` only where it is not the caller's."""
 
     id: str
-    account_id: str
     kind: str
     created_at: Instant
     last_seen_at: Instant
@@ -124,6 +123,7 @@ class SessionView(Struct, frozen=True):
     client: ClientView
     binding: str
     current: bool
+    account_id: str | UnsetType = UNSET
 
 
 class AccountAnswer(Struct, frozen=True):
@@ -314,12 +314,17 @@ def account_view(account: Account) -> AccountView:
     )
 
 
-def session_view(session: Session, *, current_id: str | None = None, last_seen_at: float | None = None) -> SessionView:
+def session_view(
+    session: Session,
+    *,
+    current_id: str | None = None,
+    last_seen_at: float | None = None,
+    with_account: bool = False,
+) -> SessionView:
     """See `SessionView`. `last_seen_at`: if this process saw it later than the store was told."""
     seen = session.last_seen_at if last_seen_at is None else max(last_seen_at, session.last_seen_at)
     return SessionView(
         id=session.id,
-        account_id=session.account_id,
         kind=session.kind.value,
         created_at=instant(session.created_at),
         last_seen_at=instant(seen),
@@ -329,6 +334,7 @@ def session_view(session: Session, *, current_id: str | None = None, last_seen_a
         client=ClientView(label=session.client_label, ip=session.client_ip),
         binding=session.binding,
         current=session.id == current_id,
+        account_id=session.account_id if with_account else UNSET,
     )
 
 

@@ -80,7 +80,12 @@ async def list_sessions(call: Call) -> Response:
     )
     recognition = call.services.recognition
     views = [
-        session_view(session, current_id=call.me.session_id, last_seen_at=recognition.last_seen(session))
+        session_view(
+            session,
+            current_id=call.me.session_id,
+            last_seen_at=recognition.last_seen(session),
+            with_account=True,
+        )
         for session in sessions
     ]
     return json_response(SessionsAnswer(sessions=views, next=following))

@@ -3,12 +3,12 @@
 import html
 import re
 from collections.abc import Iterable
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
-from ostiary import __version__
 from ostiary.http.bodies import OAuthProblem, Problem
 from ostiary.http.call import FORM, JSON, Call
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
@@ -71,7 +71,7 @@ def describe(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Ostiary",
-            "version": __version__,
+            "version": version("ostiary"),
             "summary": "Login state: sessions, stateful and stateless tokens, and ending them at once.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
