@@ -9,7 +9,13 @@ from pathlib import Path
 
 from ostiary.errors import Misconfigured, Unavailable
 
-_NOT_OURS = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+_FOR_THE_OPERATOR = {
+    sqlite3.SQLITE_NOTADB: "The database file is damaged or not an SQLite database.",
+    sqlite3.SQLITE_CORRUPT: "The database file is damaged or not an SQLite database.",
+    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened.",
+    sqlite3.SQLITE_PERM: "The database file cannot be opened.",
+    sqlite3.SQLITE_READONLY: "The database file cannot be written.",
+}
 _PRAGMAS = (
     "PRAGMA synchronous = FULL",  # with WAL: one fsync a commit, and what was acknowledged survives a power cut
     "PRAGMA fullfsync = ON",  # where fsync alone does not reach the disk (macOS); elsewhere without effect
@@ -76,11 +82,12 @@ def unavailable(error: sqlite3.Error) -> Unavailable:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """While opening: a file that is damaged or no database is the operator's to mend, anything else may pass."""
+    """While opening: a file that is damaged or out of reach is the operator's to mend, anything else may pass."""
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OURS:
-            private = f"sqlite: {error.sqlite_errorname}: {error}"
-            raise Misconfigured("The database file is damaged or not an SQLite database.", private=private) from error
-        raise unavailable(error) from error
+        ours = unavailable(error)
+        message = _FOR_THE_OPERATOR.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        if message is not None:
+            raise Misconfigured(message, private=ours.private) from error
+        raise ours from error

@@ -54,12 +54,15 @@ class Lane:
         self._queue.put(_Waiting(job, future, loop))
         return future
 
-    async def close(self) -> None:
-        """Do what is queued, then end the thread and its connection."""
+    def stop(self) -> None:
+        """Take no more jobs; once those that are queued are done, the thread ends and closes its connection."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+
+    def join(self) -> None:
+        """Block until it has ended."""
+        self._thread.join()
 
     def _serve(self) -> None:
         goes_on = True

@@ -94,5 +94,9 @@ class SqliteStore:
             raise Unavailable(private="sqlite: the file was replaced by another one; restart")
 
     async def close(self) -> None:
-        await asyncio.gather(self._lanes.quick.close(), self._lanes.slow.close(), self._lanes.writer.close())
+        lanes = (self._lanes.quick, self._lanes.slow, self._lanes.writer)
+        for lane in lanes:
+            lane.stop()
+        for lane in lanes:
+            await asyncio.to_thread(lane.join)
         self._watching.close()

@@ -74,6 +74,17 @@ class Batches(StoreCase):
         assert await store.sessions.by_token_digest(builders.session("new").token_digest or b"") is None
         assert await store.write(*GOOD) is True
 
+    async def test_changes_that_build_on_each_other_are_undone(self, store: Store) -> None:
+        """A name given up and taken within a failed write belongs to whom it belonged before."""
+        await add(store, *STORED)
+        before = await everything(store, *IDS)
+        renamed = builders.account("anna", username_key="renamed", revision=1)
+        new = builders.account("new", username_key="anna")
+        assert await store.write(Swap(renamed), Add(new), FAILING["expect: stale"]) is False
+        assert await everything(store, *IDS) == before
+        assert await store.accounts.by_username("anna") == builders.account("anna", revision=1)
+        assert await store.accounts.by_username("renamed") is None
+
     async def test_failed_write_uses_up_no_position(self, store: Store) -> None:
         """Positions may have gaps, but what a failed write appended is never seen, nor does its position come back."""
         await add(store, *STORED)

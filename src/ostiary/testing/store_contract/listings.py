@@ -1,12 +1,13 @@
 """Listings are sorted by id, start after `after`, hold at most `limit`, and find exactly what they are asked for."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 import pytest
 
 from ostiary.domain.account import Account
 from ostiary.domain.session import Kind
-from ostiary.stores.port import Remove, Store, Swap
+from ostiary.stores.port import Record, Remove, Store, Swap
 from ostiary.testing import builders
 from ostiary.testing.builders import NOW
 from ostiary.testing.store_contract.base import StoreCase, add
@@ -21,6 +22,18 @@ async def found(store: Store, query: str) -> list[str]:
     return [account.id for account in await store.accounts.page(query=query, limit=100)]
 
 
+async def walk(page_after: Callable[[str], Awaitable[Sequence[Record]]], limit: int) -> list[str]:
+    """The ids of all pages, each of which starts where the one before ended."""
+    seen: list[str] = []
+    for _ in range(100):
+        page = await page_after(seen[-1] if seen else "")
+        assert len(page) <= limit
+        if not page:
+            return seen
+        seen += [record.id for record in page]
+    raise AssertionError("the pages do not come to an end")
+
+
 class Listings(StoreCase):
     """The port's last promise."""
 
@@ -30,10 +43,7 @@ class Listings(StoreCase):
     async def test_accounts_are_paged_by_id(self, store: Store, limit: int) -> None:
         """Every account is on exactly one page, in the order of code points."""
         await add(store, *(builders.account(i, username_key=i.encode().hex()) for i in reversed(SORTED_IDS)))
-        seen: list[str] = []
-        while page := await store.accounts.page(after=seen[-1] if seen else "", limit=limit):
-            assert len(page) <= limit
-            seen += [account.id for account in page]
+        seen = await walk(lambda last: store.accounts.page(after=last, limit=limit), limit)
         assert seen == SORTED_IDS
 
     @pages
@@ -41,20 +51,14 @@ class Listings(StoreCase):
         """The same for sessions; those that have ended are left out."""
         await add(store, *(builders.session(session_id) for session_id in SORTED_IDS))
         await add(store, builders.session("Ab", ended_at=1.0))
-        seen: list[str] = []
-        while page := await store.sessions.page(after=seen[-1] if seen else "", limit=limit):
-            assert len(page) <= limit
-            seen += [session.id for session in page]
+        seen = await walk(lambda last: store.sessions.page(after=last, limit=limit), limit)
         assert seen == SORTED_IDS
 
     @pages
     async def test_events_are_paged_downwards(self, store: Store, limit: int) -> None:
         """Audit events come newest first, each on exactly one page."""
         await add(store, *(builders.audit_event(event_id) for event_id in SORTED_IDS))
-        seen: list[str] = []
-        while page := await store.audit.page(before=seen[-1] if seen else "", limit=limit):
-            assert len(page) <= limit
-            seen += [event.id for event in page]
+        seen = await walk(lambda last: store.audit.page(before=last, limit=limit), limit)
         assert seen == SORTED_IDS[::-1]
 
     async def test_page_starts_after_an_id_that_is_gone(self, store: Store) -> None:
@@ -109,10 +113,7 @@ class Listings(StoreCase):
             *(builders.account(f"x{i:02}", username_key=f"x{39 - i:02}", email=f"x{i}@example.org") for i in range(20)),
             *(builders.account(f"y{i}", email=f"X{i}@other.example") for i in range(3)),
         )
-        seen: list[str] = []
-        while page := await store.accounts.page(query="x", after=seen[-1] if seen else "", limit=limit):
-            assert len(page) <= limit
-            seen += [account.id for account in page]
+        seen = await walk(lambda last: store.accounts.page(query="x", after=last, limit=limit), limit)
         assert seen == [f"x{i:02}" for i in range(20)] + ["y0", "y1", "y2"]
 
     async def test_sessions_are_filtered(self, store: Store) -> None:
