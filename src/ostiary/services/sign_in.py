@@ -60,7 +60,7 @@ class SignIn:
         context = self._context
         key = username_key_or_none(request.username)
         account = await context.store.accounts.by_username(key) if key is not None else None
-        device = opaque.known_device(context.derived, account.id, client.device_mark) if account else None
+        device = await self._known_device(account, request, client) if account else None
         name = key if key is not None else request.username[: limits.USERNAME_CHARS]
         usable = account is not None and not account.disabled
         async with self._throttling.attempt(name, network=client.ip, device=device) as attempt:
@@ -75,6 +75,14 @@ class SignIn:
             # losing this race costs nothing: the next login tries again
             await context.write(Swap(rehashed))
         return account
+
+    async def _known_device(self, account: Account, request: LoginRequest, client: Client) -> str | None:
+        """The device's id, if this account has logged in on it: it shows the mark, or a live session of the account."""
+        marked = opaque.known_device(self._context.derived, account.id, client.device_mark)
+        if marked is None and request.replaces is not None:
+            session = await self._context.store.sessions.get(request.replaces)
+            return session.id if session is not None and session.account_id == account.id else None
+        return marked
 
     async def _note_failure(self, account: Account | None, client: Client) -> None:
         """The same write whether or not the account exists."""
