@@ -26,7 +26,7 @@ from ostiary.http.pages import Pages
 from ostiary.http.problems import headers_of
 from ostiary.http.protect import Protect, check_rights
 from ostiary.http.services import Services
-from ostiary.passwords import PasswordHasher, Pepper, load_common_passwords
+from ostiary.passwords import Argon2Parameters, PasswordHasher, Pepper, load_common_passwords
 from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Replica
 from ostiary.services.accounts import Accounts
@@ -109,11 +109,13 @@ async def open_system(
     clock: Clock = SYSTEM_CLOCK,
     random: Callable[[int], bytes] = secrets.token_bytes,
     store: Store | None = None,
+    password_parameters: Argon2Parameters | None = None,
 ) -> AsyncIterator[System]:
     """A system, running until the block ends.
 
     `serving`: this process verifies credentials, follows what other processes revoke, and keeps house. A process that
     does not serve (the command line) reports the lease as its bound, since a server may be running beside it.
+    `password_parameters`: the cost of one password hash; cheaper than the default only for tests.
     """
     async with AsyncExitStack() as stack:
         if store is None:
@@ -131,7 +133,9 @@ async def open_system(
             policy=policy_of(settings),
             bound=settings.lease if store.shared and not serving else 0.0,
         )
-        hasher = PasswordHasher(peppers=[Pepper.derived_from(derived.password_pepper)], random_bytes=random)
+        hasher = PasswordHasher(
+            peppers=[Pepper.derived_from(derived.password_pepper)], parameters=password_parameters, random_bytes=random
+        )
         stack.callback(hasher.close)
         system = _wire(settings, context, hasher)
         await system.feed.start(follow=follows)
@@ -208,15 +212,22 @@ class Ostiary:
         routes = [Mount("/auth", auth.asgi), Mount("/notes", auth.protect(notes))]
         app = Starlette(routes=routes, lifespan=auth.lifespan)
 
-    The system starts with `lifespan`, or at the first request where nobody runs one. `store` and `clock` are for tests.
+    The system starts with `lifespan`, or at the first request where nobody runs one. `store`, `clock` and
+    `password_parameters` are for tests.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, store: Store | None = None, clock: Clock = SYSTEM_CLOCK
+        self,
+        settings: Settings | None = None,
+        *,
+        store: Store | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        password_parameters: Argon2Parameters | None = None,
     ) -> None:
         self.settings = settings or Settings.load()
         self._clock = clock
         self._store = store
+        self._password_parameters = password_parameters
         self._stack: AsyncExitStack | None = None
         self._services: Services | None = None
         self._system: System | None = None
@@ -262,7 +273,13 @@ class Ostiary:
                 return
             stack = AsyncExitStack()
             system = await stack.enter_async_context(
-                open_system(self.settings, serving=True, clock=self._clock, store=self._store)
+                open_system(
+                    self.settings,
+                    serving=True,
+                    clock=self._clock,
+                    store=self._store,
+                    password_parameters=self._password_parameters,
+                )
             )
             self._stack = stack
             self._services = _services_of(system, http_config(self.settings))
