@@ -29,6 +29,10 @@ def files_beside(path: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
 
 
+def read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
 def execute(path: Path, statement: str) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(statement)
@@ -121,11 +125,12 @@ async def test_file_of_a_newer_version_is_refused(path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_file_of_another_program_is_refused(path: Path) -> None:
-    """A wrong path does not add our tables to somebody else's."""
+    """A wrong path does not add our tables to somebody else's, nor change anything else in the file."""
     execute(path, "CREATE TABLE recipes (id INTEGER PRIMARY KEY)")
+    before = read(path)
     with pytest.raises(Misconfigured, match="another program"):
         await SqliteStore.open(path)
-    assert "accounts" not in schema(path)
+    assert read(path) == before
 
 
 @pytest.mark.anyio

@@ -27,14 +27,13 @@ _PRAGMAS = (
 
 
 def connect(path: str | Path, *, busy_timeout: float, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode, usable from any one thread at a time, to a file in WAL mode. A new file is
-    made readable for its owner only. Raises sqlite3.Error, or Misconfigured if the path cannot be a file of ours."""
+    """A connection in autocommit mode, usable from any one thread at a time. A new file is made readable for its owner
+    only. Raises sqlite3.Error, or Misconfigured if the path cannot be a file of ours."""
     _make(Path(path))
     connection = sqlite3.connect(
         path, timeout=busy_timeout, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
-        _use_wal(connection, busy_timeout)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
         if read_only:
@@ -59,8 +58,11 @@ def _make(path: Path) -> None:
         os.close(descriptor)
 
 
-def _use_wal(connection: sqlite3.Connection, timeout: float) -> None:
-    """Changing the mode does not wait for a lock as other statements do: two first starts at once have to try again."""
+def use_wal(connection: sqlite3.Connection, timeout: float) -> None:
+    """Switch the file to WAL mode for good, as readers beside a writer and one fsync a commit need it.
+
+    Changing the mode does not wait for a lock as other statements do: two first starts at once have to try again.
+    """
     deadline = time.monotonic() + timeout  # noqa: TID251 - a wait for a lock, not a time that anything is judged by
     while True:
         try:

@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from ostiary.errors import Misconfigured
-from ostiary.stores.sqlite_file import connect, translated
+from ostiary.stores.sqlite_file import connect, translated, use_wal
 
 HEAD = "0001"
 """The newest revision: what this code expects to find. `head()` is what Alembic says; a test proves them equal."""
@@ -50,7 +50,9 @@ def upgrade(path: str | Path, *, busy_timeout: float = 5.0, by_revisions: bool =
     `by_revisions` runs every revision on a new file too, instead of the snapshot of their result.
     """
     with _opened(path, busy_timeout) as connection:
-        if read_version(connection) == HEAD:
+        found = read_version(connection)
+        use_wal(connection, busy_timeout)  # not before: the file may turn out to be somebody else's
+        if found == HEAD:
             return
         connection.execute("BEGIN IMMEDIATE")  # whoever comes second waits here, and then finds it done
         try:

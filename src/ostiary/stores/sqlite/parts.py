@@ -111,17 +111,18 @@ class Sessions(_Part):
 
     async def touch(self, last_seen: Mapping[str, float]) -> None:
         statement = (
-            "UPDATE sessions SET last_seen_at = ?1, idle_expires_at = min(?1 + idle_lifetime, expires_at) "
-            "WHERE id = ?2 AND ended_at IS NULL AND last_seen_at < ?1"
+            "UPDATE sessions SET last_seen_at = ?, idle_expires_at = min(? + idle_lifetime, expires_at) "
+            "WHERE id = ? AND ended_at IS NULL AND last_seen_at < ?"
         )
-        seen: list[tuple[Any, ...]] = [(at, session_id) for session_id, at in last_seen.items()]
+        seen: list[tuple[Any, ...]] = [(at, at, session_id, at) for session_id, at in last_seen.items()]
         for start in range(0, len(seen), _PORTION):
             await self._lanes.writer.submit(partial(_run_many, statement, seen[start : start + _PORTION]))
 
     async def purge(self, *, before: float) -> int:
-        idle = "ended_at IS NULL AND idle_expires_at < ?1 AND credential_expires_at < ?1"
-        ended = "ended_at IS NOT NULL AND ended_at < ?1 AND credential_expires_at < ?1"
-        return await self._purge("sessions", idle, before) + await self._purge("sessions", ended, before)
+        idle = "ended_at IS NULL AND idle_expires_at < ? AND credential_expires_at < ?"
+        ended = "ended_at IS NOT NULL AND ended_at < ? AND credential_expires_at < ?"
+        of_idle = await self._purge("sessions", idle, before, before)
+        return of_idle + await self._purge("sessions", ended, before, before)
 
 
 class Throttles(_Part):

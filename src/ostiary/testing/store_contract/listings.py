@@ -74,6 +74,8 @@ class Listings(StoreCase):
             builders.account("2", username_key="alina", email=None),
             builders.account("3", username_key="bob", email="ALIBI@example.org"),
             builders.account("4", username_key="österreich", email="ÖSTLICH@example.org"),
+            builders.account("5", username_key="alj", email="alj@example.org"),
+            builders.account("6", username_key="al", email="al@example.org"),
             builders.account("Ali", username_key="zed", email="zed@example.org"),
         ]
         await add(store, *people)

@@ -58,6 +58,15 @@ class Purges(StoreCase):
         assert await store.sessions.purge(before=NOW + 111) == 1
         assert [found.id for found in await store.sessions.page(limit=9)] == ["swapped"]
 
+    async def test_touch_does_not_prolong_what_expires(self, store: Store) -> None:
+        """Activity moves the idle end, never beyond the end."""
+        await add(store, builders.session(expires_at=NOW + 50, idle_lifetime=40.0))
+        await store.sessions.touch({"session-1": NOW + 39})
+        assert await store.sessions.count_not_ended(everything=0, now=NOW + 49) == 1
+        assert await store.sessions.count_not_ended(everything=0, now=NOW + 50) == 0
+        assert await store.sessions.purge(before=NOW + 50) == 0
+        assert await store.sessions.purge(before=NOW + 51) == 1
+
     async def test_throttles_are_purged_by_their_last_failure(self, store: Store) -> None:
         """Strictly before, to the last bit."""
         await add(

@@ -66,7 +66,10 @@ class Races(StoreCase):
         """Sessions that expect their account are all begun before it is disabled, or not at all."""
         await add(store, builders.account())
         expected = builders.account(revision=1)
-        begin = [store.write(Expect(expected), Add(builders.session(f"s{i}"))) for i in range(MANY)]
+        begin = [
+            which.write(Expect(expected), Add(builders.session(f"s{i}")))
+            for which, i in zip(cycle((store, other)), range(MANY), strict=False)
+        ]
         disable = other.write(Swap(replace(expected, disabled=True)))
         *begun, disabled = await asyncio.gather(*begin, disable)
         assert disabled is True
