@@ -67,7 +67,8 @@ def test_issuer_is_made_of_host_and_port(host: str, issuer: str) -> None:
     """Without an issuer it is where the server listens, and a wildcard address is nothing to connect to."""
     settings = load(HOST=host, PORT="9000")
     assert settings.issuer == issuer
-    assert settings.allowed_hosts == (issuer.removeprefix("http://"),)
+    assert settings.allowed_hosts[0] == issuer.removeprefix("http://")
+    assert set(settings.allowed_hosts) == {"127.0.0.1:9000", "localhost:9000", "[::1]:9000"}
     assert settings.sources["issuer"] == "default"
 
 

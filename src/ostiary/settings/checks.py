@@ -63,7 +63,7 @@ def check(table: Table, raw: Mapping[str, object], sources: Mapping[str, str]) -
             problems.append(Problem(name, sources.get(name, ""), hint))
     if not unreadable & {"host", "port", "issuer"}:
         values["issuer"] = values["issuer"] or _issuer_of(values["host"], values["port"])
-        values["allowed_hosts"] = values["allowed_hosts"] or (urlsplit(values["issuer"]).netloc,)
+        values["allowed_hosts"] = values["allowed_hosts"] or _hosts_of(values["issuer"])
         values["audiences"] = tuple(name for name in values["audiences"] if name != values["issuer"])
     return values, problems
 
@@ -104,6 +104,16 @@ def _issuer_of(host: str, port: int) -> str:
     name = "127.0.0.1" if host in _WILDCARDS else host
     name = f"[{name}]" if ":" in name else name
     return f"http://{name}" if port == 80 else f"http://{name}:{port}"
+
+
+def _hosts_of(issuer: str) -> tuple[str, ...]:
+    """The issuer's own; of a loopback issuer, every name by which this machine calls itself."""
+    parts = urlsplit(issuer)
+    names = [parts.netloc]
+    if is_loopback(parts.hostname or ""):
+        port = f":{parts.port}" if parts.port else ""
+        names += [f"{name}{port}" for name in ("localhost", "127.0.0.1", "[::1]")]
+    return tuple(dict.fromkeys(names))
 
 
 def _broken_rules(values: Values, given: set[str]) -> Iterator[tuple[str, frozenset[str], str]]:

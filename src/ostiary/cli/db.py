@@ -1,0 +1,52 @@
+"""`ostiary db …`."""
+
+from ostiary.cli.app import noun
+from ostiary.cli.options import HERE, Json, Where
+from ostiary.cli.output import say, say_json
+from ostiary.cli.system import check_database
+from ostiary.settings import Settings
+
+app = noun("db")
+
+
+@app.command
+def upgrade(*, where: Where = HERE, json: Json = False) -> None:
+    """Bring the schema up to date, making the database if there is none. All or nothing, and safe to repeat."""
+    from ostiary.settings import secret_key_of
+    from ostiary.stores import migrations
+
+    settings = where.settings()
+    check_database(settings, create=True)
+    path = settings.database_path
+    assert path is not None  # noqa: S101 - checked above
+    before = migrations.current(path)
+    migrations.upgrade(path)
+    secret_key_of(settings)
+    if json:
+        say_json({"before": before, **_state(settings)})
+    elif before == migrations.HEAD:
+        say(f"Nothing to do: the schema is {migrations.HEAD}.")
+    else:
+        say(f"The schema was {before or 'not there'} and is now {migrations.HEAD}.")
+
+
+@app.command
+def current(*, where: Where = HERE, json: Json = False) -> None:
+    """Show the schema that the database has and the one that this program expects."""
+    settings = where.settings()
+    check_database(settings, create=False)
+    state = _state(settings)
+    if json:
+        say_json(state)
+    elif state["up_to_date"]:
+        say(f"{state['current']}: up to date.")
+    else:
+        say(f"{state['current'] or 'nothing'}: this program expects {state['head']}; run `ostiary db upgrade`.")
+
+
+def _state(settings: Settings) -> dict[str, str | bool | None]:
+    from ostiary.stores import migrations
+
+    assert settings.database_path is not None  # noqa: S101 - callers check
+    found = migrations.current(settings.database_path)
+    return {"current": found, "head": migrations.HEAD, "up_to_date": found == migrations.HEAD}

@@ -1,0 +1,60 @@
+"""`ostiary doctor`."""
+
+import sys
+
+from ostiary.cli.options import HERE, Json, Where
+from ostiary.cli.output import printable, say, say_json
+from ostiary.cli.shell import DONE, REFUSED, UNAVAILABLE
+from ostiary.settings import Settings
+
+
+async def doctor(*, where: Where = HERE, json: Json = False) -> int:
+    """Check this set-up: ✓ fine, ! works but should be looked at, ✗ has to be mended. Changes nothing.
+
+    Leaves with 1 if something has to be mended, 3 if the database cannot be used.
+    """
+    from ostiary.cli.doctor_checks import Mark, checks
+
+    settings = where.settings(quiet=True)
+    found = [check async for check in checks(settings)]
+    bound = _bound(settings)
+    if json:
+        members = [{"name": c.name, "status": c.mark, "found": c.found, "hint": c.hint} for c in found]
+        say_json({"checks": members, "bound": bound})
+    else:
+        for check in found:
+            print(f"{_mark(check.mark)} {check.name}: {printable(check.found)}")
+            if check.hint:
+                print(f"    → {printable(check.hint)}")
+        say()
+        say(_bound_in_words(settings, bound))
+    if any(check.unavailable for check in found):
+        return UNAVAILABLE
+    return REFUSED if any(check.mark is Mark.FAILED for check in found) else DONE
+
+
+def _bound(settings: Settings) -> dict[str, float]:
+    """Seconds until what was ended is refused: ended at the server itself, and at another process of this machine."""
+    server = {"ended_at_the_server": 0.0}
+    return server if settings.database_path is None else {**server, "ended_on_the_command_line": settings.lease}
+
+
+def _bound_in_words(settings: Settings, bound: dict[str, float]) -> str:
+    words = "Revocation: what the server ends, it refuses at once (bound 0)"
+    if settings.database_path is None:
+        return f"{words}."
+    seconds = bound["ended_on_the_command_line"]
+    return f"{words}; what the command line ends, it refuses within {seconds:g} s (the lease), mostly far sooner."
+
+
+def _mark(status: str) -> str:
+    sign, colour = {"ok": ("✓", "32"), "warning": ("!", "33"), "failed": ("✗", "31")}[status]
+    if not sys.stdout.isatty() or _no_color():
+        return sign
+    return f"\x1b[{colour};1m{sign}\x1b[0m"
+
+
+def _no_color() -> bool:
+    from rich.console import Console
+
+    return Console().no_color

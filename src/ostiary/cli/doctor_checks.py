@@ -1,0 +1,217 @@
+"""The checks of `ostiary doctor`. Each says what it found and how to mend it; none of them changes anything."""
+
+import os
+import shutil
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ostiary.clock import SYSTEM_CLOCK
+from ostiary.credentials.derived_keys import DerivedKeys, unseal
+from ostiary.domain.signing_key import KeyState, SigningKey
+from ostiary.errors import Misconfigured, OstiaryError, Unavailable
+from ostiary.settings import Settings, load_or_create_secret_key, secret_key_path
+from ostiary.stores.port import Store
+
+_THIS_CODE_IS_FROM = 1_790_000_000.0  # Unix seconds, September 2026: a clock that says less is wrong
+_CLOCK_SLACK = 5.0  # seconds that a record may lie ahead of the clock
+_ROOM = 256 * 1024 * 1024  # bytes; the log file alone may grow to 64 MiB
+
+
+class Mark(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """``name`` is stable; ``hint`` says how to mend it, empty if there is nothing to."""
+
+    name: str
+    mark: Mark
+    found: str
+    hint: str = ""
+    unavailable: bool = False
+
+
+def ok(name: str, found: str) -> Check:
+    """Nothing to do."""
+    return Check(name=name, mark=Mark.OK, found=found)
+
+
+def warning(name: str, found: str, hint: str) -> Check:
+    """It works, but somebody should decide."""
+    return Check(name=name, mark=Mark.WARNING, found=found, hint=hint)
+
+
+def failed(name: str, found: str, hint: str, *, unavailable: bool = False) -> Check:
+    """It does not work, or not safely."""
+    return Check(name=name, mark=Mark.FAILED, found=found, hint=hint, unavailable=unavailable)
+
+
+async def checks(settings: Settings) -> AsyncIterator[Check]:
+    """All of them, in an order in which a later one needs the earlier."""
+    path = settings.database_path
+    if path is None:
+        yield warning(
+            "database", "in memory: everything is gone when the server stops", "set database = sqlite:///path"
+        )
+    elif not path.exists():
+        yield failed("database", f"{path} does not exist", "`ostiary db upgrade` makes it, so does the first start")
+    else:
+        async for check in _database(settings, path):
+            yield check
+    for check in _settings(settings):
+        yield check
+
+
+async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
+    from ostiary.compose import open_store
+    from ostiary.stores import migrations
+
+    try:
+        found = migrations.current(path)
+    except OstiaryError as wrong:
+        hint = "restore it from a backup, or name another one"
+        yield failed("database", str(wrong), hint, unavailable=isinstance(wrong, Unavailable))
+        return
+    yield ok("database", f"{path} can be read")
+    if found != migrations.HEAD:
+        yield failed("schema", f"{found or 'none'}, {migrations.HEAD} is expected", "run `ostiary db upgrade`")
+        return
+    yield ok("schema", f"{found}, as expected")
+    for check in _file(path):
+        yield check
+    check, key = _secret_key(settings, path)
+    yield check
+    store = await open_store(settings, migrate=False)
+    try:
+        try:
+            await store.check()
+            yield ok("writable", "a write works")
+        except OstiaryError as wrong:
+            hint = "make the file and its folder writable, and end whatever holds its lock"
+            yield failed("writable", str(wrong), hint, unavailable=True)
+        async for check in _records(store, key):
+            yield check
+    finally:
+        await store.close()
+
+
+def _file(path: Path) -> Iterator[Check]:
+    from ostiary.stores.sqlite_file import connect
+
+    with closing(connect(path, busy_timeout=1.0)) as connection:
+        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        level = connection.execute("PRAGMA synchronous").fetchone()[0]
+    if mode == "wal":
+        yield ok("journal", "WAL: reading goes on while somebody writes")
+    else:
+        yield failed("journal", f"{mode}", "put the file on a local disk: WAL needs shared memory")
+    if level >= 2:
+        yield ok("durability", "synchronous is FULL: what was answered survives a power cut")
+    else:
+        yield failed("durability", f"synchronous is {level}", "this build of SQLite ignores it; use another one")
+    open_to = [
+        name
+        for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm"))
+        if name.exists() and name.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    ]
+    if os.name != "posix" or not open_to:
+        yield ok("permissions", "the database is for its owner only")
+    else:
+        names = " ".join(map(str, open_to))
+        yield warning("permissions", "other users of this machine can open the database", f"chmod 600 {names}")
+    free = shutil.disk_usage(path.absolute().parent).free
+    if free < _ROOM:
+        yield warning("disk", f"{free // 2**20} MiB are left", "make room: a full disk refuses every login")
+    else:
+        yield ok("disk", f"{free // 2**20} MiB are left")
+
+
+def _secret_key(settings: Settings, path: Path) -> tuple[Check, bytes | None]:
+    name = "secret_key"
+    if settings.secret_key is not None:
+        found = f"{len(settings.secret_key)} bytes, from {settings.sources['secret_key']}"
+        return ok(name, found), settings.secret_key
+    file = secret_key_path(path)
+    if not file.exists():
+        hint = "restore it from a backup, or set OSTIARY_SECRET_KEY_FILE; without it the signing keys are lost"
+        return failed(name, f"{file} does not exist", hint), None
+    try:
+        key = load_or_create_secret_key(path)
+    except Misconfigured as wrong:
+        found, _, hint = str(wrong).partition(": ")
+        return failed(name, found, hint), None
+    return ok(name, f"{len(key)} bytes, for its owner only, in {file}"), key
+
+
+async def _records(store: Store, key: bytes | None) -> AsyncIterator[Check]:
+    keys = await store.signing_keys.all()
+    for check in (*_signing_keys(keys, key), _clock(keys, await _newest_event(store))):
+        yield check
+    admins = await store.accounts.count_enabled_admins()
+    if admins:
+        yield ok("administrators", f"{admins} enabled")
+    else:
+        yield warning("administrators", "none is enabled", "ostiary account create NAME --role admin")
+
+
+def _signing_keys(keys: list[SigningKey], secret: bytes | None) -> Iterator[Check]:
+    active = [key for key in keys if key.state is KeyState.ACTIVE]
+    if not keys:
+        yield warning("signing_key", "there is none yet", "the first start makes it")
+        return
+    if len(active) != 1:
+        yield failed("signing_key", f"{len(active)} are active, it should be one", "run `ostiary key rotate`")
+    else:
+        yield ok("signing_key", f"{active[0].algorithm} {active[0].id} is active")
+    if secret is None:
+        return
+    try:
+        seal = DerivedKeys.from_secret(secret).seal
+        sealed = [key for key in keys if key.sealed]
+        for key in sealed:
+            unseal(seal, key.sealed, context=key.id)
+    except Misconfigured:
+        hint = "start with the secret_key that this database was made with"
+        yield failed("signing_keys_open", "the secret key does not open the signing keys", hint)
+    else:
+        yield ok("signing_keys_open", f"the secret key opens {len(sealed)}")
+
+
+async def _newest_event(store: Store) -> float:
+    newest = await store.audit.page(limit=1)
+    return newest[0].at if newest else 0.0
+
+
+def _clock(keys: list[SigningKey], newest_event: float) -> Check:
+    now = SYSTEM_CLOCK.wall()
+    newest = max([newest_event, *(key.created_at for key in keys)])
+    hint = "set the clock of this machine, best by NTP"
+    if now < _THIS_CODE_IS_FROM:
+        return failed("clock", "it says a date before this program was made", hint)
+    if newest > now + _CLOCK_SLACK:
+        return failed("clock", f"the database holds an event {newest - now:.0f} s in the future", hint)
+    return ok("clock", "later than everything in the database")
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    if settings.issuer.startswith("https://") or settings.issuer_is_loopback:
+        yield ok("issuer", settings.issuer)
+    else:
+        hint = "put a proxy with a certificate before it and set issuer = https://…"
+        yield failed("issuer", f"{settings.issuer}: passwords and tokens travel in the clear", hint)
+    if settings.cookie_secure:
+        yield ok("cookie_secure", "cookies are Secure and have the __Host- prefix")
+    else:
+        yield warning("cookie_secure", "off: cookies can be taken on the way", "only for development; leave it out")
+    for text in settings.warnings:
+        if "is not a setting" in text:
+            yield warning("environment", text, "remove it or mend its name")

@@ -1,0 +1,83 @@
+"""`ostiary key …`."""
+
+import sys
+
+from ostiary.cli.app import noun
+from ostiary.cli.options import HERE, Json, Where, Yes
+from ostiary.cli.output import said_bound, say, say_json, say_table
+from ostiary.cli.prompts import confirm
+from ostiary.cli.shapes import key_shape
+from ostiary.cli.system import ACTOR, opened
+
+app = noun("key")
+
+
+@app.command(name="list")
+async def list_keys(*, where: Where = HERE, json: Json = False) -> None:
+    """List the keys: upcoming (published), active (signs), retiring (verifies), retired, revoked."""
+    async with opened(where) as system:
+        shapes = [key_shape(key) for key in await system.signing_keys.all()]
+    if json:
+        say_json({"keys": shapes})
+        return
+    columns = ("kid", "algorithm", "state", "created_at", "activated_at", "retiring_at", "ended_at")
+    say_table(columns, [[shape[name] for name in columns] for shape in shapes], empty="No keys.")
+
+
+@app.command
+async def rotate(*, where: Where = HERE, json: Json = False) -> None:
+    """The upcoming key signs from now on; the present one only verifies; a new one is published."""
+    async with opened(where) as system:
+        kid = (await system.signing_keys.rotate(actor=ACTOR)).id
+        key = next(key for key in await system.signing_keys.all() if key.id == kid)
+        bound = system.bound
+    if json:
+        say_json({"key": key_shape(key), "ended": 0, "bound": bound})
+    else:
+        when = f"within {bound:g} s" if bound else "from now on"
+        say(f"{key.id} signs {when}. What the key before it signed is accepted until it expires.")
+
+
+@app.command
+async def retire(kid: str, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
+    """Accept nothing more that a retiring key signed. Housekeeping does it once all of that has expired.
+
+    Parameters
+    ----------
+    kid
+        Id of the key.
+    """
+    confirm("Tokens that this key signed and that have not expired will be refused. Retire it?", yes=yes)
+    async with opened(where) as system:
+        key = await system.signing_keys.retire(kid, actor=ACTOR)
+        bound = system.bound
+    if json:
+        say_json({"key": key_shape(key), "ended": 1, "bound": bound})
+    else:
+        say(f"{key.id} is retired: what it signed is {said_bound(bound)}.")
+
+
+@app.command
+async def revoke(kid: str, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
+    """Emergency: refuse at once all that this key signed. If it is the one that signs, the next takes over.
+
+    Parameters
+    ----------
+    kid
+        Id of the key.
+    """
+    confirm("Everybody who holds a token of this key has to refresh or log in again. Revoke it?", yes=yes)
+    async with opened(where) as system:
+        ended = await system.signing_keys.revoke(kid, actor=ACTOR)
+    if json:
+        say_json({"ended": ended.ended, "bound": ended.bound})
+    else:
+        say(f"{kid} is revoked: what it signed is {said_bound(ended.bound)}.")
+
+
+@app.command
+async def export(*, where: Where = HERE) -> None:
+    """Print the public keys as a JWK set (RFC 7517), for verifiers that cannot fetch it."""
+    async with opened(where) as system:
+        jwks = system.signing_keys.ring.jwks
+    sys.stdout.write(jwks.decode() + "\n")

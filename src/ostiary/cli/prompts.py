@@ -1,0 +1,35 @@
+"""What a command asks. Passwords come from a prompt or from stdin, never from an argument that others could list."""
+
+import sys
+from getpass import getpass
+
+from ostiary.cli.shell import Usage
+
+_STDIN_BYTES = 16 * 1024  # a password of 1024 characters of any script, and some to be refused by its own rule
+
+
+def read_password(*, from_stdin: bool, prompt: str = "Password", twice: bool = True) -> str:
+    """The password as typed. Raises ``Usage`` if there is nobody to ask, or if two answers differ."""
+    if from_stdin:
+        raw = sys.stdin.buffer.read(_STDIN_BYTES)
+        try:
+            return raw.removesuffix(b"\n").removesuffix(b"\r").decode()
+        except UnicodeDecodeError:
+            raise Usage("the password on stdin is not UTF-8 text") from None
+    if not sys.stdin.isatty():
+        raise Usage("there is no terminal to ask for the password: pass it with --password-stdin")
+    password = getpass(f"{prompt}: ")
+    if twice and getpass(f"{prompt} again: ") != password:
+        raise Usage("the two passwords differ; nothing was changed")
+    return password
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only with a yes. Raises ``Usage`` without one, or where nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Usage(f"{question} There is no terminal to ask: say --yes")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Usage("not confirmed; nothing was changed")

@@ -1,0 +1,17 @@
+"""`ostiary purge`."""
+
+import dataclasses
+
+from ostiary.cli.options import HERE, Json, Where
+from ostiary.cli.output import say, say_json
+from ostiary.cli.system import opened
+
+
+async def purge(*, where: Where = HERE, json: Json = False) -> None:
+    """Remove what nothing can refer to any more. A running server does it by itself every few minutes."""
+    async with opened(where) as system:
+        removed = dataclasses.asdict(await system.housekeeping.purge())
+    if json:
+        say_json({"removed": removed})
+    else:
+        say("Removed: " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in removed.items()) + ".")

@@ -1,0 +1,101 @@
+"""One serving process: the system started first, so that what is wrong is told in one line; then uvicorn."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+
+from ostiary import __version__
+from ostiary.cli.logs import configure_logs
+from ostiary.cli.output import note
+from ostiary.compose import Ostiary
+from ostiary.errors import Misconfigured
+from ostiary.settings import Settings
+
+_GRACE = 10  # seconds that answers under way get when the server is told to stop
+_BACKLOG = 2048  # connections that may wait to be accepted
+_KEEP_ALIVE = 75  # seconds an idle connection stays; longer than the usual proxies keep theirs
+
+Started = Callable[[Ostiary], Awaitable[None]]
+
+
+def run_server(settings: Settings, *, started: Started | None = None) -> None:
+    """Serve until SIGINT or SIGTERM. ``started`` runs once the system does, before the first request. Raises what
+    keeps the system from starting, and ``Misconfigured`` if the address cannot be listened on."""
+    configure_logs(settings.log_format)
+    with (
+        contextlib.closing(_listen(settings.host, settings.port)) as listener,
+        asyncio.Runner(loop_factory=_loop_factory()) as runner,
+    ):
+        runner.run(_serve(settings, listener, started or _announce))
+
+
+async def _serve(settings: Settings, listener: socket.socket, started: Started) -> None:
+    auth = Ostiary(settings)
+    config = uvicorn.Config(
+        auth.asgi,
+        lifespan="off",  # started and stopped here
+        log_config=None,
+        access_log=False,  # a request line may hold a token
+        proxy_headers=False,  # `trusted_proxies` decides about them
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop, number)
+    await auth.start()
+    try:
+        await started(auth)
+        await server.serve(sockets=[listener])
+    finally:
+        await auth.stop()
+
+
+class _Server(uvicorn.Server):
+    """Signals are ours: uvicorn would raise them again at its end, before the system has stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self, number: int) -> None:
+        """The first signal asks, a second one does not wait for answers under way."""
+        self.handle_exit(number, None)
+
+
+async def _announce(auth: Ostiary) -> None:
+    settings = auth.settings
+    path = settings.database_path
+    note(f"Ostiary {__version__} serves {settings.issuer} from {path or 'memory: all is gone when it stops'}.")
+    if not await auth.system.store.accounts.count_enabled_admins():
+        here = "" if path is None else f" --database {settings.database}"
+        note(f"There is no administrator yet: ostiary account create NAME --role admin{here}")
+    note(f"Listening on {settings.host} port {settings.port}; Ctrl-C stops it.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as wrong:
+        raise Misconfigured(
+            f"Port {port} of {host} cannot be listened on ({wrong.strerror}): end what uses it, or choose another"
+        ) from wrong
+    listener.setblocking(False)
+    return listener
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not made for Windows
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

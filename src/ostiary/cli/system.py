@@ -1,0 +1,40 @@
+"""The running system that a command works on."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ostiary.cli.options import Where
+from ostiary.errors import Misconfigured
+from ostiary.settings import Settings
+
+if TYPE_CHECKING:
+    from ostiary.compose import System
+
+ACTOR = "cli"
+"""Who did it, in the audit trail."""
+
+
+@asynccontextmanager
+async def opened(where: Where, *, create: bool = False) -> "AsyncIterator[System]":
+    """Open the store that the settings name, beside a server that may be running on it.
+
+    ``create`` makes a database that does not exist yet; without it a wrong path is an error and leaves no file.
+    """
+    settings = where.settings()
+    check_database(settings, create=create)
+    from ostiary.compose import open_system
+
+    async with open_system(settings) as system:
+        yield system
+
+
+def check_database(settings: Settings, *, create: bool) -> None:
+    """Raises ``Misconfigured`` for a store that another process cannot share, or that is not there."""
+    path = settings.database_path
+    if path is None:
+        raise Misconfigured("A store in memory belongs to the server's own process: name a file with --database")
+    if not create and not path.exists():
+        raise Misconfigured(
+            f"The database {path} does not exist: name another with --database, or make it with `ostiary db upgrade`"
+        )

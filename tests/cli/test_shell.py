@@ -1,0 +1,196 @@
+"""The command line as a program among programs: help, settings, pipes, keys, sessions, the database."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import EXECUTABLE, GOOD_PASSWORD, Shell
+
+from ostiary import __version__
+from ostiary.cli.app import make_app
+from ostiary.cli.shell import run
+
+Add = Callable[..., dict[str, Any]]
+
+
+def test_version_and_help(ostiary: Shell) -> None:
+    """Both answer on stdout with 0, in every noun."""
+    assert ostiary("--version").out.strip() == __version__
+    for arguments in ((), ("--help",), ("account", "--help"), ("account", "import", "--help"), ("serve", "--help")):
+        helped = ostiary(*arguments)
+        assert (helped.code, helped.err) == (0, "")
+        assert "Usage: ostiary" in helped.out
+
+
+def test_every_command_of_the_tree_can_be_imported(capsys: pytest.CaptureFixture[str]) -> None:
+    """The tree names modules by text: each name must be one."""
+    for name in ("serve", "demo", "purge", "doctor", "account", "session", "key", "db", "config"):
+        assert run([name, "--help"]) == 0
+    assert "Usage" in capsys.readouterr().out
+    assert make_app()["account"].name == ("account",)
+
+
+def test_start_is_light(ostiary: Shell) -> None:
+    """Saying the version imports neither the web server, nor SQLAlchemy, nor the password hasher."""
+    code = (
+        "import sys; from ostiary.cli.shell import run; run(['--version']); "
+        "print([m for m in ('uvicorn', 'starlette', 'sqlalchemy', 'argon2', 'ostiary.compose') if m in sys.modules])"
+    )
+    python = EXECUTABLE.with_name("python")
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, env=ostiary.environ())
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_precedence_of_settings(ostiary: Shell) -> None:
+    """Flags win over environment, environment over file; `config show` says where each value came from."""
+    (ostiary.folder / "o.toml").write_text('lease = "4s"\ndatabase = "sqlite:///file.db"\n')
+    shown = ostiary(
+        "config", "show", "--json", "--config", "o.toml", "--database", "sqlite:///flag.db",
+        OSTIARY_DATABASE="sqlite:///env.db", OSTIARY_SECRET_KEY="s3cr3t " * 8,
+    )  # fmt: skip
+    settings = shown.json["settings"]
+    assert settings["database"] == {"value": "sqlite:///flag.db", "source": "flag --database"}
+    assert settings["lease"] == {"value": 4.0, "source": "o.toml"}
+    assert settings["secret_key"] == {"value": "********", "source": "environment OSTIARY_SECRET_KEY"}
+    assert "s3cr3t" not in shown.out + shown.err
+
+
+def test_problems_of_settings_are_told_together(ostiary: Shell) -> None:
+    """All that is wrong with the settings comes in one answer, exit code 1, without the values."""
+    refused = ostiary("account", "list", OSTIARY_LEASE="hunter2", OSTIARY_PORT="x", OSTIARY_VALKEY="valkey://h")
+    assert refused.code == 1
+    lines = refused.err.splitlines()
+    assert lines[0] == "error: 3 settings cannot be used (misconfigured)"
+    assert len(lines) == 4
+    assert "hunter2" not in refused.err
+
+
+def test_unknown_variables_are_warned_about(ostiary: Shell, add: Add) -> None:
+    """A misspelt variable is told on stderr and does not spoil stdout."""
+    add("alice")
+    listed = ostiary("account", "list", "--json", OSTIARY_DATABSE="sqlite:///other.db")
+    assert "did you mean database?" in listed.err
+    assert len(listed.json["accounts"]) == 1
+
+
+def test_config_schema_is_json(ostiary: Shell) -> None:
+    """`config schema` prints a JSON Schema and nothing else."""
+    assert ostiary("config", "schema").json["title"] == "Ostiary settings"
+
+
+def test_a_closed_pipe_is_quiet(ostiary: Shell) -> None:
+    """`ostiary … | head -0` leaves no traceback."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [EXECUTABLE, "config", "schema"], stdout=writer, stderr=subprocess.PIPE, env=ostiary.environ(), check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_keys(ostiary: Shell, add: Add) -> None:
+    """Rotate, retire, revoke and export: states move as they should, and no private half is printed (M-07)."""
+    add("alice")
+    before = {key["state"]: key["kid"] for key in ostiary("key", "list", "--json").json["keys"]}
+    assert set(before) == {"active", "upcoming"}
+    rotated = ostiary("key", "rotate", "--json").json["key"]
+    assert (rotated["kid"], rotated["state"]) == (before["upcoming"], "active")
+    assert ostiary("key", "retire", rotated["kid"], "--yes").code == 1
+    assert ostiary("key", "retire", before["active"]).code == 2
+    assert ostiary("key", "retire", before["active"], "--yes", "--json").json["key"]["state"] == "retired"
+    assert ostiary("key", "revoke", rotated["kid"], "--yes", "--json").json == {"ended": 1, "bound": 2.0}
+    exported = ostiary("key", "export").json["keys"]
+    assert {key["kid"] for key in exported}.isdisjoint({rotated["kid"], before["active"]})
+    assert exported
+    assert not any({"d", "p", "q", "k"} & set(key) for key in exported)
+
+
+def test_sessions_of_nobody(ostiary: Shell, add: Add) -> None:
+    """Listing and ending work on an empty store, and what does not exist is told."""
+    add("alice")
+    assert ostiary("session", "list", "--json").json == {"sessions": [], "next": None}
+    assert ostiary("session", "list", "--account", "nobody").code == 1
+    assert ostiary("session", "end", "ses_nothing").code == 1
+    assert ostiary("session", "end").code == 2
+    assert ostiary("session", "end", "--everything").code == 2
+    assert ostiary("session", "end", "--account", "alice", "--json").json == {"ended": 0, "bound": 2.0}
+    assert ostiary("session", "end", "--everything", "--yes", "--json").json == {"ended": 0, "bound": 2.0}
+
+
+def test_database_commands(ostiary: Shell) -> None:
+    """`db upgrade` makes the database and its key, may be repeated, and `db current` says where it stands."""
+    assert ostiary("db", "current").code == 1
+    made = ostiary("db", "upgrade", "--json").json
+    assert (made["before"], made["up_to_date"]) == (None, True)
+    assert ostiary("db", "upgrade", "--json").json["before"] == made["head"]
+    assert ostiary("db", "current", "--json").json == {
+        "current": made["head"],
+        "head": made["head"],
+        "up_to_date": True,
+    }
+    assert (ostiary.folder / "ostiary.db.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_purge_counts(ostiary: Shell, add: Add) -> None:
+    """`purge` says how many records of which kind it removed."""
+    add("alice")
+    removed = ostiary("purge", "--json").json["removed"]
+    assert removed["sessions"] == 0
+
+
+# --- doctor -----------------------------------------------------------------------------------------------------------
+
+
+def diagnosis(shell: Shell, *arguments: str, **environ: str) -> tuple[int, dict[str, str]]:
+    """Exit code and status by check."""
+    told = shell("doctor", "--json", *arguments, **environ)
+    return told.code, {check["name"]: check["status"] for check in told.json["checks"]}
+
+
+def test_doctor_is_content_with_a_good_set_up(ostiary: Shell, add: Add) -> None:
+    """A fresh set-up with an administrator has no complaint, and the bound that it gives is stated."""
+    add("alice", "--role", "admin")
+    code, checks = diagnosis(ostiary)
+    assert (code, set(checks.values())) == (0, {"ok"})
+    words = ostiary("doctor", OSTIARY_LEASE="3").out
+    assert "✓ signing_keys_open" in words
+    assert "within 3 s" in words
+
+
+def test_doctor_finds_what_is_wrong(ostiary: Shell, add: Add, tmp_path: Path) -> None:
+    """Each thing that can be wrong is found, with a hint how to mend it."""
+    add("alice")
+    assert diagnosis(ostiary)[1]["administrators"] == "warning"
+    assert diagnosis(ostiary, OSTIARY_ISSUER="http://auth.example.com")[1]["issuer"] == "failed"
+    insecure = diagnosis(ostiary, OSTIARY_ISSUER="http://dev.lan", OSTIARY_COOKIE_SECURE="false")[1]
+    assert insecure["cookie_secure"] == "warning"
+    code, checks = diagnosis(ostiary, OSTIARY_SECRET_KEY="x" * 40)
+    assert (code, checks["signing_keys_open"]) == (1, "failed")
+    (tmp_path / "ostiary.db").chmod(0o644)
+    (tmp_path / "ostiary.db.key").chmod(0o644)
+    code, checks = diagnosis(ostiary)
+    assert (code, checks["permissions"], checks["secret_key"]) == (1, "warning", "failed")
+    (tmp_path / "ostiary.db.key").unlink()
+    assert diagnosis(ostiary)[1]["secret_key"] == "failed"
+    assert not (tmp_path / "ostiary.db.key").exists()
+
+
+def test_doctor_without_a_usable_database(ostiary: Shell, tmp_path: Path) -> None:
+    """A database that is not there or is none is told, and nothing is made."""
+    assert diagnosis(ostiary)[0] == 1
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "ostiary.db").write_text(json.dumps({"not": "a database"}) * 100)
+    code, checks = diagnosis(ostiary)
+    assert (code, checks["database"]) == (1, "failed")
+
+
+def test_another_secret_key_is_refused_everywhere(ostiary: Shell, add: Add) -> None:
+    """With another key no command pretends to work: passwords and signing keys belong to the first one."""
+    add("alice")
+    refused = ostiary("account", "create", "bob", "--password-stdin", stdin=GOOD_PASSWORD, OSTIARY_SECRET_KEY="x" * 40)
+    assert (refused.code, "another secret_key" in refused.err) == (1, True)
