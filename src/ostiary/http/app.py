@@ -70,7 +70,9 @@ def _routes(services: ServicesOf, endpoints: Iterable[Endpoint]) -> list[Route]:
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
     for endpoint in endpoints:
         by_path[endpoint.path][endpoint.method] = endpoint
-    return [Route(path, _PathApp(services, methods)) for path, methods in by_path.items()]
+    # a fixed path before one with a parameter that would match it too; sorting is stable
+    rows = sorted(by_path.items(), key=lambda row: "{" in row[0])
+    return [Route(path, _PathApp(services, methods)) for path, methods in rows]
 
 
 class _PathApp:
