@@ -22,7 +22,8 @@ setup: $(STAMP)  ## make the environment in .venv
 demo: $(STAMP)  ## start the demonstration: auth server, notes API, seeded accounts
 	@$(BIN)/ostiary demo
 
-test: $(STAMP)  ## run the tests
+test: $(STAMP)  ## run the tests, those in a browser too
+	@sh scripts/ensure-chromium
 	@$(BIN)/python -m pytest -q -n 2 $(TESTS)
 
 check: $(STAMP)  ## lint, types, import contracts
