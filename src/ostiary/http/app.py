@@ -21,7 +21,9 @@ from ostiary.http.problems import (
     REALM,
     MethodNotAllowed,
     NoSuchRoute,
+    is_oauth,
     oauth_problem,
+    path_of,
     problem,
 )
 from ostiary.http.routes import ENDPOINTS
@@ -188,12 +190,10 @@ def _not_found(services: ServicesOf) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        path = scope["path"]
         request = Request(scope, receive)
         call = Call(services=services(), request=request, now=0.0, client=Client())
-        oauth = "/oauth/" in path
-        wants_page = "text/html" in request.headers.get("accept", "") and "/v1/" not in path
-        dialect = Dialect.OAUTH if oauth else Dialect.PAGE if wants_page else Dialect.PROBLEM
+        wants_page = "text/html" in request.headers.get("accept", "") and not path_of(scope).startswith("/v1/")
+        dialect = Dialect.OAUTH if is_oauth(scope) else Dialect.PAGE if wants_page else Dialect.PROBLEM
         await refused(call, dialect, NoSuchRoute())(scope, receive, send)
 
     return app

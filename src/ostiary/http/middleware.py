@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ostiary import limits
 from ostiary.errors import Malformed, OstiaryError
 from ostiary.http.config import HttpConfig
-from ostiary.http.problems import HeadersTooLarge, WrongHost, problem
+from ostiary.http.problems import HeadersTooLarge, WrongHost, is_oauth, oauth_problem, path_of, problem
 
 VARY = "Cookie, Authorization, Origin"
 
@@ -29,11 +29,12 @@ class Front:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         config = self._config()
-        finish = _Finish(send, config, public=_is_public(scope["path"]))
+        finish = _Finish(send, config, public=_is_public(path_of(scope)))
         try:
             _check(scope, config)
         except OstiaryError as error:
-            await problem(error)(scope, receive, finish)
+            told = oauth_problem if is_oauth(scope) else problem
+            await told(error)(scope, receive, finish)
             return
         await self._app(scope, receive, finish)
 
@@ -66,7 +67,7 @@ class _Finish:
 
 def _is_public(path: str) -> bool:
     """True for what is the same for everybody and may be cached."""
-    return "/static/" in path or "/.well-known/" in path
+    return path.startswith(("/static/", "/.well-known/"))
 
 
 def _check(scope: Scope, config: HttpConfig) -> None:

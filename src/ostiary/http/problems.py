@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ostiary.errors import (
     InvalidRequest,
@@ -85,13 +86,17 @@ class OAuthError(OstiaryError):
 
 
 _OAUTH_CODES = {
-    "invalid_request": "invalid_request",
-    "invalid_grant": "invalid_grant",
-    "invalid_target": "invalid_target",
+    "content_too_large": "invalid_request",
+    "headers_too_large": "invalid_request",
+    "unsupported_media_type": "invalid_request",
+    "wrong_host": "invalid_request",
+    "not_found": "invalid_request",
+    "method_not_allowed": "invalid_request",
     "unavailable": "temporarily_unavailable",
     "overloaded": "temporarily_unavailable",
+    "internal_error": "server_error",
 }
-"""Where OAuth has a word of its own for it (RFC 6749 section 5.2, RFC 8693 section 2.2.2)."""
+"""Where OAuth has another word for it (RFC 6749 sections 4.1.2.1 and 5.2); the status says the rest."""
 
 
 def headers_of(error: OstiaryError) -> dict[str, str]:
@@ -150,6 +155,16 @@ def oauth_problem(error: OstiaryError) -> Response:
         headers=headers,
         media_type="application/json",
     )
+
+
+def is_oauth(scope: Scope) -> bool:
+    """Whether errors at this path are told in OAuth's words."""
+    return path_of(scope).startswith("/oauth/")
+
+
+def path_of(scope: Scope) -> str:
+    """The path below where this application is mounted."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 def json_response(

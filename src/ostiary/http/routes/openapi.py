@@ -140,12 +140,8 @@ def _responses(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
         refusals.update(_OF_BODIES)
     oauth = endpoint.dialect is Dialect.OAUTH
     for status in sorted(refusals - set(endpoint.answers)):
-        # the front door refuses before the dialect is known
-        own = oauth and status not in (421, 431)
-        shape, media_type = (OAuthProblem, JSON) if own else (Problem, "application/problem+json")
+        shape, media_type = (OAuthProblem, JSON) if oauth else (Problem, "application/problem+json")
         content = {media_type: {"schema": schema_of[shape]}}
-        if oauth and status == 400:
-            content["application/problem+json"] = {"schema": schema_of[Problem]}
         responses[str(status)] = {"description": _REASONS[status], "content": content}
     return responses
 
