@@ -6,6 +6,10 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """The `ostiary` executable."""
-    from ostiary.cli.shell import run
+    try:
+        from ostiary.cli.shell import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules are being imported
+        code = 130
+    sys.exit(code)

@@ -17,6 +17,7 @@ from ostiary.cli.system import ACTOR, opened
 
 app = noun("account")
 
+
 def _no_option(_type: object, value: str) -> None:
     """`-` is stdin; anything else with a hyphen is a misspelt option."""
     if value.startswith("-") and value != "-":

@@ -212,6 +212,9 @@ def _settings(settings: Settings) -> Iterator[Check]:
         yield ok("cookie_secure", "cookies are Secure and have the __Host- prefix")
     else:
         yield warning("cookie_secure", "off: cookies can be taken on the way", "only for development; leave it out")
+    if settings.signing_algorithm.startswith("HS"):
+        hint = "set signing_algorithm = ES256, unless this process is the only one that verifies"
+        yield warning("signing_algorithm", f"{settings.signing_algorithm}: no other service can verify", hint)
     for text in settings.warnings:
         if "is not a setting" in text:
             yield warning("environment", text, "remove it or mend its name")

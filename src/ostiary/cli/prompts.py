@@ -18,8 +18,12 @@ def read_password(*, from_stdin: bool, prompt: str = "Password", twice: bool = T
             raise Usage("the password on stdin is not UTF-8 text") from None
     if not sys.stdin.isatty():
         raise Usage("there is no terminal to ask for the password: pass it with --password-stdin")
-    password = getpass(f"{prompt}: ")
-    if twice and getpass(f"{prompt} again: ") != password:
+    try:
+        password = getpass(f"{prompt}: ")
+        again = getpass(f"{prompt} again: ") if twice else password
+    except EOFError:
+        raise Usage("no password was given; nothing was changed") from None
+    if again != password:
         raise Usage("the two passwords differ; nothing was changed")
     return password
 

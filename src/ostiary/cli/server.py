@@ -74,9 +74,8 @@ async def _announce(auth: Ostiary) -> None:
     settings = auth.settings
     path = settings.database_path
     note(f"Ostiary {__version__} serves {settings.issuer} from {path or 'memory: all is gone when it stops'}.")
-    if not await auth.system.store.accounts.count_enabled_admins():
-        here = "" if path is None else f" --database {settings.database}"
-        note(f"There is no administrator yet: ostiary account create NAME --role admin{here}")
+    if path is not None and not await auth.system.store.accounts.count_enabled_admins():
+        note(f"There is no administrator yet: ostiary account create NAME --role admin --database {settings.database}")
     note(f"Listening on {settings.host} port {settings.port}; Ctrl-C stops it.")
 
 
