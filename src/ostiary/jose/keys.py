@@ -81,6 +81,9 @@ class Key:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a Key never changes")
 
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a Key never changes")
+
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, Any] | bytes | str, alg: str | None = None) -> Self:
         """A JWK, as an object or as JSON text. `alg` is needed where the JWK does not say it."""
