@@ -26,8 +26,12 @@ class Refresh:
         if presented is None:
             raise InvalidGrant(private="not a refresh token of this issuer")
 
+        again = False
+
         async def attempt() -> Issued | None:
-            return await self._judge(presented, client)
+            nonlocal again
+            counts, again = not again, True
+            return await self._judge(presented, client, counts=counts)
 
         return await judged_again(attempt)
 
@@ -39,7 +43,8 @@ class Refresh:
             return None
         return session if presented.digest in (session.refresh.digest, session.refresh.previous_digest) else None
 
-    async def _judge(self, presented: RefreshToken, client: Client) -> Issued | None:
+    async def _judge(self, presented: RefreshToken, client: Client, *, counts: bool) -> Issued | None:
+        """`counts` is False where a race was lost and the same request is judged again."""
         context = self._context
         now = context.now()
         session = await context.store.sessions.get(presented.session_id)
@@ -55,7 +60,8 @@ class Refresh:
             return None
         if meaning in (Presented.UNKNOWN, Presented.REPLACED):
             raise InvalidGrant(private=meaning.value)
-        self._count(session.id, now)
+        if counts:
+            self._count(session.id, now)
         account = await context.store.accounts.get(session.account_id)
         if account is None or account.disabled:
             raise InvalidGrant(private="account gone or disabled")
