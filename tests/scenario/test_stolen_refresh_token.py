@@ -1,0 +1,112 @@
+"""A stolen refresh token: whoever comes second gives the theft away, and the session is over for both (M-43)."""
+
+import json
+
+import pytest
+from tests.scenario.world import Carrier, Device, Server
+
+from ostiary.domain.audit import Event
+from ostiary.testing import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+BEYOND_GRACE = 10.0
+
+
+async def _all_is_over(server: Server, *holders: Device) -> None:
+    for holder in holders:
+        assert (await holder.copy().me()).status == 401
+        refused = await holder.copy().renew()
+        assert (refused.status, refused.code) == (400, "invalid_grant")
+    (event,) = await server.events(Event.REFRESH_REUSED)
+    assert event.session_id == holders[0].session_id
+    assert event.account_id == holders[0].account_id
+    assert json.loads(event.detail)["generations_behind"] == 1
+
+
+async def test_the_thief_refreshes_first(server: Server, clock: FakeClock, renewing: Carrier) -> None:
+    """The owner's next refresh shows the token a second time: the thief's fresh tokens die as well."""
+    owner = await server.log_in("alice", renewing)
+    thief = owner.copy(ip="203.0.113.9")
+    clock.advance(60.0)
+    assert (await thief.renew()).status == 200
+    assert (await thief.me()).status == 200
+    clock.advance(BEYOND_GRACE)
+
+    refused = await owner.renew()
+
+    assert (refused.status, refused.code) == (400, "invalid_grant")
+    await _all_is_over(server, owner, thief)
+
+
+async def test_the_owner_refreshes_first(server: Server, clock: FakeClock, renewing: Carrier) -> None:
+    """The thief's attempt gains nothing, and ends the session before the thief tries something else."""
+    owner = await server.log_in("alice", renewing)
+    thief = owner.copy(ip="203.0.113.9")
+    clock.advance(60.0)
+    assert (await owner.renew()).status == 200
+    assert (await owner.me()).status == 200
+    clock.advance(BEYOND_GRACE)
+
+    refused = await thief.renew()
+
+    assert (refused.status, refused.code) == (400, "invalid_grant")
+    await _all_is_over(server, owner, thief)
+
+
+async def test_the_predecessor_after_its_successor_was_rotated(server: Server, renewing: Carrier) -> None:
+    """Grace is for the immediate predecessor only, however short ago the older one was current (M-42, M-43)."""
+    owner = await server.log_in("alice", renewing)
+    thief = owner.copy()
+    assert (await owner.renew()).status == 200
+    assert (await owner.renew()).status == 200
+
+    assert (await thief.renew()).code == "invalid_grant"
+
+    assert (await owner.me()).status == 401
+    (event,) = await server.events(Event.REFRESH_REUSED)
+    assert json.loads(event.detail)["generations_behind"] == 2
+
+
+async def test_a_reuse_ends_that_session_only(server: Server, clock: FakeClock, renewing: Carrier) -> None:
+    """Other devices of the same account were not stolen from."""
+    owner = await server.log_in("alice", renewing)
+    other = await server.log_in("alice", renewing)
+    thief = owner.copy()
+    await owner.renew()
+    clock.advance(BEYOND_GRACE)
+
+    await thief.renew()
+
+    assert (await owner.me()).status == 401
+    assert (await other.me()).status == 200
+    assert (await other.renew()).status == 200
+
+
+async def test_a_token_that_was_never_issued_ends_nothing(server: Server, renewing: Carrier) -> None:
+    """Only this issuer can make a token that says which session it belongs to: an invented one harms nobody."""
+    owner = await server.log_in("alice", renewing)
+    prankster = server.device(renewing)
+    token = owner.refresh_token
+    for position in (10, 40, len(token) - 1):
+        changed = token[:position] + ("A" if token[position] != "A" else "B") + token[position + 1 :]
+        prankster.refresh = changed
+
+        assert (await prankster.renew()).code == "invalid_grant"
+
+    assert (await owner.renew()).status == 200
+    assert not await server.events(Event.REFRESH_REUSED)
+
+
+async def test_a_refresh_token_is_no_access_token(server: Server, renewing: Carrier) -> None:
+    """Each credential opens its own door only."""
+    owner = await server.log_in("alice", renewing)
+    confused = owner.copy()
+    confused.cookies.clear()
+    confused.access = owner.refresh_token
+
+    assert (await confused.me()).code == "invalid_token"
+
+    confused.refresh = owner.credential
+    assert (await confused.renew()).code == "invalid_grant"
+    assert (await owner.me()).status == 200
