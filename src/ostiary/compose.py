@@ -249,6 +249,11 @@ class Ostiary:
         return self._system
 
     @property
+    def running(self) -> bool:
+        """True between `start` and `stop`."""
+        return self._system is not None
+
+    @property
     def services(self) -> Services:
         """What the HTTP shell calls. Raises Unavailable before the system has started."""
         if self._services is None:
@@ -333,14 +338,21 @@ class Ostiary:
             raise _http_exception(error) from None
 
     def _started(self, app: ASGIApp) -> ASGIApp:
-        """`app`, with the system started before its first request."""
+        return _Started(self, app)
 
-        async def starting(scope: Scope, receive: Receive, send: Send) -> None:
-            if self._system is None and scope["type"] == "http":
-                await self.start()
-            await app(scope, receive, send)
 
-        return starting
+class _Started:
+    """`app`, with the system started before its first request. A class: Starlette's `Route` takes a function for a
+    handler of requests, and an object for an ASGI application."""
+
+    def __init__(self, auth: Ostiary, app: ASGIApp) -> None:
+        self._auth = auth
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._auth.running and scope["type"] == "http":
+            await self._auth.start()
+        await self._app(scope, receive, send)
 
 
 def _http_exception(error: OstiaryError) -> HTTPException:

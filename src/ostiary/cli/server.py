@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ostiary import __version__
 from ostiary.cli.logs import configure_logs
@@ -22,21 +23,26 @@ _KEEP_ALIVE = 75  # seconds an idle connection stays; longer than the usual prox
 Started = Callable[[Ostiary], Awaitable[None]]
 
 
-def run_server(settings: Settings, *, started: Started | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. ``started`` runs once the system does, before the first request. Raises what
-    keeps the system from starting, and ``Misconfigured`` if the address cannot be listened on."""
+def run_server(
+    settings: Settings, *, started: Started | None = None, application: Callable[[Ostiary], ASGIApp] | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM. ``started`` runs once the system does, before the first request; ``application``
+    makes what is served, by default the auth server alone. Raises what keeps the system from starting, and
+    ``Misconfigured`` if the address cannot be listened on."""
     configure_logs(settings.log_format)
     with (
         contextlib.closing(_listen(settings.host, settings.port)) as listener,
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
-        runner.run(_serve(settings, listener, started or _announce))
+        runner.run(_serve(settings, listener, started or _announce, application or _auth_server))
 
 
-async def _serve(settings: Settings, listener: socket.socket, started: Started) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, started: Started, application: Callable[[Ostiary], ASGIApp]
+) -> None:
     auth = Ostiary(settings)
     config = uvicorn.Config(
-        auth.asgi,
+        application(auth),
         lifespan="off",  # started and stopped here
         log_config=None,
         access_log=False,  # a request line may hold a token
@@ -56,6 +62,10 @@ async def _serve(settings: Settings, listener: socket.socket, started: Started) 
         await server.serve(sockets=[listener])
     finally:
         await auth.stop()
+
+
+def _auth_server(auth: Ostiary) -> ASGIApp:
+    return auth.asgi
 
 
 class _Server(uvicorn.Server):

@@ -4,10 +4,12 @@
   list, never an exception. What was acknowledged by `write` is seen by every later read, from every process.
 * **`write`** applies all of its changes or none, and says which: `True` if all conditions held, `False` if one did not
   (then nothing was changed, and the caller reads and judges again). When it has returned `True` the change survives
-  a crash of the process and of the machine.
+  a crash of the process and of the machine. Changes are made in their order: what one gives up is free for the next.
 * **Revisions** belong to the store: `Add` stores the record with revision 1 whatever it carried; `Swap` replaces the
   stored record only if its revision is still the one that `record` carries, and stores it with that revision + 1.
 * **Times and digests** come back exactly as they went in: no rounding, no zones, no text in between.
+* **Values** are valid Unicode without U+0000, integers of 64 bits, finite instants. A backend may refuse others with
+  `InvalidRequest`.
 * **Trouble** of the backend's own (a locked file, a lost connection, a full disk) is `errors.Unavailable`; no exception
   of a driver ever leaves. After an `Unavailable` from `write` the change may or may not have happened.
 * **Listings** are sorted by id, start after `after` and hold at most `limit` records (keyset paging).
@@ -36,7 +38,7 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """Replace the record if nobody else has since it was read. Never creates."""
+    """Replace the record if nobody else has since it was read, and its unique fields are still free. Never creates."""
 
     record: Record
 
@@ -126,15 +128,21 @@ class Audit(Protocol):
     async def page(
         self, *, account_id: str = "", event: str = "", session_id: str = "", before: str = "", limit: int
     ) -> list[AuditEvent]: ...
-    async def count_since(self, event: str, since: float) -> int: ...
-    async def purge(self, *, before: float) -> int: ...
+    async def count_since(self, event: str, since: float) -> int:
+        """How many events of this name happened at or after `since`."""
+        ...
+
+    async def purge(self, *, before: float) -> int:
+        """Remove events that happened before `before`."""
+        ...
 
 
 class Revocations(Protocol):
     """The log that every replica follows. Written by `Append` only, in the same write as the change itself."""
 
     async def probe(self, cursor: Cursor, limit: int) -> Probe:
-        """Every item committed before this call began, after `cursor`, at most `limit` of them."""
+        """Every item committed before this call began, after `cursor`, at most `limit` of them. `Cursor()` always matches;
+        where the cursor does not, there are no items."""
         ...
 
     async def changed(self) -> bool:
@@ -174,4 +182,6 @@ class Store(Protocol):
         """Raise `Unavailable` unless a write would work right now and the schema is the one that this code expects."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Finish what is under way. May be repeated; afterwards `write` and `check` raise `Unavailable`."""
+        ...
