@@ -106,7 +106,10 @@ class _PathApp:
         except Exception:
             log.exception("unexpected error at %s %s", request.method, endpoint.path if endpoint else "?")
             response = refused(call, dialect, InternalError())
-        for line in call.cookies:
+        # what the handler sets comes after, and so wins over, what a renewal in passing set
+        lines = services.cookies.one_of_each([*call.cookies, *response.headers.getlist("Set-Cookie")])
+        del response.headers["Set-Cookie"]
+        for line in lines:
             response.headers.append("Set-Cookie", line)
         await response(scope, receive, send)
 

@@ -66,6 +66,11 @@ class Cookies:
         """`Set-Cookie` values that remove what logs in."""
         return [self._line(self.session, "", "Lax", 0), self._line(self.refresh, "", "Lax", 0)]
 
+    @staticmethod
+    def one_of_each(lines: Iterable[str]) -> list[str]:
+        """A response sets each cookie once (RFC 6265bis section 4.1): of several lines for one name the last counts."""
+        return list({line.partition("=")[0]: line for line in lines}.values())
+
     def _line(self, name: str, value: str, same_site: str, max_age: int | None) -> str:
         age = "" if max_age is None else f"; Max-Age={max_age}"
         return f"{name}={value}{self._flags}; SameSite={same_site}{age}"
