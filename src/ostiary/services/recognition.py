@@ -155,16 +155,22 @@ class Recognition:
         self, credential: str, session: Session, kid: str, expires_at: float, audience: tuple[str, ...], now: float
     ) -> Caller:
         """Kinds whose rights are on the server: the session's row and the account's decide."""
-        issuer, account = await asyncio.gather(
-            self._context.store.issuer(), self._context.store.accounts.get(session.account_id)
-        )
         seen = self._seen_of(session)
-        if account is None or account.disabled or not self._is_live(session, seen, issuer.everything, now):
-            raise InvalidToken(private="session over")
-        epoch = authorization_epoch(account.epoch, issuer.everything)
+        for _ in range(limits.SWAP_ATTEMPTS):
+            issuer, account = await asyncio.gather(
+                self._context.store.issuer(), self._context.store.accounts.get(session.account_id)
+            )
+            if account is None or account.disabled or not self._is_live(session, seen, issuer.everything, now):
+                raise InvalidToken(private="session over")
+            epoch = authorization_epoch(account.epoch, issuer.everything)
+            if not self._replica.refuses(session.id, session.version, account.id, epoch, kid):
+                break
+            if session.version < self._replica.session_version(session.id) or self._replica.key_is_revoked(kid):
+                raise InvalidToken(private="revoked while it was looked up")
+            # only the account's rights changed meanwhile: the session goes on under those that it has now
+        else:
+            raise InvalidToken(private="the store is behind what it revoked")
         caller = self._caller(session, account, epoch, expires_at, audience)
-        if self._replica.refuses(session.id, session.version, account.id, epoch, kid):
-            raise InvalidToken(private="revoked while it was looked up")
         self._mark(session.id, seen, now)
         self._remember(
             credential,
