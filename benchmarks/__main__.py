@@ -1,0 +1,41 @@
+"""python -m benchmarks [NAME ...]: measure, print the table, write benchmarks/results/latest.json."""
+
+import argparse
+import importlib
+import sys
+import time
+
+from benchmarks.report import Row, save, table, versions
+
+NAMES = {
+    "inprocess": "CPU that authentication adds to a route, in process",
+    "tokens": "one JWT at first sight, against PyJWT, joserfc and bare cryptography",
+    "requests": "requests per second over HTTP, with a login and without",
+    "starting": "starting to serve, importing",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="; ".join(f"{name}: {what}" for name, what in NAMES.items())
+    )
+    names = parser.parse_args().names or list(NAMES)
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    began = time.perf_counter()
+    results: dict[str, list[Row]] = {}
+    for name in names:
+        results[name] = importlib.import_module(f"benchmarks.{name}").run(lambda text: print(text, file=sys.stderr))
+        save(results)
+    print(table(row for rows in results.values() for row in rows))
+    print()
+    print(", ".join(f"{name} {number}" for name, number in versions().items()))
+    failed = sum(row.verdict == "FAIL" for rows in results.values() for row in rows)
+    print(f"{time.perf_counter() - began:.0f} s; {failed} of the targets missed" if failed else "every target reached")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

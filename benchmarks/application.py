@@ -1,0 +1,97 @@
+"""The application under test: one open route, the same route behind a login, the auth server beside them."""
+
+import gc
+import time
+from typing import Any
+
+import jwt
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from ostiary import Ostiary
+
+
+async def open_to_all(request: Request) -> Response:  # noqa: ARG001 - the shape of a handler
+    return PlainTextResponse("acc_0123456789012345678901")
+
+
+async def me(request: Request) -> Response:
+    return PlainTextResponse(request.scope["user"].account_id)
+
+
+def application(auth: Ostiary, more: list[Route] | None = None) -> Starlette:
+    """`/open` and `/me` differ in nothing but the login."""
+    return Starlette(
+        routes=[
+            Route("/open", open_to_all),
+            Route("/me", me, middleware=[Middleware(auth.protect)]),
+            Mount("/auth", auth.asgi),
+            *(more or []),
+        ],
+        lifespan=auth.lifespan,
+    )
+
+
+HS256_KEY = b"0123456789abcdef0123456789abcdef"
+
+
+def claims(issuer: str, at: int, now: int) -> dict[str, Any]:
+    """Ten of them, as many as the peers' benchmark has."""
+    return {
+        "sub": f"acc_{at:022}", "name": "Prosper Otemuyiwa", "admin": True, "role": "user", "company": "Example",
+        "iss": issuer, "aud": issuer, "iat": now, "exp": now + 3600, "jti": f"{at:022}",
+    }  # fmt: skip
+
+
+def pyjwt_application(issuer: str) -> Starlette:
+    """The peer that does least: a signature and five claims at every request, and no way to revoke."""
+
+    async def me_with_pyjwt(request: Request) -> Response:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return Response(status_code=401)
+        try:
+            found = jwt.decode(
+                token, HS256_KEY, algorithms=["HS256"], audience=issuer, issuer=issuer,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )  # fmt: skip
+        except jwt.InvalidTokenError:
+            return Response(status_code=401)
+        return PlainTextResponse(found["sub"])
+
+    return Starlette(routes=[Route("/open", open_to_all), Route("/me", me_with_pyjwt)])
+
+
+class Pauses:
+    """How long the garbage collector stopped this process, and how late the event loop was."""
+
+    def __init__(self) -> None:
+        self.collections: list[float] = []
+        self.lags: list[float] = []
+        self._began = 0.0
+
+    def install(self) -> None:
+        gc.callbacks.append(self._collected)
+
+    def _collected(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.perf_counter()
+        else:
+            self.collections.append(time.perf_counter() - self._began)
+
+    async def watch(self) -> None:
+        import asyncio
+
+        while True:
+            asked = time.perf_counter()
+            await asyncio.sleep(0.005)
+            self.lags.append(time.perf_counter() - asked - 0.005)
+
+    async def tell(self, request: Request) -> Response:  # noqa: ARG002 - the shape of a handler
+        """GET /_pauses: what was seen since the last time it was asked for, in seconds."""
+        found = {"collections": self.collections, "lags": self.lags}
+        self.collections, self.lags = [], []
+        return JSONResponse(found)
