@@ -48,7 +48,7 @@ def assemble(header: dict[str, Any], payload: bytes, key: Key) -> str:
     return token.decode("ascii")
 
 
-def split(token: str) -> tuple[bytes, list[bytes]]:
+def split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
     """The text that was signed, and header, payload and signature, all still encoded. One grammar: two dots, and
     nothing empty but perhaps the payload (flaw classes 26 to 28)."""
     if token.__class__ is not str or len(token) > CREDENTIAL_CHARS:
@@ -57,10 +57,11 @@ def split(token: str) -> tuple[bytes, list[bytes]]:
         text = token.encode("ascii")
     except UnicodeEncodeError:
         raise MalformedToken("a token is ASCII") from None
-    segments = text.split(b".", 3)
-    if len(segments) != 3 or not segments[0] or not segments[2]:
+    signed, _, tail = text.rpartition(b".")
+    segment, dot, body = signed.partition(b".")
+    if not dot or not segment or not tail or b"." in body:
         raise MalformedToken("a token has three segments")
-    return text[: -len(segments[2]) - 1], segments
+    return signed, segment, body, tail
 
 
 def verify_signature(token: str, keys: Key | KeySet) -> Verified:
@@ -73,7 +74,7 @@ def verify_signature(token: str, keys: Key | KeySet) -> Verified:
     """
     if not isinstance(keys, _KEYS):
         raise TypeError("keys must be a Key or a KeySet")
-    signed, (segment, body, tail) = split(token)
+    signed, segment, body, tail = split(token)
     known = keys.headers.get(segment)
     header, key = known or _choose(segment, keys)
     try:

@@ -45,7 +45,7 @@ def verify_at(token: str, keys: Key | KeySet, policy: Policy, now: float) -> Cla
 
 def decode_unverified(token: str) -> Unverified:
     """Header and claims, read as strictly as `verify` reads them, and believed by nobody. Raises `MalformedToken`."""
-    _, (segment, body, tail) = split(token)
+    _, segment, body, tail = split(token)
     header = decode_header(segment)
     try:
         decode_bytes(tail)

@@ -38,7 +38,7 @@ def sign_proof(claims: Mapping[str, Any], key: Key, *, typ: str) -> str:
 
 def verify_proof(token: str, *, typ: str, algorithms: Collection[str]) -> Proof:
     """Raises `MalformedToken`, `WrongType`, `AlgorithmNotAllowed`, `InvalidSignature`."""
-    signed, (segment, body, tail) = split(token)
+    signed, segment, body, tail = split(token)
     header = decode_header(segment)
     jwk = header.get("jwk")
     if not isinstance(jwk, dict) or not _PRIVATE.isdisjoint(jwk) or not (NEVER_ACCEPTED - {"jwk"}).isdisjoint(header):
