@@ -112,7 +112,24 @@ async def test_end_all_ends_the_asking_device_too(server: Server, carrier: Carri
             assert (await device.renew()).status == 400
 
 
-async def _slowly(first: bytes, rest: bytes, go_on: asyncio.Event) -> AsyncIterator[bytes]:
-    yield first
-    await go_on.wait()
-    yield rest
+@pytest.mark.xfail(reason="the caller is recognised before the body is read, and not looked at again")
+async def test_a_request_whose_body_is_still_on_its_way_ends_with_the_session(server: Server, carrier: Carrier) -> None:
+    """A request that an ended device had begun changes nothing any more when the rest of it arrives."""
+    phone = await server.log_in("alice", carrier)
+    laptop = await server.log_in("alice", CARRIERS[0])
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"display_name": '
+        begun.set()
+        await go_on.wait()
+        yield b'"Mallory"}'
+
+    async with asyncio.TaskGroup() as group:
+        request = group.create_task(phone.send("PATCH", "/v1/me", content=body()))
+        await begun.wait()
+        assert (await laptop.delete(f"/v1/sessions/{phone.session_id}")).status == 200
+        go_on.set()
+
+    assert request.result().status == 401
+    assert (await laptop.me()).json["account"]["display_name"] == "Alice Liddell"
