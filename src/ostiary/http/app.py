@@ -12,7 +12,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from ostiary.domain.account import ADMIN
-from ostiary.errors import Forbidden, NotAuthenticated, OstiaryError, ReauthenticationRequired
+from ostiary.errors import Forbidden, InvalidToken, NotAuthenticated, OstiaryError, ReauthenticationRequired
 from ostiary.http import client
 from ostiary.http.call import Call, read_form, read_json
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
@@ -126,10 +126,9 @@ async def answer(endpoint: Endpoint, call: Call) -> Response:
     )
     if endpoint.dialect is Dialect.PAGE and endpoint.form:
         call.scope["ostiary.csrf_in_form"] = True
-    if endpoint.auth is Auth.ANYONE:
-        if endpoint.dialect is Dialect.PAGE:
-            await _look_who_calls(call)
-    else:
+    if endpoint.auth is Auth.VISITOR:
+        await _look_who_calls(call)
+    elif endpoint.auth is not Auth.ANYONE:
         await _demand_caller(endpoint, call)
     if endpoint.body is not None:
         call.body = await read_json(call.request, endpoint.body, optional=endpoint.body_optional)
@@ -153,10 +152,10 @@ async def _demand_caller(endpoint: Endpoint, call: Call) -> None:
 
 
 async def _look_who_calls(call: Call) -> None:
-    """Pages that anyone may see look different to someone who is logged in."""
+    """Raises Malformed, Unavailable."""
     try:
         found = await call.services.authenticator.authenticate(call.scope, call.now, call.client)
-    except OstiaryError:
+    except (NotAuthenticated, InvalidToken):
         return
     call.caller, call.from_cookie = found.caller, found.from_cookie
     call.cookies += found.cookies

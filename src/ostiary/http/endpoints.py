@@ -16,6 +16,7 @@ class Auth(Enum):
     """Who may call."""
 
     ANYONE = "anyone"
+    VISITOR = "anyone, recognised if logged in"
     CALLER = "caller"
     ADMIN = "admin"
     FRESH_ADMIN = "fresh admin"  # an administrator who has proven the password recently

@@ -62,6 +62,8 @@ class _Finish:
                 del headers["Vary"]
                 headers["Vary"] = VARY
                 headers.setdefault("Cache-Control", "no-store")
+            if "set-cookie" in headers:
+                headers["Cache-Control"] = "no-store"
         await self._send(message)
 
 
@@ -71,14 +73,18 @@ def _is_public(path: str) -> bool:
 
 
 def _check(scope: Scope, config: HttpConfig) -> None:
-    size = 0
+    size = authorizations = 0
     hosts: list[bytes] = []
     for name, value in scope["headers"]:
         size += len(name) + len(value)
         if name == b"host":
             hosts.append(value)
+        elif name == b"authorization":
+            authorizations += 1
     if size > limits.HEADERS_BYTES:
         raise HeadersTooLarge
+    if authorizations > 1:
+        raise Malformed("The Authorization header was sent twice.")
     if len(hosts) != 1:
         raise Malformed("Send one Host header.")
     if not _is_ours(hosts[0].decode("latin-1").lower(), config.allowed_hosts):

@@ -108,7 +108,7 @@ def _operation(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
         parameters.append({"name": query.name, "in": "query", "description": query.description, "schema": schema})
     if parameters:
         operation["parameters"] = parameters
-    if endpoint.auth is not Auth.ANYONE:
+    if endpoint.auth not in (Auth.ANYONE, Auth.VISITOR):
         operation["security"] = _SECURITY
     if endpoint.body is not None:
         operation["requestBody"] = {
@@ -134,7 +134,7 @@ def _responses(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
                 answer["content"] = {"application/jwk-set+json": answer["content"][JSON]}
         responses[str(status)] = answer
     refusals = {*_EVERYWHERE, *endpoint.refusals}
-    if endpoint.auth is not Auth.ANYONE:
+    if endpoint.auth not in (Auth.ANYONE, Auth.VISITOR):
         refusals.update(_OF_CALLERS)
     if endpoint.body is not None:
         refusals.update(_OF_BODIES)
