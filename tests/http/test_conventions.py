@@ -266,7 +266,11 @@ async def test_allowed_hosts_replace_the_issuers(site: Site) -> None:
     """`allowed_hosts` takes `host` for any port and `host:port` for that port (section 7)."""
     async with open_site(allowed_hosts=("a.example", "b.example:8443")) as other:
         for host, status in (
-            ("a.example", 200), ("a.example:99", 200), ("b.example:8443", 200), ("b.example", 421), ("b.example:1", 421),
+            ("a.example", 200),
+            ("a.example:99", 200),
+            ("b.example:8443", 200),
+            ("b.example", 421),
+            ("b.example:1", 421),
         ):
             assert (await other.get("/healthz", headers={"Host": host})).status_code == status
 
@@ -302,9 +306,16 @@ async def test_other_paths_are_404(site: Site, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/v1/login", "POST"), ("/v1/accounts", "POST"), ("/v1/logout", "POST"), ("/v1/me", "DELETE, GET, HEAD, PATCH"),
-        ("/v1/sessions/ses_x", "DELETE"), ("/oauth/token", "POST"), ("/oauth/revoke", "POST"), ("/healthz", "GET, HEAD"),
-        ("/logout", "POST"), ("/account/password", "POST"),
+        ("/v1/login", "POST"),
+        ("/v1/accounts", "POST"),
+        ("/v1/logout", "POST"),
+        ("/v1/me", "DELETE, GET, HEAD, PATCH"),
+        ("/v1/sessions/ses_x", "DELETE"),
+        ("/oauth/token", "POST"),
+        ("/oauth/revoke", "POST"),
+        ("/healthz", "GET, HEAD"),
+        ("/logout", "POST"),
+        ("/account/password", "POST"),
     ],
 )
 @pytest.mark.parametrize("method", ["PUT", "TRACE", "OPTIONS", "BREW"])

@@ -2,11 +2,21 @@
 
 import anyio
 import pytest
+from tests.http.harness import (
+    API,
+    OTHER_PASSWORD,
+    PASSWORD,
+    REFRESH,
+    SESSION,
+    TRANSPORTS,
+    Login,
+    Site,
+    open_site,
+    problem,
+    set_cookies,
+)  # fmt: skip
 
 from ostiary.testing import FakeClock
-from tests.http.harness import (
-    API, OTHER_PASSWORD, PASSWORD, REFRESH, SESSION, TRANSPORTS, Login, Site, open_site, problem, set_cookies,
-)  # fmt: skip
 
 pytestmark = pytest.mark.anyio
 
@@ -217,7 +227,11 @@ async def test_new_credentials_win_over_a_renewal(site: Site, kind: str, path: s
     await site.account()
     login = await site.log_in(kind=kind, transport="cookie")
     site.clock.advance(901)
-    body = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD} if path == "/v1/password" else {"password": PASSWORD}
+    body = (
+        {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
+        if path == "/v1/password"
+        else {"password": PASSWORD}
+    )
     response = await site.post(path, json=body, **login.use)
     assert response.status_code == 200
     after: Login = login.renewed(response)

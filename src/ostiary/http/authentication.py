@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 from ostiary.credentials import opaque
+from ostiary.credentials.access_token import AccessToken
 from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.domain.caller import Caller
 from ostiary.errors import CsrfRejected, InvalidGrant, InvalidToken, Malformed, NotAuthenticated
 from ostiary.http import csrf
 from ostiary.http.config import HttpConfig
 from ostiary.http.cookies import Cookies
+from ostiary.http.problems import UnboundToken
 from ostiary.services.context import Client
 from ostiary.services.recognition import Expired, Recognition
 from ostiary.services.refresh import Refresh
@@ -48,7 +50,8 @@ class Authenticator:
         self.trusted = frozenset(origin.encode() for origin in (config.origin, *config.trusted_origins))
 
     def presented(self, scope: Scope) -> Presented | None:
-        """The one credential of this request, None if there is none. Raises Malformed if there is more than one."""
+        """The one credential of this request, None if there is none. Raises Malformed if there is more than one,
+        UnboundToken if it came under the DPoP scheme: no credential is bound to a key in this version."""
         authorization: bytes | None = None
         cookie = False
         for name, value in scope["headers"]:
@@ -69,7 +72,11 @@ class Authenticator:
         credential = credential.strip()
         if b"," in credential:
             raise Malformed("Send one credential.")
-        return Presented(credential.decode("latin-1"), False) if credential else None
+        if not credential:
+            return None
+        if scheme.lower() == b"dpop":
+            raise UnboundToken(private="bound to no key")
+        return Presented(credential.decode("latin-1"), False)
 
     def known(self, scope: Scope, now: float) -> Authenticated | None:
         """The caller if no waiting is needed to know it, under the CSRF rule. Raises Malformed, CsrfRejected."""
@@ -88,10 +95,10 @@ class Authenticator:
             raise NotAuthenticated
         try:
             caller = await self._recognition.recognise(presented.credential, now)
-        except Expired:
+        except Expired as expired:
             if not presented.from_cookie:
                 raise
-            return await self._renew(scope, now, client or Client())
+            return await self._renew(scope, now, client or Client(), presented, expired.token)
         return self._admit(scope, caller, presented)
 
     def check_csrf(self, scope: Scope) -> None:
@@ -100,38 +107,50 @@ class Authenticator:
             raise CsrfRejected
 
     def _admit(self, scope: Scope, caller: Caller, presented: Presented) -> Authenticated:
-        if self._issuer not in caller.audience or caller.act:
-            raise InvalidToken(private="meant for somebody else")
-        if presented.from_cookie and scope["method"] not in csrf.SAFE_METHODS:
-            self._check_cookie_borne(scope, caller)
+        self.check_meant_for_us(caller.audience, caller.act)
+        self._check_cookie_borne(scope, presented, caller.session_id)
         return Authenticated(caller, presented.from_cookie)
 
-    def _check_cookie_borne(self, scope: Scope, caller: Caller) -> None:
-        self.check_csrf(scope)
-        if self._config.csrf_token_required and not scope.get("ostiary.csrf_in_form"):
-            token = next((value for name, value in scope["headers"] if name == b"x-csrf-token"), b"")
-            self.check_csrf_token(caller, token.decode("latin-1"))
+    def check_meant_for_us(self, audience: tuple[str, ...], actors: tuple[str, ...]) -> None:
+        """Raises InvalidToken."""
+        if self._issuer not in audience or actors:
+            raise InvalidToken(private="meant for somebody else")
 
-    def check_csrf_token(self, caller: Caller, token: str) -> None:
+    def _check_cookie_borne(self, scope: Scope, presented: Presented, session_id: str) -> None:
+        if presented.from_cookie and scope["method"] not in csrf.SAFE_METHODS:
+            self.check_csrf(scope)
+            if not scope.get("ostiary.csrf_in_form"):
+                self.check_csrf_token(session_id, csrf_token_of(scope))
+
+    def check_csrf_token(self, session_id: str, token: str) -> None:
         """The session-bound token, where the setting demands one. Raises CsrfRejected."""
-        if self._config.csrf_token_required and not opaque.csrf_token_matches(self._derived, caller.session_id, token):
+        if self._config.csrf_token_required and not opaque.csrf_token_matches(self._derived, session_id, token):
             raise CsrfRejected("Send X-CSRF-Token with the token that GET /v1/csrf hands out.")
 
     def csrf_token(self, caller: Caller) -> str:
         """Bound to the caller's session."""
         return opaque.csrf_token(self._derived, caller.session_id)
 
-    async def _renew(self, scope: Scope, now: float, client: Client) -> Authenticated:
-        """Transport `cookie`: the access token has expired, the refresh cookie may be live."""
-        token = self._cookies.value(scope["headers"], self._cookies.refresh)
-        if token is None:
-            raise InvalidToken(private="expired")
-        if scope["method"] not in csrf.SAFE_METHODS:
-            self.check_csrf(scope)
+    async def _renew(
+        self, scope: Scope, now: float, client: Client, presented: Presented, expired: AccessToken
+    ) -> Authenticated:
+        """Transport `cookie`: the access token has expired, the refresh cookie of its session may be live. Everything
+        that could refuse the request is looked at before the refresh token is spent."""
+        self.check_meant_for_us(expired.audience, expired.actors)
+        self._check_cookie_borne(scope, presented, expired.session_id)
+        text = self._cookies.value(scope["headers"], self._cookies.refresh)
+        refresh_token = opaque.parse_refresh_token(self._derived, text) if text else None
+        if refresh_token is None or refresh_token.session_id != expired.session_id:
+            raise InvalidToken(private="expired, and no refresh token of its session")
         try:
-            issued = await self._refresh.refresh(token, client)
+            issued = await self._refresh.refresh(refresh_token.text, client)
         except InvalidGrant as error:
             raise InvalidToken(private=f"expired, and {error.private}") from None
         caller = await self._recognition.recognise(issued.access_token, now)
         admitted = self._admit(scope, caller, Presented(issued.access_token, from_cookie=True))
         return Authenticated(admitted.caller, from_cookie=True, cookies=tuple(self._cookies.issue(issued, now)))
+
+
+def csrf_token_of(scope: Scope) -> str:
+    """What the header `X-CSRF-Token` says, "" without it."""
+    return next((value for name, value in scope["headers"] if name == b"x-csrf-token"), b"").decode("latin-1")

@@ -20,6 +20,7 @@ from ostiary.errors import (
 )
 
 REALM = 'Bearer realm="ostiary"'
+DPOP_REALM = 'DPoP realm="ostiary"'
 
 
 class ContentTooLarge(InvalidRequest):
@@ -52,6 +53,10 @@ class WrongHost(OstiaryError):
     code = "wrong_host"
     status = 421
     title = "This server does not answer for that host"
+
+
+class UnboundToken(InvalidToken):
+    """A credential that is bound to no key came under the DPoP scheme (RFC 9449 section 7.1)."""
 
 
 class NoSuchRoute(OstiaryError):
@@ -103,7 +108,8 @@ def headers_of(error: OstiaryError) -> dict[str, str]:
     """What must stand beside the body."""
     headers = {"Cache-Control": "no-store"}
     if error.status == 401:
-        headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token"' if isinstance(error, InvalidToken) else REALM
+        realm = DPOP_REALM if isinstance(error, UnboundToken) else REALM
+        headers["WWW-Authenticate"] = f'{realm}, error="invalid_token"' if isinstance(error, InvalidToken) else realm
     if isinstance(error, TooManyAttempts | Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, MethodNotAllowed):

@@ -6,7 +6,16 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from ostiary.domain.session import EndReason, Kind
-from ostiary.errors import InvalidRequest, OstiaryError, PasswordRejected, TooManyAttempts, Unavailable
+from ostiary.errors import (
+    InvalidRequest,
+    InvalidToken,
+    NotAuthenticated,
+    NotFound,
+    OstiaryError,
+    PasswordRejected,
+    TooManyAttempts,
+    Unavailable,
+)
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
 from ostiary.http.pages import (
@@ -175,14 +184,11 @@ async def sign_up(call: Call) -> Response:
 async def logout(call: Call) -> Response:
     """POST /logout: also where nobody is logged in any more; the cookies go in any case."""
     call.services.authenticator.check_csrf(call.scope)
-    if call.caller is not None:
-        _check_form_token(call)
     try:
-        session_id = await session_to_leave(call, None)
+        session_id = await session_to_leave(call, refresh_token=None, csrf_token=call.form.get("csrf_token", ""))
         await call.services.sessions.end(session_id, reason=EndReason.LOGOUT, actor="owner", client=call.client)
-    except OstiaryError as error:
-        if error.status >= 500:
-            raise
+    except (NotAuthenticated, InvalidToken, NotFound):
+        pass
     call.cookies += call.services.cookies.clear()
     response = see_other(call, "/login", notice="signed_out")
     response.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
@@ -303,7 +309,7 @@ def _form_token(call: Call) -> str | None:
 
 
 def _check_form_token(call: Call) -> None:
-    call.services.authenticator.check_csrf_token(call.me, call.form.get("csrf_token", ""))
+    call.services.authenticator.check_csrf_token(call.me.session_id, call.form.get("csrf_token", ""))
 
 
 def _row(
@@ -322,7 +328,7 @@ def _row(
 
 
 ENDPOINTS = (
-    _row("GET", "/", home, "Where things are", auth=Auth.ANYONE, form=False),
+    _row("GET", "/", home, "Where things are", auth=Auth.VISITOR, form=False),
     _row("GET", "/login", show_login, "Log in", auth=Auth.ANYONE, form=False),
     _row("POST", "/login", login, "Log in", auth=Auth.ANYONE, form=True),
     _row("GET", "/signup", show_signup, "Sign up", auth=Auth.ANYONE, form=False),

@@ -4,7 +4,8 @@ from starlette.responses import Response
 
 from ostiary import limits
 from ostiary.domain.session import EndReason, Kind, Transport
-from ostiary.errors import CsrfRejected, InvalidRequest, InvalidToken, NotAuthenticated, OstiaryError, Unavailable
+from ostiary.errors import InvalidRequest, InvalidToken, NotAuthenticated, OstiaryError
+from ostiary.http.authentication import csrf_token_of
 from ostiary.http.bodies import (
     CsrfAnswer,
     EmptyBody,
@@ -73,24 +74,22 @@ async def replaced_session(call: Call) -> str | None:
         return None
 
 
-async def session_to_leave(call: Call, refresh_token: str | None) -> str:
+async def session_to_leave(call: Call, *, refresh_token: str | None, csrf_token: str) -> str:
     """Whose logout this is: an access token, expired or not, the refresh token in the body, or the one in the cookie.
-    Raises InvalidToken, NotAuthenticated, CsrfRejected."""
+    `csrf_token` is the session-bound one, wherever it came. Raises InvalidToken, NotAuthenticated, CsrfRejected."""
     authenticator = call.services.authenticator
     presented = authenticator.presented(call.scope)
     if presented is not None:
         if presented.from_cookie:
             authenticator.check_csrf(call.scope)
         try:
-            return (await call.services.recognition.recognise(presented.credential, call.now)).session_id
-        except Expired as expired:
-            session = await call.services.context.store.sessions.get(expired.token.session_id)
-            if session is not None and session.version == expired.token.version:
-                return session.id
-        except (Unavailable, CsrfRejected):
-            raise
+            session_id = await _session_of_access_token(call, presented.credential)
         except InvalidToken:
             pass
+        else:
+            if presented.from_cookie:
+                authenticator.check_csrf_token(session_id, csrf_token)
+            return session_id
     for token, from_cookie in ((refresh_token, False), (_refresh_cookie(call), True)):
         if token:
             if from_cookie:
@@ -101,6 +100,22 @@ async def session_to_leave(call: Call, refresh_token: str | None) -> str:
     raise (NotAuthenticated if presented is None and not refresh_token else InvalidToken)
 
 
+async def _session_of_access_token(call: Call, credential: str) -> str:
+    """An expired one will do, if its session has not moved on. Raises InvalidToken, Unavailable."""
+    authenticator = call.services.authenticator
+    try:
+        caller = await call.services.recognition.recognise(credential, call.now)
+    except Expired as expired:
+        token = expired.token
+        authenticator.check_meant_for_us(token.audience, token.actors)
+        session = await call.services.context.store.sessions.get(token.session_id)
+        if session is None or session.version != token.version:
+            raise
+        return session.id
+    authenticator.check_meant_for_us(caller.audience, caller.act)
+    return caller.session_id
+
+
 def _refresh_cookie(call: Call) -> str | None:
     return call.services.cookies.value(call.scope["headers"], call.services.cookies.refresh)
 
@@ -108,7 +123,9 @@ def _refresh_cookie(call: Call) -> str | None:
 async def logout(call: Call) -> Response:
     """POST /v1/logout"""
     body: LogoutBody = call.body
-    session_id = await session_to_leave(call, body.refresh_token)
+    session_id = await session_to_leave(
+        call, refresh_token=body.refresh_token, csrf_token=csrf_token_of(call.scope)
+    )
     session = await call.services.context.store.sessions.get(session_id)
     try:
         ended = await call.services.sessions.end(
