@@ -29,7 +29,7 @@ class LoginRequest:
     audience: tuple[str, ...] = ()
     scope: tuple[str, ...] | None = None
     replaces: str | None = None
-    """Id of the session whose cookie this login will overwrite."""
+    """Id of the session whose cookie came along: a login with transport `cookie` overwrites that, so it ends it."""
 
 
 class SignIn:
@@ -105,8 +105,9 @@ class SignIn:
                 raise InvalidCredentials(private="the account changed while its password was looked at")
             issuer = await context.store.issuer()
             live = await live_sessions(context, account.id, issuer.everything, now)
-            replaced = [session for session in live if session.id == request.replaces]
-            kept = [session for session in live if session.id != request.replaces]
+            replaces = request.replaces if transport is Transport.COOKIE else None
+            replaced = [session for session in live if session.id == replaces]
+            kept = [session for session in live if session.id != replaces]
             over = oldest_beyond_cap(kept, context.policy.max_sessions)
             session, secret = self._issuing.fresh(
                 self._session(account, request, transport, audience, client, issuer.everything, now), now
