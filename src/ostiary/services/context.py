@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -59,7 +58,8 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """`random` gives that many random bytes. `bound` is 0 where this process alone verifies, else the lease."""
+    """`random` gives that many random bytes. `lease`: how long any process of this store may trust what it last
+    heard of revocations. `bound`: 0 where this process alone verifies, else the lease."""
 
     store: Store
     replica: Replica
@@ -67,6 +67,7 @@ class Context:
     random: Callable[[int], bytes]
     derived: DerivedKeys
     policy: Policy
+    lease: float = 0.0
     bound: float = 0.0
 
     def now(self) -> float:
@@ -91,9 +92,8 @@ class Context:
     def keep_until(self, last_expiry: float, now: float) -> float:
         """How long a revocation must be remembered: until what it refuses has expired everywhere, and at least for as
         long as any process may remember having recognised it."""
-        lease = self.replica.lease if self.replica.lease != math.inf else 0.0
         latest = max(last_expiry, now + limits.RECOGNISED_SECONDS)
-        return latest + self.policy.clock_leeway + 2 * lease + 5.0
+        return latest + self.policy.clock_leeway + 2 * self.lease + 5.0
 
     def audit(
         self,

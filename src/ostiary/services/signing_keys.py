@@ -51,11 +51,12 @@ class SigningKeys:
         """Every key that the store remembers, the oldest first."""
         return sorted(await self._context.store.signing_keys.all(), key=lambda key: key.created_at)
 
-    async def load(self) -> None:
-        """Read the keys; make the first ones, or ones of the algorithm that is now configured, if there are none."""
+    async def load(self, *, serving: bool) -> None:
+        """Read the keys; make the first ones if there are none, and for a process that serves, ones of the algorithm
+        that is now configured."""
         records = await self.all()
         active = [key for key in records if key.state is KeyState.ACTIVE]
-        if not active or active[-1].algorithm != self._context.policy.signing_algorithm:
+        if not active or (serving and active[-1].algorithm != self._context.policy.signing_algorithm):
             await self._begin()
             records = await self.all()
         self._ring = self._read(records)
@@ -74,17 +75,18 @@ class SigningKeys:
             fresh = self._new(now, KeyState.UPCOMING)
             changes: list[Change] = [Add(fresh)]
             if upcoming is None:
-                upcoming = self._new(now, KeyState.ACTIVE)
-                changes.append(Add(replace(upcoming, activated_at=now)))
+                active = replace(self._new(now, KeyState.ACTIVE), activated_at=now)
+                changes.append(Add(active))
             else:
-                changes.append(Swap(replace(upcoming, state=KeyState.ACTIVE, activated_at=now)))
+                active = replace(upcoming, state=KeyState.ACTIVE, activated_at=now)
+                changes.append(Swap(active))
             changes += [
                 Swap(replace(key, state=KeyState.RETIRING, retiring_at=now))
                 for key in records
                 if key.state is KeyState.ACTIVE
             ]
-            changes += [self._changed(now), self._audit(Event.KEY_ROTATED, now, upcoming.id, actor)]
-            return upcoming if await self._write_serialised(*changes) else None
+            changes += [self._changed(now), self._audit(Event.KEY_ROTATED, now, active.id, actor)]
+            return active if await self._write_serialised(*changes) else None
 
         key = await judged_again(attempt)
         await self.reload()

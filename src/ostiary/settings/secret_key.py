@@ -37,7 +37,14 @@ def load_or_create_secret_key(database_path: Path) -> bytes:
     """
     path = secret_key_path(database_path)
     try:
+        # the database first: whoever makes one makes the key before it
+        has_database = database_path.exists() and database_path.stat().st_size > 0
         if not path.exists():
+            if has_database:
+                raise Misconfigured(
+                    f"The database {database_path} is there, but its secret key {path} is not: restore the file from a "
+                    "backup, or set OSTIARY_SECRET_KEY_FILE"
+                )
             _create(path)
         return _load(path)
     except OSError as wrong:

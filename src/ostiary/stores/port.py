@@ -141,8 +141,8 @@ class Revocations(Protocol):
     """The log that every replica follows. Written by `Append` only, in the same write as the change itself."""
 
     async def probe(self, cursor: Cursor, limit: int) -> Probe:
-        """Every item committed before this call began, after `cursor`, at most `limit` of them. `Cursor()` always matches;
-        where the cursor does not, there are no items."""
+        """Every item committed before this call began, after `cursor`, at most `limit` of them. `Cursor()` always
+        matches; where the cursor does not, there are no items."""
         ...
 
     async def changed(self) -> bool:

@@ -101,7 +101,8 @@ def read_version(connection: sqlite3.Connection) -> str | None:
 def _seed(connection: sqlite3.Connection) -> None:
     """What exists from the moment a store was made: the issuer's record, and the generation of the log."""
     connection.execute(
-        "INSERT INTO issuers (id, everything, created_at, revision) VALUES ('issuer', 0, 0.0, 1) ON CONFLICT DO NOTHING"
+        "INSERT INTO issuers (id, everything, lease, created_at, revision) VALUES ('issuer', 0, 0.0, 0.0, 1) "
+        "ON CONFLICT DO NOTHING"
     )
     connection.execute(
         "INSERT INTO revocation_logs (id, generation) VALUES (1, ?) ON CONFLICT DO NOTHING",

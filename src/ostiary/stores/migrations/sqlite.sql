@@ -32,6 +32,7 @@ CREATE INDEX accounts_enabled_admin ON accounts (id) WHERE enabled_admin;
 CREATE TABLE issuers (
 id TEXT NOT NULL,
 everything BIGINT NOT NULL,
+lease DOUBLE NOT NULL,
 created_at DOUBLE NOT NULL,
 revision BIGINT NOT NULL,
 PRIMARY KEY (id)

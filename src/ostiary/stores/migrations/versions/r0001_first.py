@@ -70,7 +70,9 @@ def _people() -> None:
     _index("accounts_search_username", "accounts", "username_key", "id")
     _index("accounts_search_email", "accounts", "email_folded", "id", where="email_folded IS NOT NULL")
     _index("accounts_enabled_admin", "accounts", "id", where="enabled_admin")
-    op.create_table("issuers", _id(), _number("everything"), _instant("created_at"), _number("revision"))
+    op.create_table(
+        "issuers", _id(), _number("everything"), _instant("lease"), _instant("created_at"), _number("revision")
+    )
 
 
 def _sessions() -> None:

@@ -1,11 +1,8 @@
-"""The one place that names concrete classes: settings in, a running system out."""
+"""A running system as an ASGI application, and the means to protect others with it."""
 
 import asyncio
-import math
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -14,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ostiary.clock import SYSTEM_CLOCK, Clock
-from ostiary.credentials.derived_keys import DerivedKeys
+from ostiary.compose.system import System, open_system
 from ostiary.domain.account import Account
 from ostiary.domain.caller import Caller
 from ostiary.errors import OstiaryError, Unavailable
@@ -26,151 +23,9 @@ from ostiary.http.pages import Pages
 from ostiary.http.problems import headers_of
 from ostiary.http.protect import Protect, check_rights
 from ostiary.http.services import Services
-from ostiary.passwords import Argon2Parameters, PasswordHasher, Pepper, load_common_passwords
-from ostiary.revocation.feed import Feed
-from ostiary.revocation.replica import Replica
-from ostiary.services.accounts import Accounts
-from ostiary.services.audit import Audit
-from ostiary.services.context import Context, Policy
-from ostiary.services.housekeeping import Housekeeping
-from ostiary.services.issuing import Issuing
-from ostiary.services.passwords import Passwords
-from ostiary.services.recognition import Recognition
-from ostiary.services.refresh import Refresh
-from ostiary.services.sessions import Sessions
-from ostiary.services.sign_in import SignIn
-from ostiary.services.signing_keys import SigningKeys
-from ostiary.services.throttling import Throttling
-from ostiary.settings import Settings, secret_key_of
+from ostiary.passwords import Argon2Parameters
+from ostiary.settings import Settings
 from ostiary.stores.port import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class System:
-    """Everything that runs, wired. `bound`: seconds until what this process ends is refused everywhere."""
-
-    settings: Settings
-    context: Context
-    store: Store
-    feed: Feed
-    recognition: Recognition
-    sign_in: SignIn
-    sessions: Sessions
-    refresh: Refresh
-    accounts: Accounts
-    passwords: Passwords
-    throttling: Throttling
-    signing_keys: SigningKeys
-    audit: Audit
-    housekeeping: Housekeeping
-
-    @property
-    def bound(self) -> float:
-        """See the class."""
-        return self.context.bound
-
-
-async def open_store(settings: Settings, *, migrate: bool = True) -> Store:
-    """The backend that the settings name, open."""
-    path = settings.database_path
-    if path is None:
-        from ostiary.stores.memory import MemoryStore
-
-        return MemoryStore()
-    from ostiary.stores.sqlite import SqliteStore
-
-    return await SqliteStore.open(path, migrate=migrate)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """What services need to know of the settings."""
-    return Policy(
-        issuer=settings.issuer,
-        audiences=settings.audiences,
-        role_scopes=settings.role_scopes,
-        lifetimes=settings.lifetimes,
-        throttle=settings.throttle_policy,
-        max_sessions=settings.max_sessions,
-        refreshes_per_minute=settings.refreshes_per_minute,
-        password_min_length=settings.password_min_length,
-        registration_open=settings.registration == "open",
-        reauthentication_window=settings.reauthentication_window,
-        clock_leeway=settings.clock_leeway,
-        signing_algorithm=settings.signing_algorithm,
-        binding=settings.binding,
-    )
-
-
-@asynccontextmanager
-async def open_system(
-    settings: Settings,
-    *,
-    serving: bool = False,
-    clock: Clock = SYSTEM_CLOCK,
-    random: Callable[[int], bytes] = secrets.token_bytes,
-    store: Store | None = None,
-    password_parameters: Argon2Parameters | None = None,
-) -> AsyncIterator[System]:
-    """A system, running until the block ends.
-
-    `serving`: this process verifies credentials, follows what other processes revoke, and keeps house. A process that
-    does not serve (the command line) reports the lease as its bound, since a server may be running beside it.
-    `password_parameters`: the cost of one password hash; cheaper than the default only for tests.
-    """
-    async with AsyncExitStack() as stack:
-        if store is None:
-            store = await open_store(settings)
-            stack.push_async_callback(store.close)
-        secret_key = await asyncio.to_thread(secret_key_of, settings)
-        derived = DerivedKeys.from_secret(secret_key)
-        follows = serving and store.shared
-        context = Context(
-            store=store,
-            replica=Replica(lease=settings.lease if follows else math.inf),
-            clock=clock,
-            random=random,
-            derived=derived,
-            policy=policy_of(settings),
-            bound=settings.lease if store.shared and not serving else 0.0,
-        )
-        hasher = PasswordHasher(
-            peppers=[Pepper.derived_from(derived.password_pepper)], parameters=password_parameters, random_bytes=random
-        )
-        stack.callback(hasher.close)
-        system = _wire(settings, context, hasher)
-        await system.feed.start(follow=follows)
-        stack.push_async_callback(system.feed.stop)
-        await system.signing_keys.load()
-        if serving:
-            system.housekeeping.start()
-            stack.push_async_callback(system.housekeeping.stop)
-        yield system
-
-
-def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> System:
-    keys = SigningKeys(context)
-    feed = Feed(context.replica, context.store.revocations, context.clock, keys_changed=keys.reload)
-    issuing = Issuing(context, keys)
-    throttling = Throttling(context)
-    passwords = Passwords(context, hasher, throttling, load_common_passwords)
-    recognition = Recognition(context, keys, feed)
-    refresh = Refresh(context, issuing)
-    return System(
-        settings=settings,
-        context=context,
-        store=context.store,
-        feed=feed,
-        recognition=recognition,
-        sign_in=SignIn(context, throttling, passwords, issuing),
-        sessions=Sessions(context, passwords, issuing),
-        refresh=refresh,
-        accounts=Accounts(context, passwords, throttling, issuing),
-        passwords=passwords,
-        throttling=throttling,
-        signing_keys=keys,
-        audit=Audit(context),
-        housekeeping=Housekeeping(context, recognition, refresh, keys),
-    )
 
 
 def http_config(settings: Settings) -> HttpConfig:
@@ -180,7 +35,7 @@ def http_config(settings: Settings) -> HttpConfig:
         issuer=settings.issuer,
         origin=settings.issuer_origin,
         base_path=parts.path.rstrip("/"),
-        allowed_hosts=frozenset(host.lower() for host in settings.allowed_hosts) or _hosts_of(settings),
+        allowed_hosts=frozenset(host.lower() for host in settings.allowed_hosts),
         trusted_origins=frozenset(settings.trusted_origins),
         cors_origins=settings.cors_origins,
         trusted_proxies=tuple(ip_network(network, strict=False) for network in settings.trusted_proxies),
@@ -191,18 +46,6 @@ def http_config(settings: Settings) -> HttpConfig:
         reauthentication_window=settings.reauthentication_window,
         hsts=parts.scheme == "https",
     )
-
-
-def _hosts_of(settings: Settings) -> frozenset[str]:
-    """The issuer's host and port. A loopback issuer answers to every name of this machine's own loopback."""
-    parts = urlsplit(settings.issuer)
-    default = 443 if parts.scheme == "https" else 80
-    port = parts.port or default
-    host = (parts.hostname or "").lower()
-    names = {"localhost", "127.0.0.1", "[::1]"} if settings.issuer_is_loopback else set()
-    names.add(f"[{host}]" if ":" in host else host)
-    with_port = {f"{name}:{port}" for name in names}
-    return frozenset(with_port | names if port == default else with_port)
 
 
 class Ostiary:
