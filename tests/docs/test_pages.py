@@ -1,0 +1,167 @@
+"""Pages agree with the code: links, commands, settings, limits, tests that they name, and code that they show."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from tests.docs.reading import PAGES, ROOT, Block, all_blocks, blocks, prose, read
+from tests.docs.walking import environment
+
+from ostiary import Ostiary, Settings, limits
+from ostiary.settings.record import TABLE
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def anchors(path: Path) -> set[str]:
+    """What headings can be linked to, as the usual sites name them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link names a file that exists, and a heading in it."""
+    for target in LINK.findall(prose(page)):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        path = (ROOT / page).parent / name if name else ROOT / page
+        assert path.exists(), f"{page}: {target}"
+        if anchor:
+            assert anchor in anchors(path), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_named_files_exist(page: Path) -> None:
+    """A file of ours that is named in `code` exists."""
+    for name in re.findall(r"`((?:tests|docs|examples|benchmarks)/[\w./-]+)`", read(page)):
+        assert (ROOT / name).exists(), f"{page}: {name}"
+
+
+def test_every_decision_is_in_the_index() -> None:
+    """The index of decisions names each file once."""
+    index = read(Path("docs/adr/README.md"))
+    for path in (ROOT / "docs/adr").glob("0*.md"):
+        assert index.count(f"({path.name})") == 1, path.name
+
+
+def help_of(words: tuple[str, ...]) -> str:
+    """What `--help` says; it must say something."""
+    done = subprocess.run(
+        ["ostiary", *words, "--help"], env=environment(), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, words
+    return done.stdout
+
+
+NOT_YET = {"token", "client", "bench", "download-server"}
+
+
+def test_commands_exist() -> None:
+    """Every `ostiary` command that a page names is in `--help`, with the flags that are named."""
+    nouns = dict.fromkeys(re.findall(r"^│ ([a-z][a-z-]+) ", help_of(()), re.MULTILINE))
+    verbs = {noun: set(re.findall(r"^│ ([a-z][a-z-]+) ", help_of((noun,)), re.MULTILINE)) for noun in nouns}
+    for page in PAGES:
+        for words, flags in re.findall(r"\bostiary ((?:[a-z][a-z-]+ ?){1,2})((?:[^\n`]*)?)", read(page)):
+            noun, *rest = words.split()
+            if noun not in verbs and noun not in NOT_YET:
+                assert noun in ("import", "resolves"), f"{page}: ostiary {words}"  # Python, or prose
+                continue
+            if noun in NOT_YET:
+                assert page in (Path("README.md"),), f"{page}: ostiary {words}"
+                continue
+            verb = rest[0] if rest and rest[0] in verbs[noun] else None
+            known = help_of((noun, verb) if verb else (noun,)) if "--" in flags else ""
+            for flag in re.findall(r"(--[a-z][a-z-]+)", flags.split("|")[0]):
+                assert flag in known, f"{page}: ostiary {words} {flag}"
+
+
+def test_the_table_of_commands_is_whole() -> None:
+    """The README's table names every command that there is, and no other."""
+    rows = re.findall(r"^\| (`ostiary .*) \|$", read(Path("README.md")), re.MULTILINE)
+    nouns = set(re.findall(r"^│ ([a-z][a-z-]+) ", help_of(()), re.MULTILINE))
+    named = {noun for row in rows for noun in re.findall(r"`ostiary ([a-z-]+)`", row)}
+    assert named == nouns
+    for noun in ("account", "session", "key", "config", "db"):
+        verbs = set(re.findall(r"^│ ([a-z][a-z-]+) ", help_of((noun,)), re.MULTILINE))
+        row = next(row for row in rows if f"`ostiary {noun}`" in row)
+        assert verbs <= set(re.findall(r"`([a-z-]+)`", row)), noun
+
+
+@pytest.mark.parametrize("block", all_blocks("toml"), ids=str)
+def test_settings_are_accepted(block: Block) -> None:
+    """Every TOML block can be loaded as it stands."""
+    Settings.load(flags=tomllib.loads(block.text), environ={})
+
+
+def test_settings_have_their_names() -> None:
+    """Every setting that operating.md names in its tables exists, and its default is the one that is said."""
+    text = read(Path("docs/guide/operating.md"))
+    throttling = text[text.index("## Throttling") : text.index("## Limits")]
+    names = re.findall(r"`([a-z]+(?:_[a-z]+)+)`", throttling)
+    assert names
+    assert set(names) <= set(TABLE)
+    policy = Settings(database="memory:").throttle_policy
+    assert (policy.free_failures, policy.max_delay, policy.hard_limit, policy.address_failures) == (5, 900, 100, 30)
+    assert (TABLE["refreshes_per_minute"].default, TABLE["max_sessions"].default) == (120, 20)
+    assert (TABLE["lease"].default, TABLE["refresh_grace"].default) == (2, 10)
+
+
+def test_limits_are_what_is_said() -> None:
+    """The numbers of the table of limits are those of the code."""
+    said = {
+        limits.BODY_BYTES: "64 KiB",
+        limits.HEADERS_BYTES: "16 KiB",
+        limits.CREDENTIAL_CHARS: "4096 characters",
+        limits.ISSUED_TOKEN_CHARS: "2048 characters",
+        limits.PASSWORD_CHARS: "1024 characters",
+        limits.HASH_QUEUE: "512",
+        limits.STORE_QUEUE: "10 000",
+        limits.REPLICA_ENTRIES: "1 000 000",
+        limits.RECOGNISED_CREDENTIALS: "100 000",
+    }
+    assert list(said) == [65536, 16384, 4096, 2048, 1024, 512, 10_000, 1_000_000, 100_000]
+    text = read(Path("docs/guide/operating.md"))
+    for words in said.values():
+        assert f"| {words} |" in text
+    assert (limits.ROLES_PER_ACCOUNT, limits.SCOPES_PER_TOKEN, limits.RECOGNISED_SECONDS) == (32, 64, 240)
+
+
+@pytest.mark.parametrize("block", all_blocks("python"), ids=str)
+def test_python_blocks_run(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every Python block runs as it stands. Those for FastAPI, which is not installed here, are parsed, and what they
+    ask of `auth` exists."""
+    monkeypatch.chdir(tmp_path)
+    tree = ast.parse(block.text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "auth":
+            assert node.attr in dir(Ostiary(Settings(database="memory:"))), f"{block}: auth.{node.attr}"
+    if "fastapi" not in block.text:
+        exec(compile(tree, str(block), "exec"), {"__name__": "shown"})  # noqa: S102 - our own documentation
+
+
+def test_the_readme_is_short() -> None:
+    """Nobody reads a long one."""
+    assert len(read(Path("README.md")).splitlines()) < 200
+
+
+def test_the_embedding_example_is_short() -> None:
+    """Embedding takes twelve lines, empty ones not counted."""
+    first = blocks(Path("README.md"), "python")[0]
+    assert len([line for line in first.text.splitlines() if line.strip()]) <= 12
+
+
+def test_planned_things_are_named_in_one_place() -> None:
+    """What is not there yet stands in the README's list, and no other page speaks of it as if it were."""
+    planned = ("PostgreSQL", "Valkey", "DPoP", "JWE", "forward-auth", "download server", "token exchange")
+    for page in PAGES:
+        text = read(page)
+        if page == Path("README.md"):
+            start = text.index("## Not yet")
+            text = text[:start] + text[text.index("## ", start + 3) :]
+        for word in planned:
+            assert word.lower() not in text.lower(), f"{page}: {word}"
