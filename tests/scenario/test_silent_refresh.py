@@ -146,7 +146,6 @@ async def test_renewal_in_passing_of_a_change_needs_the_csrf_rule(
     assert page.cookies != before
 
 
-@pytest.mark.xfail(reason="the token is rotated before X-CSRF-Token is looked at, and the refusal drops the cookies")
 @pytest.mark.parametrize("carrier", IN_PASSING, ids=str)
 async def test_a_refused_change_keeps_the_browser_logged_in(
     start: StartServer, clock: FakeClock, carrier: Carrier
