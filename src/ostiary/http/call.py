@@ -74,7 +74,7 @@ class Call:
 async def read_body(request: Request) -> bytes:
     """The whole body. Raises ContentTooLarge as soon as it is known to be."""
     declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > limits.BODY_BYTES:
+    if declared.isascii() and declared.isdigit() and int(declared) > limits.BODY_BYTES:
         raise ContentTooLarge
     chunks: list[bytes] = []
     size = 0
@@ -92,8 +92,10 @@ async def read_body(request: Request) -> bytes:
 async def read_json(request: Request, shape: type[T], *, optional: bool) -> T:
     """The body as `shape`. Raises UnsupportedMediaType, Malformed, InvalidRequest, ContentTooLarge."""
     raw = await read_body(request)
-    if optional and not raw:
-        return shape()
+    if not raw:
+        if optional:
+            return shape()
+        raise Malformed("The body is missing.")
     _check_type(request, JSON)
     try:
         members = decode_object(raw)
@@ -108,10 +110,12 @@ async def read_json(request: Request, shape: type[T], *, optional: bool) -> T:
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form; each at most once (RFC 6749 section 3.2). Raises as `read_json`."""
     raw = await read_body(request)
+    if not raw:
+        return {}  # a form without fields; some clients then leave out the Content-Type
     _check_type(request, FORM)
     try:
         pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, strict_parsing=bool(raw), errors="strict", max_num_fields=64
+            raw.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=64
         )
     except ValueError:
         raise Malformed("The body is not a form.") from None
@@ -123,9 +127,9 @@ async def read_form(request: Request) -> dict[str, str]:
 
 def _check_type(request: Request, expected: str) -> None:
     values = request.headers.getlist("content-type")
-    media_type, _, parameters = (values[0] if len(values) == 1 else "").partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if media_type.strip().lower() != expected or charset not in ("", "utf-8", "utf8"):
+    media_type, *parameters = (values[0] if len(values) == 1 else "").lower().split(";")
+    charsets = [text.strip().removeprefix("charset=").strip('"') for text in parameters if "charset=" in text]
+    if media_type.strip() != expected or any(charset not in ("utf-8", "utf8") for charset in charsets):
         raise UnsupportedMediaType(f"Send the body as {expected}.")
 
 
