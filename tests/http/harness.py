@@ -337,7 +337,7 @@ def problem(response: httpx2.Response) -> tuple[int, str]:
     """Status and code, to be compared in one line."""
     if response.headers.get("content-type", "").startswith("text/html"):
         return response.status_code, "page"
-    body = response.json()
+    body = response.json() if response.content else {}
     return response.status_code, body.get("code") or body.get("error") or "none"
 
 

@@ -101,7 +101,7 @@ async def test_the_access_jwt_is_the_session_cookie(site: Site) -> None:
 @pytest.mark.parametrize("kind", ["stateful", "stateless"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_renewed_in_passing(site: Site, kind: str, method: str) -> None:
-    """An expired access cookie beside a live refresh cookie: the request succeeds, and sets both cookies (section 3)."""
+    """An expired access cookie beside a live refresh cookie: it succeeds and sets both cookies (section 3)."""
     await site.account()
     login = await site.log_in(kind=kind, transport="cookie")
     site.clock.advance(901)
@@ -208,7 +208,7 @@ async def test_renewal_for_another_audience_spends_nothing(site: Site) -> None:
 async def test_ending_oneself_with_an_expired_cookie_clears_both(
     site: Site, kind: str, method: str, path: str, body: dict[str, str] | None
 ) -> None:
-    """A call that ends the caller's own session leaves no cookie behind, also when it was renewed in passing (section 3)."""
+    """A call that ends its own session leaves no cookie behind, also when renewed in passing (section 3)."""
     await site.account()
     login = await site.log_in(kind=kind, transport="cookie")
     site.clock.advance(901)

@@ -9,6 +9,7 @@ from ostiary.http.bodies import TokenAnswer
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Dialect, Endpoint
 from ostiary.http.problems import OAuthError, json_response
+from ostiary.services.issuing import granted_scope
 from ostiary.services.recognition import Expired
 
 KEYS_MAX_AGE = 300  # seconds that a verifier may keep the key set; the next key is published long before it signs
@@ -16,8 +17,8 @@ KEYS_MAX_AGE = 300  # seconds that a verifier may keep the key set; the next key
 
 def refuse_client_credentials(call: Call) -> None:
     """No client is registered, so whoever authenticates as one is wrong (RFC 6749 section 5.2)."""
-    authorization = call.request.headers.get("authorization", "")
-    if authorization.lower().startswith("basic ") or {"client_secret", "client_assertion"} & call.form.keys():
+    scheme = call.request.headers.get("authorization", "").partition(" ")[0]
+    if scheme.lower() == "basic" or {"client_secret", "client_assertion"} & call.form.keys():
         raise OAuthError("invalid_client", "The client is not registered.", status=401)
 
 
@@ -29,7 +30,7 @@ async def token(call: Call) -> Response:
         raise OAuthError("invalid_request", "'grant_type' is missing.")
     if grant_type != "refresh_token":
         raise OAuthError("unsupported_grant_type", "Only 'refresh_token' is offered.")
-    text = call.form.get("refresh_token")
+    text = call.form.get("refresh_token") or None  # sent without a value is not sent (RFC 6749 section 3.2)
     from_cookie = text is None
     if text is None:
         cookies = call.services.cookies
@@ -38,7 +39,7 @@ async def token(call: Call) -> Response:
             raise OAuthError("invalid_request", "'refresh_token' is missing.")
         call.services.authenticator.check_csrf(call.scope)
     if call.form.get("scope"):
-        raise OAuthError("invalid_scope", "A refresh keeps the scope of the login.")
+        await _check_scope(call, text, call.form["scope"])
     issued = await call.services.refresh.refresh(text, call.client)
     in_cookie = from_cookie and issued.session.transport is Transport.COOKIE
     answer = TokenAnswer(
@@ -54,6 +55,16 @@ async def token(call: Call) -> Response:
         headers={"Pragma": "no-cache"},
         cookies=call.services.cookies.issue(issued, call.now) if from_cookie else None,
     )
+
+
+async def _check_scope(call: Call, refresh_token: str, asked: str) -> None:
+    """A refresh keeps the scope of the login: what is asked for is that, or refused before anything is spent."""
+    session = await call.services.refresh.session_of(refresh_token)
+    account = await call.services.context.store.accounts.get(session.account_id) if session else None
+    if session is None or account is None:
+        return  # no grant, as the refresh itself will say
+    if set(asked.split(" ")) != set(granted_scope(call.services.context, account.roles, session.scope)):
+        raise OAuthError("invalid_scope", "A refresh keeps the scope of the login.")
 
 
 async def revoke(call: Call) -> Response:
