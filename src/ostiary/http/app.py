@@ -134,7 +134,19 @@ async def answer(endpoint: Endpoint, call: Call) -> Response:
         call.body = await read_json(call.request, endpoint.body, optional=endpoint.body_optional)
     elif endpoint.form:
         call.form = await read_form(call.request)
+    if call.caller is not None and (endpoint.body is not None or endpoint.form):
+        await _look_again(endpoint, call)
     return await endpoint.handler(call)
+
+
+async def _look_again(endpoint: Endpoint, call: Call) -> None:
+    """A body may take its time to arrive, and what it was sent with may have been ended meanwhile. Costs a dictionary
+    look-up; a credential that was renewed in passing is looked at as the one that it became."""
+    call.now = call.services.clock.wall()
+    if not call.cookies:
+        await _demand_caller(endpoint, call)
+    elif not call.services.recognition.still_holds(call.me):
+        raise InvalidToken(private="ended while the body was on its way")
 
 
 async def _demand_caller(endpoint: Endpoint, call: Call) -> None:

@@ -113,6 +113,10 @@ class Recognition:
             return await self._recognise_reference(credential, token, kid, now)
         return await self._recognise_stateless(credential, token, kid, now)
 
+    def still_holds(self, caller: Caller) -> bool:
+        """Whether nothing has been revoked, since this caller was recognised, that it rests on; its key aside."""
+        return not self._replica.refuses(caller.session_id, caller.version, caller.account_id, caller.epoch, "")
+
     async def check_lease(self) -> None:
         """Raises Unavailable if this process cannot know what has been revoked."""
         if self._monotonic() >= self._replica.lease_until:
@@ -209,7 +213,16 @@ class Recognition:
         self._mark(token.session_id, seen, now)
         self._remember(
             credential,
-            _Recognised(caller, seen, version=token.version, epoch=token.epoch, kid=kid, expires_at=token.expires_at),
+            _Recognised(
+                caller,
+                seen,
+                version=token.version,
+                epoch=token.epoch,
+                kid=kid,
+                # whoever stole a signing key can sign any `exp`: what it signed must not be remembered for longer than
+                # the revocation of that key
+                expires_at=min(token.expires_at, now + limits.RECOGNISED_SECONDS),
+            ),
         )
         return caller
 
