@@ -17,7 +17,7 @@ PASS_PHRASE = "a long pass phrase of your own"
 NOT_RUN = {
     "ostiary serve": "started by the tests on a port of their own",
     "ostiary serve --issuer https://auth.example.com": "the same, at an address that is not this machine's",
-    "ostiary account create ada --role user --role admin": "asks for the password on a terminal; run with --password-stdin",
+    "ostiary account create ada --role user --role admin": "asks on a terminal; run with --password-stdin",
     "openssl rand -base64 48 > /etc/ostiary/secret_key": "writes where tests must not; see test_a_key_from_a_file",
     "OSTIARY_SECRET_KEY_FILE=/etc/ostiary/secret_key ostiary serve": "see test_a_key_from_a_file",
     "sqlite3 /var/lib/ostiary/ostiary.db \".backup '/backup/ostiary.db'\"": "the same call is in test_a_backup",

@@ -1,16 +1,22 @@
 """What the guides say beyond commands: the steps of silent refresh, the examples, restoring a backup, keys."""
 
 import ast
+import json
 import sqlite3
+import subprocess
+import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from tests.docs.reading import ROOT, blocks
 from tests.docs.site import CHEAP, ISSUER, KINDS, PASSWORD, Client, opened
+from tests.docs.walking import environment, free_port, serving
 
 from ostiary import Ostiary, Settings
 
@@ -145,7 +151,7 @@ def test_the_fastapi_example_asks_for_what_exists() -> None:
 
 @pytest.mark.anyio
 async def test_a_restored_backup_revives_nothing_once_everything_is_ended(tmp_path: Path) -> None:
-    """A session that was ended after the backup lives again in its copy, until everything is ended, as the page says."""
+    """A session that was ended after the backup lives again in its copy, until everything is ended there."""
 
     async def on(path: Path) -> Ostiary:
         settings = Settings(database=f"sqlite:///{path}", issuer=ISSUER, secret_key=b"k" * 32)
@@ -171,6 +177,25 @@ async def test_a_restored_backup_revives_nothing_once_everything_is_ended(tmp_pa
         assert await thief.status() == 401
     finally:
         await second.stop()
+
+
+def test_the_command_line_ends_it_in_a_running_server(tmp_path: Path) -> None:
+    """What `ostiary session end` ends, a server on the same file refuses soon after, and the bound is the lease."""
+    port = free_port()
+    run = partial(subprocess.run, cwd=tmp_path, env=environment(), check=True, capture_output=True, text=True)
+    run(["ostiary", "account", "create", "ada", "--password-stdin"], input=PASSWORD)
+    base = f"http://127.0.0.1:{port}"
+    with serving(tmp_path, port=port), httpx2.Client(base_url=base) as client:
+        body = {"username": "ada", "password": PASSWORD, "kind": "stateless"}
+        token = client.post("/v1/login", json=body).json()["access_token"]
+        ask = partial(client.get, "/v1/me", headers={"Authorization": f"Bearer {token}"})
+        assert ask().status_code == 200
+        told = json.loads(run(["ostiary", "session", "end", "--account", "ada", "--json"]).stdout)
+        assert told == {"ended": 1, "bound": 2.0}
+        deadline = time.monotonic() + 60
+        while ask().status_code == 200:
+            assert time.monotonic() < deadline, "still accepted"
+        assert ask().status_code == 401
 
 
 @pytest.mark.anyio
