@@ -2,7 +2,7 @@
 
 The rules, in words:
 
-1. Entries merge by maximum (keys by union). Order, repetition and loss of hints change nothing; adding an entry never
+1. Entries merge by maximum. Order, repetition and loss of hints change nothing; adding an entry never
    turns a refusal into an acceptance.
 2. The lease runs from the moment a probe was *sent*, on this process's own monotonic clock: whatever was committed
    before that moment is in the answer. Without a lease the replica does not know, and says so.
@@ -56,7 +56,7 @@ class Replica:
         self._generation: int | None = None
         self._sessions: dict[str, int] = {}
         self._accounts: dict[str, int] = {}
-        self._keys: set[str] = set()
+        self._keys: dict[str, int] = {}
         self._expiries: list[tuple[float, str, str]] = []
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class Replica:
                 self.floor = max(self.floor, entry.value * EPOCHS_PER_EVERYTHING)
             elif entry.scope is Scope.KEY:
                 if entry.value >= KEY_REVOKED:
-                    self._keys.add(entry.id)
+                    self._raise(self._keys, entry)
             elif entry.scope is Scope.SESSION:
                 self._raise(self._sessions, entry)
             elif entry.scope is Scope.ACCOUNT:
@@ -141,6 +141,11 @@ class Replica:
         if expired:
             # what was revoked again with a later expiry stays
             expired.difference_update((scope, entry_id) for _, scope, entry_id in self._expiries)
+        tables = {
+            Scope.SESSION.value: self._sessions,
+            Scope.ACCOUNT.value: self._accounts,
+            Scope.KEY.value: self._keys,
+        }
         for scope, entry_id in expired:
-            (self._sessions if scope == Scope.SESSION.value else self._accounts).pop(entry_id, None)
+            tables[scope].pop(entry_id, None)
         return len(expired)

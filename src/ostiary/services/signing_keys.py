@@ -102,7 +102,7 @@ class SigningKeys:
                 raise InvalidRequest(f"Only a retiring key can be retired; this one is {key.state}. Rotate first.")
             retired = replace(key, state=KeyState.RETIRED, ended_at=now, sealed=b"")
             written = await self._write_serialised(
-                Swap(retired), self._changed(now), self._audit(Event.KEY_RETIRED, now, kid, actor)
+                Swap(retired), self._refused(kid, now), self._audit(Event.KEY_RETIRED, now, kid, actor)
             )
             return retired if written else None
 
@@ -129,9 +129,7 @@ class SigningKeys:
                     changes.append(Swap(replace(upcoming, state=KeyState.ACTIVE, activated_at=now)))
             if key.state in (KeyState.ACTIVE, KeyState.UPCOMING):
                 changes.append(Add(self._new(now, KeyState.UPCOMING)))
-            changes.append(
-                Append(Entry(scope=Scope.KEY, id=kid, value=KEY_REVOKED, until=self._context.keep_until(now, now)))
-            )
+            changes.append(self._refused(kid, now))
             return self._context.ended(1) if await self._write_serialised(*changes) else None
 
         ended = await judged_again(attempt)
@@ -140,8 +138,7 @@ class SigningKeys:
 
     async def retire_finished(self, now: float) -> int:
         """Housekeeping: retire keys whose last token has expired."""
-        lifetimes = self._context.policy.lifetimes
-        longest = max(lifetimes.access_token, lifetimes.stateful_token, lifetimes.one_time)
+        longest = self._longest_life()
         finished = [
             key
             for key in await self.all()
@@ -227,6 +224,15 @@ class SigningKeys:
 
     def _changed(self, now: float) -> Append:
         return Append(Entry(scope=Scope.KEY, id="", value=KEYS_CHANGED, until=self._context.keep_until(now, now)))
+
+    def _refused(self, kid: str, now: float) -> Append:
+        """What this key signed is refused, also where it was recognised before."""
+        until = self._context.keep_until(now + self._longest_life(), now)
+        return Append(Entry(scope=Scope.KEY, id=kid, value=KEY_REVOKED, until=until))
+
+    def _longest_life(self) -> float:
+        lifetimes = self._context.policy.lifetimes
+        return max(lifetimes.access_token, lifetimes.stateful_token, lifetimes.one_time)
 
     def _audit(self, event: Event, now: float, kid: str, actor: str | None) -> Change:
         return self._context.audit(event, now, actor=actor or "system", kid=kid)
