@@ -28,7 +28,7 @@ class Source(Protocol):
 class Feed:
     """Drives one replica from one source.
 
-    `keys_changed` is awaited after an answer that mentions signing keys.
+    `keys_changed` is awaited after an answer that mentions signing keys or may have left one out, until it succeeds.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Feed:
         self._source = source
         self._clock = clock
         self._keys_changed = keys_changed
+        self._keys_due = False
         self._probing = asyncio.Lock()
         self._asked: asyncio.Task[None] | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -76,9 +77,7 @@ class Feed:
             await self._probe()
 
     async def _probe(self) -> None:
-        before = self._replica.cursor
         more = True
-        keys = False
         while more:
             sent_at = self._clock.monotonic()
             timeout = min(self._replica.lease / 2, 5.0)
@@ -87,10 +86,13 @@ class Feed:
                     reply = await self._source.probe(self._replica.cursor, limits.REVOCATION_PAGE)
             except TimeoutError as error:
                 raise Unavailable(private="the revocation log did not answer in time") from error
-            keys = keys or any(item.entry.scope is Scope.KEY for item in reply.items)
+            # a log that does not hold the cursor may have forgotten what it said of keys
+            if not reply.matches or any(item.entry.scope is Scope.KEY for item in reply.items):
+                self._keys_due = True
             more = self._replica.on_reply(sent_at=sent_at, reply=reply)
-        if keys and before != self._replica.cursor:
+        if self._keys_due:
             await self._keys_changed()
+            self._keys_due = False
 
     async def _run(self) -> None:
         due = self._clock.monotonic() + self._replica.lease / 4
