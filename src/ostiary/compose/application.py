@@ -16,7 +16,7 @@ from ostiary.domain.account import Account
 from ostiary.domain.caller import Caller
 from ostiary.errors import OstiaryError, Unavailable
 from ostiary.http.app import make_app
-from ostiary.http.authentication import Authenticated, Authenticator
+from ostiary.http.authentication import Authenticator
 from ostiary.http.config import HttpConfig
 from ostiary.http.cookies import Cookies
 from ostiary.http.pages import Pages
@@ -73,6 +73,7 @@ class Ostiary:
         self._password_parameters = password_parameters
         self._stack: AsyncExitStack | None = None
         self._services: Services | None = None
+        self._authenticator: Authenticator | None = None
         self._system: System | None = None
         self._starting: asyncio.Lock | None = None
         self.asgi: ASGIApp = self._started(
@@ -131,29 +132,36 @@ class Ostiary:
             )
             self._stack = stack
             self._services = _services_of(system, http_config(self.settings))
+            self._authenticator = self._services.authenticator
             self._system = system
 
     async def stop(self) -> None:
         """Stop, with everything collected written."""
-        stack, self._stack, self._system, self._services = self._stack, None, None, None
+        stack, self._stack = self._stack, None
+        self._system = self._services = self._authenticator = None
         if stack is not None:
             await stack.aclose()
 
     def protect(self, app: ASGIApp, *, role: str | None = None, fresh: float | None = None) -> ASGIApp:
         """`app` behind a login: see `ostiary.http.protect.Protect`."""
-        return self._started(
-            Protect(app, authenticator=lambda: self.services.authenticator, clock=self._clock, role=role, fresh=fresh)
+        return Protect(
+            app,
+            authenticator=lambda: self._authenticator,
+            start=self._started_authenticator,
+            clock=self._clock,
+            role=role,
+            fresh=fresh,
         )
 
     async def caller(self, request: Request) -> Caller:
         """A FastAPI dependency, and for any Starlette request: who calls. Raises HTTPException 401, 403 or 503."""
-        return (await self._authenticated(request)).caller
+        return await self._authenticated(request)
 
     async def account(self, request: Request) -> Account:
         """A FastAPI dependency: the caller's account, read from the store."""
-        found = await self._authenticated(request)
+        caller = await self._authenticated(request)
         try:
-            account, _ = await self.system.sessions.current(found.caller)
+            account, _ = await self.system.sessions.current(caller)
         except OstiaryError as error:
             raise _http_exception(error) from None
         return account
@@ -162,23 +170,27 @@ class Ostiary:
         """A FastAPI dependency that gives the caller if it has the role and proved its password recently enough."""
 
         async def dependency(request: Request) -> Caller:
-            found = await self._authenticated(request)
+            caller = await self._authenticated(request)
             try:
-                check_rights(found.caller, self._clock.wall(), role, fresh)
+                check_rights(caller, self._clock.wall(), role, fresh)
             except OstiaryError as error:
                 raise _http_exception(error) from None
-            return found.caller
+            return caller
 
         return dependency
 
-    async def _authenticated(self, request: Request) -> Authenticated:
+    async def _authenticated(self, request: Request) -> Caller:
         now = self._clock.wall()
         try:
-            await self.start()
-            authenticator = self.services.authenticator
-            return authenticator.known(request.scope, now) or await authenticator.authenticate(request.scope, now)
+            authenticator = self._authenticator or await self._started_authenticator()
+            caller = authenticator.known(request.scope, now)
+            return caller if caller is not None else (await authenticator.authenticate(request.scope, now)).caller
         except OstiaryError as error:
             raise _http_exception(error) from None
+
+    async def _started_authenticator(self) -> Authenticator:
+        await self.start()
+        return self.services.authenticator
 
     def _started(self, app: ASGIApp) -> ASGIApp:
         return _Started(self, app)

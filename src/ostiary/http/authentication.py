@@ -52,41 +52,43 @@ class Authenticator:
     def presented(self, scope: Scope) -> Presented | None:
         """The one credential of this request, None if there is none. Raises Malformed if there is more than one,
         UnboundToken if it came under the DPoP scheme: no credential is bound to a key in this version."""
+        credential, from_cookie = self._find(scope)
+        return Presented(credential, from_cookie) if credential else None
+
+    def _find(self, scope: Scope) -> tuple[str, bool]:
+        """What `presented` says, without an object made for it: this is on the path of every request."""
         authorization: bytes | None = None
-        cookie = False
+        session: str | None = None
         for name, value in scope["headers"]:
             if name == b"authorization":
                 if authorization is not None:
                     raise Malformed("The Authorization header was sent twice.")
                 authorization = value
             elif name == b"cookie":
-                cookie = True
-        session = self._cookies.session_of(scope["headers"]) if cookie else None
+                session = self._cookies.session_in(value, session)
         if authorization is None:
-            return Presented(session, True) if session else None
+            return session or "", True
         if session is not None:
             raise Malformed("Send the Authorization header or the session cookie, not both.")
         scheme, _, credential = authorization.partition(b" ")
-        if scheme.lower() not in (b"bearer", b"dpop"):
-            return None
+        scheme = scheme.lower()
+        if scheme not in (b"bearer", b"dpop"):
+            return "", False
         credential = credential.strip()
         if b"," in credential:
             raise Malformed("Send one credential.")
-        if not credential:
-            return None
-        if scheme.lower() == b"dpop":
+        if credential and scheme == b"dpop":
             raise UnboundToken(private="bound to no key")
-        return Presented(credential.decode("latin-1"), False)
+        return credential.decode("latin-1"), False
 
-    def known(self, scope: Scope, now: float) -> Authenticated | None:
-        """The caller if no waiting is needed to know it, under the CSRF rule. Raises Malformed, CsrfRejected."""
-        presented = self.presented(scope)
-        if presented is None:
-            return None
-        caller = self._recognition.known(presented.credential, now)
-        if caller is None:
-            return None
-        return self._admit(scope, caller, presented)
+    def known(self, scope: Scope, now: float) -> Caller | None:
+        """The caller if no waiting is needed to know it, under the rules of `authenticate`. Raises Malformed,
+        UnboundToken, InvalidToken, CsrfRejected."""
+        credential, from_cookie = self._find(scope)
+        caller = self._recognition.known(credential, now)
+        if caller is not None:
+            self._check(scope, caller, from_cookie)
+        return caller
 
     async def authenticate(self, scope: Scope, now: float, client: Client | None = None) -> Authenticated:
         """Raises NotAuthenticated, InvalidToken, CsrfRejected, Malformed, Unavailable."""
@@ -98,26 +100,27 @@ class Authenticator:
         except Expired as expired:
             if not presented.from_cookie:
                 raise
-            return await self._renew(scope, now, client or Client(), presented, expired.token)
-        return self._admit(scope, caller, presented)
+            return await self._renew(scope, now, client or Client(), expired.token)
+        self._check(scope, caller, presented.from_cookie)
+        return Authenticated(caller, presented.from_cookie)
 
     def check_csrf(self, scope: Scope) -> None:
         """Raises CsrfRejected."""
         if not csrf.allowed(scope["headers"], self.trusted):
             raise CsrfRejected
 
-    def _admit(self, scope: Scope, caller: Caller, presented: Presented) -> Authenticated:
+    def _check(self, scope: Scope, caller: Caller, from_cookie: bool) -> None:
         self.check_meant_for_us(caller.audience, caller.act)
-        self._check_cookie_borne(scope, presented, caller.session_id)
-        return Authenticated(caller, presented.from_cookie)
+        if from_cookie:
+            self._check_cookie_borne(scope, caller.session_id)
 
     def check_meant_for_us(self, audience: tuple[str, ...], actors: tuple[str, ...]) -> None:
         """Raises InvalidToken."""
         if self._issuer not in audience or actors:
             raise InvalidToken(private="meant for somebody else")
 
-    def _check_cookie_borne(self, scope: Scope, presented: Presented, session_id: str) -> None:
-        if presented.from_cookie and scope["method"] not in csrf.SAFE_METHODS:
+    def _check_cookie_borne(self, scope: Scope, session_id: str) -> None:
+        if scope["method"] not in csrf.SAFE_METHODS:
             self.check_csrf(scope)
             if not scope.get("ostiary.csrf_in_form"):
                 self.check_csrf_token(session_id, csrf_token_of(scope))
@@ -131,13 +134,11 @@ class Authenticator:
         """Bound to the caller's session."""
         return opaque.csrf_token(self._derived, caller.session_id)
 
-    async def _renew(
-        self, scope: Scope, now: float, client: Client, presented: Presented, expired: AccessToken
-    ) -> Authenticated:
+    async def _renew(self, scope: Scope, now: float, client: Client, expired: AccessToken) -> Authenticated:
         """Transport `cookie`: the access token has expired, the refresh cookie of its session may be live. Everything
         that could refuse the request is looked at before the refresh token is spent."""
         self.check_meant_for_us(expired.audience, expired.actors)
-        self._check_cookie_borne(scope, presented, expired.session_id)
+        self._check_cookie_borne(scope, expired.session_id)
         text = self._cookies.value(scope["headers"], self._cookies.refresh)
         refresh_token = opaque.parse_refresh_token(self._derived, text) if text else None
         if refresh_token is None or refresh_token.session_id != expired.session_id:
@@ -147,8 +148,8 @@ class Authenticator:
         except InvalidGrant as error:
             raise InvalidToken(private=f"expired, and {error.private}") from None
         caller = await self._recognition.recognise(issued.access_token, now)
-        admitted = self._admit(scope, caller, Presented(issued.access_token, from_cookie=True))
-        return Authenticated(admitted.caller, from_cookie=True, cookies=tuple(self._cookies.issue(issued, now)))
+        self._check(scope, caller, from_cookie=True)
+        return Authenticated(caller, from_cookie=True, cookies=tuple(self._cookies.issue(issued, now)))
 
 
 def csrf_token_of(scope: Scope) -> str:

@@ -27,13 +27,23 @@ class Cookies:
         """The session cookie's value. Raises Malformed if it comes twice: then one of the two was planted."""
         found: str | None = None
         for name, value in headers:
-            if name == b"cookie" and self._session_equals in value:
-                for part in value.split(b";"):
-                    pair = part.strip(b" \t")
-                    if pair.startswith(self._session_equals):
-                        if found is not None:
-                            raise Malformed("The session cookie was sent twice.")
-                        found = pair[len(self._session_equals) :].decode("latin-1")
+            if name == b"cookie":
+                found = self.session_in(value, found)
+        return found
+
+    def session_in(self, header: bytes, found: str | None) -> str | None:
+        """The same for one `Cookie` header, `found` being what earlier ones held. On the path of every request: the
+        header is searched, not taken apart."""
+        start = header.find(self._session_equals)
+        while start >= 0:
+            end = header.find(b";", start)
+            end = len(header) if end < 0 else end
+            before = header[:start].rstrip(b" \t")
+            if not before or before.endswith(b";"):
+                if found is not None:
+                    raise Malformed("The session cookie was sent twice.")
+                found = header[start + len(self._session_equals) : end].rstrip(b" \t").decode("latin-1")
+            start = header.find(self._session_equals, end)
         return found
 
     def value(self, headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None:

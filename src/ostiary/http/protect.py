@@ -1,6 +1,6 @@
 """Any ASGI application behind a login: `Protect` decides before the application is called."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +14,7 @@ from ostiary.http.problems import problem
 class Protect:
     """Calls `app` with `scope["user"]` set to the `Caller`, or answers 401, 403 or 503 as problem+json.
 
+    `authenticator` gives the running system's, None while it does not run; then `start` is awaited.
     `role`: what the caller must have. `fresh`: how many seconds ago at most the password was proven. A credential that
     this process has seen before is judged without waiting for anything.
     """
@@ -22,13 +23,15 @@ class Protect:
         self,
         app: ASGIApp,
         *,
-        authenticator: Callable[[], Authenticator],
+        authenticator: Callable[[], Authenticator | None],
+        start: Callable[[], Awaitable[Authenticator]],
         clock: Clock,
         role: str | None = None,
         fresh: float | None = None,
     ) -> None:
         self._app = app
         self._authenticator = authenticator
+        self._start = start
         self._now = clock.wall
         self._role = role
         self._fresh = fresh
@@ -39,14 +42,19 @@ class Protect:
             return
         now = self._now()
         try:
-            authenticator = self._authenticator()
-            found = authenticator.known(scope, now) or await authenticator.authenticate(scope, now)
-            check_rights(found.caller, now, self._role, self._fresh)
+            authenticator = self._authenticator() or await self._start()
+            caller = authenticator.known(scope, now)
+            if caller is None:
+                found = await authenticator.authenticate(scope, now)
+                caller = found.caller
+                if found.cookies:
+                    send = _with_cookies(send, found)
+            check_rights(caller, now, self._role, self._fresh)
         except OstiaryError as error:
             await problem(error)(scope, receive, send)
             return
-        scope["user"] = found.caller
-        await self._app(scope, receive, _with_cookies(send, found) if found.cookies else send)
+        scope["user"] = caller
+        await self._app(scope, receive, send)
 
 
 def check_rights(caller: Caller, now: float, role: str | None, fresh: float | None) -> None:
