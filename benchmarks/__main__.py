@@ -11,6 +11,8 @@ NAMES = {
     "inprocess": "CPU that authentication adds to a route, in process",
     "tokens": "one JWT at first sight, against PyJWT, joserfc and bare cryptography",
     "requests": "requests per second over HTTP, with a login and without",
+    "logins": "logins against the bare hash, and what they do to other requests",
+    "refreshes": "refreshes on SQLite, against simplejwt with its blacklist",
     "starting": "starting to serve, importing",
 }
 

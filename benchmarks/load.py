@@ -159,7 +159,7 @@ async def loop(job: dict[str, Any]) -> dict[str, Any]:
 async def chains(job: dict[str, Any]) -> dict[str, Any]:
     """`template` has one `%s` for the refresh token; `member` is where the answer has the next one."""
     port = job["port"]
-    tokens = json.loads(Path(job["tokens"]).read_text())[: job["concurrency"]]
+    tokens = json.loads(Path(job["tokens"]).read_text())
     headers = {"content-type": job["content_type"]}
 
     async def step(connection: Connection, state: list[str]) -> int:

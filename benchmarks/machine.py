@@ -35,8 +35,8 @@ def cpu_seconds(pid: int) -> float:
 
 
 def environment() -> dict[str, str]:
-    """For children: the same packages, this directory importable."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    """For children: the same packages, this tree importable."""
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
 
 
 @contextlib.contextmanager
