@@ -249,7 +249,8 @@ async def test_guessing_with_a_stolen_session_is_throttled(site: Site, path: str
 
 @pytest.mark.parametrize(("kind", "transport"), TRANSPORTS)
 async def test_reauthenticate(site: Site, kind: str, transport: str) -> None:
-    """200 with the session and new credentials, `auth_time` renewed; the former credentials are dead (sections 4, 5)."""
+    """200 with the session and new credentials, `auth_time` renewed; the former credentials are dead (sections 4,
+    5)."""
     await site.account()
     login = await site.log_in(kind=kind, transport=transport)
     other = await site.log_in()

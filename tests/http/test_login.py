@@ -98,7 +98,8 @@ async def test_failures_look_alike(site: Site) -> None:
 
 
 async def test_the_same_failures_are_throttled_alike(site: Site) -> None:
-    """An account that does not exist is throttled as one that does: 429 at the same attempt, the same body (section 5)."""
+    """An account that does not exist is throttled as one that does: 429 at the same attempt, the same body (section
+    5)."""
     await site.account()
     seen = {}
     for peer, username in (("203.0.113.1", "ann"), ("192.0.2.1", "nobody")):
@@ -130,7 +131,8 @@ async def test_too_many_attempts(site: Site) -> None:
     ],
 )  # fmt: skip
 async def test_audience(site: Site, kind: str, asked: Any, aud: Any) -> None:
-    """`audience`, a string or a list, is what tokens name; default the issuer; a string if it is one (sections 4, 5)."""
+    """`audience`, a string or a list, is what tokens name; default the issuer; a string if it is one (sections 4,
+    5)."""
     await site.account()
     login = await site.log_in(kind=kind, **({} if asked is None else {"audience": asked}))
     assert decoded(login.access_token)[1]["aud"] == aud

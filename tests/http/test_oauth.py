@@ -212,7 +212,8 @@ async def test_unknown_parameters_are_passed_over(site: Site) -> None:
 
 
 async def test_scope_at_refresh(anyio_backend: str) -> None:
-    """The scope of the login may be asked for again; more is `invalid_scope`, and spends nothing (RFC 6749 section 6)."""
+    """The scope of the login may be asked for again; more is `invalid_scope`, and spends nothing (RFC 6749 section
+    6)."""
     async with open_site(FakeClock(), role_scopes={"user": ("a", "b")}) as site:
         await site.account()
         login = await site.log_in(kind="stateless")
@@ -227,7 +228,8 @@ async def test_scope_at_refresh(anyio_backend: str) -> None:
 
 
 async def test_refresh_rereads_roles(site: Site) -> None:
-    """Renewal re-reads roles; after a role change an old stateless token is 401 and a refresh helps (section 4, M-41)."""
+    """Renewal re-reads roles; after a role change an old stateless token is 401 and a refresh helps (section 4,
+    M-41)."""
     account = await site.account(roles=("admin", "user"))
     await site.account("root", roles=("admin",))
     root = await site.log_in("root")
@@ -269,7 +271,8 @@ async def test_wrong_client_credentials(site: Site, path: str) -> None:
     for headers, more in (
         (BASIC, {}), ({"Authorization": "basic x"}, {}), ({"Authorization": "Basic"}, {}),
         ({}, {"client_id": "cli_x", "client_secret": "ost_cs_x"}),
-        ({}, {"client_assertion": "a.b.c", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}),
+        ({}, {"client_assertion": "a.b.c",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}),
     ):  # fmt: skip
         response = await site.post(path, form={**form, **more}, headers=headers)
         assert problem(response) == (401, "invalid_client")

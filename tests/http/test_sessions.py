@@ -18,7 +18,8 @@ from tests.http.harness import (
 pytestmark = pytest.mark.anyio
 
 VIEW = {
-    "id", "kind", "created_at", "last_seen_at", "expires_at", "idle_expires_at", "auth_time", "client", "binding", "current",
+    "id", "kind", "created_at", "last_seen_at", "expires_at", "idle_expires_at", "auth_time", "client", "binding",
+    "current",
 }  # fmt: skip
 
 
@@ -209,7 +210,8 @@ async def test_logout_with_a_dead_access_token_and_a_live_refresh_token(site: Si
     ("how", "code"),
     [
         ({}, "not_authenticated"), ({"json": {}}, "not_authenticated"), ({"bearer": "x"}, "invalid_token"),
-        ({"json": {"refresh_token": "ost_rt_x"}}, "invalid_token"), ({"json": {"refresh_token": None}}, "not_authenticated"),
+        ({"json": {"refresh_token": "ost_rt_x"}}, "invalid_token"),
+        ({"json": {"refresh_token": None}}, "not_authenticated"),
         ({"cookies": {SESSION: "ost_st_x"}}, "invalid_token"),
     ],
 )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from starlette.responses import Response
 
-from ostiary.domain.session import EndReason
+from ostiary.domain.session import EndReason, Kind
+from ostiary.errors import InvalidRequest
 from ostiary.http.bodies import (
     AccountAnswer,
     AccountsAnswer,
@@ -75,6 +76,8 @@ async def end_account_sessions(call: Call) -> Response:
 
 async def list_sessions(call: Call) -> Response:
     """GET /v1/admin/sessions"""
+    if call.query("kind") not in ("", *Kind):
+        raise InvalidRequest("'kind' is 'session', 'stateful' or 'stateless'.")
     sessions, following = await call.services.sessions.page(
         account_id=call.query("account"), kind=call.query("kind"), after=call.query("cursor"), limit=call.limit()
     )
