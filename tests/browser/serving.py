@@ -1,0 +1,124 @@
+"""What stands at the other end of the browser: the real server, and a site that belongs to somebody else."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from ostiary.compose import Ostiary
+from ostiary.passwords import Argon2Parameters
+from ostiary.settings import Settings
+
+PASSWORD = "correct horse battery staple"
+CHEAP = Argon2Parameters(memory_kib=64, passes=1)
+STARTS_WITHIN = 30  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Ostiary, listening. `url` is its issuer and origin."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Without a slash at its end."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def by_address(self) -> str:
+        """The same server under the other name of this machine: another site to a browser."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def call(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+        """Status and JSON, as something that is not a browser gets them."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=STARTS_WITHIN)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, {"Content-Type": "application/json", **headers})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def register(self, *usernames: str) -> None:
+        """Accounts with the usual password, made without a browser."""
+        for username in usernames:
+            status, answer = self.call("POST", "/v1/accounts", {"username": username, "password": PASSWORD})
+            assert status == 201, answer
+
+
+@contextmanager
+def serving(folder: Path, **settings: object) -> Iterator[Site]:
+    """Ostiary under uvicorn on a port of its own, with a database in `folder`."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128)  # from here on a connection waits instead of being refused
+        site = Site(port=int(listening.getsockname()[1]))
+        database = f"sqlite:///{folder / 'ostiary.db'}"
+        ostiary = Ostiary(
+            Settings(issuer=site.url, port=site.port, database=database, **settings), password_parameters=CHEAP
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(ostiary.asgi, lifespan="on", log_config=None, timeout_graceful_shutdown=5)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="server under test")
+        thread.start()
+        try:
+            while not server.started:
+                thread.join(0.01)
+                assert thread.is_alive(), "the server did not start"
+            assert site.call("GET", "/readyz")[0] == 200
+            yield site
+        finally:
+            server.should_exit = True
+            thread.join(timeout=STARTS_WITHIN)
+        assert not thread.is_alive()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherSite:
+    """A server that has nothing to do with ours. `pages` (path to HTML) may be filled at any time."""
+
+    port: int
+    pages: dict[str, str] = field(default_factory=dict)
+
+    def url(self, host: str = "localhost") -> str:
+        """`localhost` is the same site as Ostiary's and another origin; `127.0.0.1` is another site altogether."""
+        return f"http://{host}:{self.port}"
+
+
+@contextmanager
+def another_site(pages: Mapping[str, str] | None = None) -> Iterator[OtherSite]:
+    """A site with these pages, and an empty one at `/`."""
+    shown = {"/": "<!doctype html><title>elsewhere</title>", **(pages or {})}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            html = shown.get(self.path)
+            content = (html or "").encode()
+            self.send_response(404 if html is None else 200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="another site")
+        thread.start()
+        try:
+            yield OtherSite(port=server.server_port, pages=shown)
+        finally:
+            server.shutdown()
+            thread.join(timeout=STARTS_WITHIN)
