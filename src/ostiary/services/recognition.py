@@ -209,7 +209,9 @@ class Recognition:
         )
         seen = self._seen.get(token.session_id)
         if seen is None:
-            seen = self._seen[token.session_id] = Seen(now, float("inf"))
+            # the store knows of the login or refresh that issued the token, and nothing later
+            issued_at = token.expires_at - self._context.policy.lifetimes.access_token
+            seen = self._seen[token.session_id] = Seen(issued_at, float("inf"))
         self._mark(token.session_id, seen, now)
         self._remember(
             credential,
