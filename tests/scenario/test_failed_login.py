@@ -1,0 +1,97 @@
+"""A login that fails says nothing: not whether the account exists, nor whether it is disabled (contract section 5)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.scenario.world import CARRIERS, PASSWORD, Carrier, Server
+
+from ostiary.stores.port import Change
+
+pytestmark = pytest.mark.anyio
+
+CASES = (("nobody", PASSWORD), ("sleeping", PASSWORD), ("alice", "not the password"), ("sleeping", "nor this"))
+
+
+@dataclass
+class Written:
+    """What went to the store, without what it was about."""
+
+    writes: list[tuple[str, ...]] = field(default_factory=list)
+
+
+@contextmanager
+def _watching(server: Server) -> Iterator[Written]:
+    seen = Written()
+    store: Any = server.store
+    real = store.write
+
+    async def write(*changes: Change) -> bool:
+        kinds = (f"{type(change).__name__} {type(getattr(change, 'record', None)).__name__}" for change in changes)
+        seen.writes.append(tuple(kinds))
+        return bool(await real(*changes))
+
+    store.write = write
+    try:
+        yield seen
+    finally:
+        store.write = real
+
+
+async def test_all_failures_look_alike(server: Server, carrier: Carrier) -> None:
+    """Status, headers, body, hashes computed and writes to the store are the same for every cause."""
+    await server.account("sleeping")
+    account = await server.system.accounts.find("sleeping")
+    root = await server.admin()
+    await root.patch(f"/v1/admin/accounts/{account.id}", {"disabled": True})
+    seen = []
+    for username, password in CASES:
+        before = server.hasher.computed
+        with _watching(server) as written:
+            reply = await server.device(carrier).log_in(username, password)
+        seen.append((reply.status, sorted(reply.headers.multi_items()), reply.content, server.hasher.computed - before))
+        # the first attempt on a name adds its counter, later ones swap it: the same for all
+        assert [tuple(kind.replace("Swap", "Add") for kind in write) for write in written.writes] == [
+            ("Add Throttle",),
+            ("Add Throttle",),
+            ("Add AuditEvent",),
+        ]
+
+    assert seen[0][0] == 401
+    assert seen[0][3] == 1
+    assert all(other == seen[0] for other in seen[1:])
+
+
+async def test_the_refusal_names_no_scheme_that_fits_no_login(server: Server) -> None:
+    """401 carries a challenge without `error`: no credential was sent (RFC 6750 section 3.1)."""
+    reply = await server.device(CARRIERS[0]).log_in("nobody")
+
+    assert reply.headers["www-authenticate"] == 'Bearer realm="ostiary"'
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers.get_list("set-cookie") == []
+    assert "nobody" not in reply.content.decode()
+
+
+async def test_what_was_typed_is_kept_nowhere(server: Server) -> None:
+    """People type passwords into the wrong field: a failed login's user name is not stored (flaw class: leaks)."""
+    typed = "hunter2 is my password"
+    await server.device().log_in(typed, "whatever it is")
+
+    (event, *_) = await server.events("login.failed")
+
+    assert typed not in repr(event)
+
+
+async def test_a_login_asks_for_what_exists(server: Server) -> None:
+    """Transport `split` has no meaning for sessions, an unknown audience is refused, both before any password."""
+    device = server.device(Carrier("session", "split"))
+    before = server.hasher.computed
+    assert (await device.log_in("alice")).status == 422
+    elsewhere = await server.device(CARRIERS[5]).log_in("alice", audience="https://elsewhere.example")
+    assert (elsewhere.status, elsewhere.code) == (400, "invalid_target")
+    unknown = await server.device().log_in("alice", role="admin")
+    assert (unknown.status, unknown.code) == (422, "invalid_request")
+
+    assert server.hasher.computed == before

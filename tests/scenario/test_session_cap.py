@@ -1,0 +1,81 @@
+"""An account has at most twenty sessions: one more ends the oldest, and says so (M-45)."""
+
+import asyncio
+
+import pytest
+from tests.scenario.world import CARRIERS, Carrier, Server, StartServer, statuses
+
+from ostiary.testing import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+CAP = 20
+
+
+async def test_one_more_ends_the_longest_unseen(server: Server, clock: FakeClock, kind: Carrier) -> None:
+    """Not the first that logged in, if it is still in use. The answer, and the audit trail, tell that one ended."""
+    devices = []
+    for _ in range(CAP):
+        clock.advance(1.0)
+        device = server.device(kind)
+        assert "ended" not in (await device.log_in("alice")).json
+        devices.append(device)
+    clock.advance(61.0)
+    assert (await devices[0].me()).status == 200
+    await server.system.housekeeping.flush()
+
+    reply = await server.device(kind).log_in("alice")
+
+    assert (reply.status, reply.json["ended"], reply.json["bound"]) == (200, 1, 0.0)
+    assert (await devices[1].me()).code == "invalid_token"
+    assert (await devices[0].me()).status == 200
+    assert (await devices[2].me()).status == 200
+    (event, *_) = await server.events("session.ended", session_id=devices[1].session_id)
+    assert (event.actor, event.detail) == ("system", '{"reason":"too_many_sessions"}')
+
+
+async def test_the_cap_is_exact_under_parallel_logins(server: Server, kind: Carrier) -> None:
+    """Fifty logins at once all succeed, and exactly twenty sessions are left."""
+    devices = [server.device(kind) for _ in range(50)]
+
+    replies = await asyncio.gather(*(device.log_in("alice") for device in devices))
+
+    assert statuses(list(replies)) == [200] * 50
+    alive = [(await device.me()).status for device in devices]
+    assert (alive.count(200), alive.count(401)) == (CAP, 30)
+    assert len(await server.system.sessions.of_account(devices[0].account_id)) == CAP
+    assert sum(reply.json.get("ended", 0) for reply in replies) == 30
+
+
+async def test_the_cap_is_exact_over_two_servers(start_on_file: StartServer) -> None:
+    """The same on two processes with one store."""
+    async with start_on_file(max_sessions=5) as here, start_on_file(max_sessions=5) as there:
+        await here.account("alice")
+        devices = [server.device(CARRIERS[0]) for _ in range(10) for server in (here, there)]
+
+        replies = await asyncio.gather(*(device.log_in("alice") for device in devices))
+
+        assert statuses(list(replies)) == [200] * 20
+        assert len(await here.system.sessions.of_account(devices[0].account_id)) == 5
+
+
+async def test_each_account_has_its_own(start: StartServer, kind: Carrier) -> None:
+    """Nobody else's logins end mine."""
+    async with start(max_sessions=1) as server:
+        for name in ("alice", "bob"):
+            await server.account(name)
+        alice = await server.log_in("alice", kind)
+        for _ in range(3):
+            await server.log_in("bob", kind)
+
+        assert (await alice.me()).status == 200
+
+
+async def test_expired_sessions_do_not_count(start: StartServer, clock: FakeClock) -> None:
+    """A login ends nobody to make room that is there."""
+    async with start(max_sessions=1) as server:
+        await server.account("alice")
+        await server.log_in("alice", CARRIERS[0])
+        clock.advance(1800.0)
+
+        assert "ended" not in (await server.device(CARRIERS[0]).log_in("alice")).json
