@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -15,10 +14,10 @@ from ostiary.domain.account import ADMIN
 from ostiary.errors import Forbidden, InvalidToken, NotAuthenticated, OstiaryError, ReauthenticationRequired
 from ostiary.http import client
 from ostiary.http.call import Call, read_form, read_json
+from ostiary.http.cors import Cors
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
 from ostiary.http.middleware import Front
 from ostiary.http.problems import (
-    REALM,
     MethodNotAllowed,
     NoSuchRoute,
     is_oauth,
@@ -56,15 +55,7 @@ def make_app(services: ServicesOf, *, cors_origins: tuple[str, ...], lifespan: L
     )
     app: ASGIApp = router
     if cors_origins:
-        app = CORSMiddleware(
-            app,
-            allow_origins=cors_origins,
-            allow_credentials=True,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "DPoP", "X-CSRF-Token"],
-            expose_headers=["DPoP-Nonce", "WWW-Authenticate", "Retry-After"],
-            max_age=600,
-        )
+        app = Cors(app, cors_origins)
     return Front(app, lambda: services().config)
 
 
@@ -183,15 +174,7 @@ def refused(call: Call, dialect: Dialect, error: OstiaryError) -> Response:
         reads = call.request.method in ("GET", "HEAD")
         if error.status == 401 and (reads or isinstance(error, NotAuthenticated)):
             return see_other(call, "/login", next=_path_of(call), notice="login_required")
-        response = error_page(call, error)
-        if error.status == 401:
-            response.headers["WWW-Authenticate"] = REALM
-        if isinstance(error, MethodNotAllowed):
-            response.headers["Allow"] = error.allowed
-        retry_after = getattr(error, "retry_after", None)
-        if retry_after is not None:
-            response.headers["Retry-After"] = str(retry_after)
-        return response
+        return error_page(call, error)
     return problem(error)
 
 
