@@ -26,7 +26,7 @@ from ostiary.http.pages import (
     negotiate_language,
     static_files,
 )
-from ostiary.http.problems import NoSuchRoute
+from ostiary.http.problems import NoSuchRoute, headers_of
 from ostiary.http.routes.sessions import CLEAR_SITE_DATA, replaced_session, session_to_leave
 from ostiary.services.sign_in import LoginRequest
 
@@ -73,10 +73,19 @@ def error_page(call: Call, error: OstiaryError) -> Response:
     """Any error as a page, with the headers that it has as a problem."""
     retry_after = error.retry_after if isinstance(error, TooManyAttempts | Unavailable) else None
     code = "invalid_request" if isinstance(error, InvalidRequest) else error.code
-    return page(
-        call.services.pages.error(language_of(call), code=code, status=error.status, retry_after=retry_after),
-        error.status,
+    return with_headers_of(
+        error,
+        page(
+            call.services.pages.error(language_of(call), code=code, status=error.status, retry_after=retry_after),
+            error.status,
+        ),
     )
+
+
+def with_headers_of(error: OstiaryError, response: Response) -> Response:
+    """A refusal that is a page says the same beside its body as one that is a problem."""
+    response.headers.update(headers_of(error))
+    return response
 
 
 async def home(call: Call) -> Response:
@@ -134,7 +143,7 @@ async def login(call: Call) -> Response:
             registration_open=call.services.config.registration_open,
             retry_after=retry_after,
         )
-        return page(html, error.status)
+        return with_headers_of(error, page(html, error.status))
     call.cookies += call.services.cookies.issue(issued, call.now)
     if following is not None:
         return RedirectResponse(following, status_code=303, headers={"Cache-Control": "no-store"})
@@ -177,7 +186,7 @@ async def sign_up(call: Call) -> Response:
             minimum_length=call.services.config.password_min_length,
             next=following,
         )
-        return page(html, error.status)
+        return with_headers_of(error, page(html, error.status))
     return see_other(call, "/login", notice="account_created", **({"next": following} if following else {}))
 
 
@@ -252,6 +261,9 @@ async def end_session(call: Call) -> Response:
         owner=call.me.account_id,
         client=call.client,
     )
+    if call.path("id") == call.me.session_id:
+        call.cookies += call.services.cookies.clear()
+        return see_other(call, "/login", notice="signed_out")
     return see_other(call, "/account", notice="session_ended")
 
 
@@ -282,7 +294,9 @@ async def change_password(call: Call) -> Response:
 async def _refused_password(call: Call, error: OstiaryError) -> Response:
     reasons = tuple(reason.code for reason in error.reasons) if isinstance(error, PasswordRejected) else ()
     retry_after = error.retry_after if isinstance(error, TooManyAttempts) else None
-    return await _account(call, status=error.status, error=error.code, reasons=reasons, retry_after=retry_after)
+    return with_headers_of(
+        error, await _account(call, status=error.status, error=error.code, reasons=reasons, retry_after=retry_after)
+    )
 
 
 async def static(call: Call) -> Response:

@@ -1,0 +1,310 @@
+"""Contract section 5, pages: plain forms that work without JavaScript."""
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from tests.http.harness import ISSUER, OTHER_PASSWORD, PASSWORD, REFRESH, SESSION, Login, Site, open_site, set_cookies
+
+from ostiary.testing import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+GOOD_NEXT = [
+    "/account",
+    "/",
+    "/notes/1?x=y&z=%20#top",
+    "/a//b",
+    "/~ann",
+    "/ünï",
+    "/a b",
+    "/%2f%2fevil.example",
+    "/@evil",
+]
+BAD_NEXT = [
+    "", "https://evil.example", "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example",
+    "\\/evil.example",
+    "/a\\b", "/\t/evil.example", "\t//evil.example", "/\n/evil.example", "/\r\nSet-Cookie: a=b", " /account", "account",
+    "javascript:alert(1)", "data:text/html,x", "?x", "#x", "/\x00", "/\x7f", "/\u2028x", "/\u202ex", "/" + "a" * 3000,
+    "http:/evil.example", "%2f%2fevil.example",
+]  # fmt: skip
+
+
+def where(response: Any) -> str:
+    """The Location of a 303."""
+    assert response.status_code == 303, response.text
+    return str(response.headers["location"])
+
+
+async def test_log_in_by_form(site: Site) -> None:
+    """`POST /login` is 303 with the session cookie, no Max-Age (section 5)."""
+    await site.account()
+    response = await site.post("/login", form={"username": "ann", "password": PASSWORD})
+    assert where(response) == "/account"
+    cookie = set_cookies(response)[SESSION]
+    assert cookie.attributes == ("Path=/", "Secure", "HttpOnly", "SameSite=Lax")
+    page = await site.get("/account", cookies={SESSION: cookie.value})
+    assert page.status_code == 200
+    assert "ann" in page.text
+    assert cookie.value not in page.text
+
+
+@pytest.mark.parametrize(
+    ("value", "remembered"), [("on", True), ("1", True), ("true", True), ("", False), ("no", False)]
+)
+async def test_remember_by_form(site: Site, value: str, remembered: bool) -> None:
+    """`remember` makes the cookie outlive the browser (section 5)."""
+    await site.account()
+    form = {"username": "ann", "password": PASSWORD, "remember": value}
+    cookie = set_cookies(await site.post("/login", form=form))[SESSION]
+    assert (cookie.max_age == 2_592_000) == remembered
+
+
+@pytest.mark.parametrize("following", GOOD_NEXT)
+async def test_next_is_followed(site: Site, following: str) -> None:
+    """`next`, a path on this origin, is where a login leads (section 5)."""
+    await site.account()
+    response = await site.post("/login", form={"username": "ann", "password": PASSWORD, "next": following})
+    location = where(response)
+    assert location.startswith("/")
+    assert urlsplit(ISSUER + location).netloc == "id.example"
+    assert location == quote(following, safe=":/%#?=@[]!$&'()*+,;~")
+
+
+@pytest.mark.parametrize("following", BAD_NEXT)
+async def test_next_elsewhere_is_ignored(site: Site, following: str) -> None:
+    """Anything but a path on this origin is ignored: no open redirect, no header injection (section 5)."""
+    await site.account()
+    response = await site.post("/login", form={"username": "ann", "password": PASSWORD, "next": following})
+    assert where(response) == "/account"
+    for path in ("/login", "/signup"):
+        page = await site.get(f"{path}?next={quote(following)}")
+        assert page.status_code == 200
+        assert "evil" not in page.text
+    signed_up = await site.post("/signup", form={"username": "bob", "password": PASSWORD, "next": following})
+    assert "evil" not in where(signed_up)
+
+
+async def test_next_survives_a_wrong_password(site: Site) -> None:
+    """The form that comes back keeps `next` and the name, escaped, and never the password (section 5)."""
+    await site.account()
+    form = {"username": '"><script>x</script>', "password": OTHER_PASSWORD, "next": '/a"><script>'}
+    response = await site.post("/login", form=form)
+    assert response.status_code == 401
+    assert "<script>x" not in response.text
+    assert OTHER_PASSWORD not in response.text
+    assert response.headers["www-authenticate"] == 'Bearer realm="ostiary"'
+    assert "set-cookie" not in response.headers
+
+
+async def test_too_many_attempts_by_form(site: Site) -> None:
+    """The page says 429 and, as every 429, Retry-After (section 1)."""
+    await site.account()
+    for _ in range(5):
+        assert (await site.post("/login", form={"username": "ann", "password": OTHER_PASSWORD})).status_code == 401
+    response = await site.post("/login", form={"username": "ann", "password": PASSWORD})
+    assert response.status_code == 429
+    assert int(response.headers["retry-after"]) == 1
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"username": "ann"}, {"password": PASSWORD}, {"username": "x" * 3000, "password": "y" * 3000}]
+)
+async def test_an_incomplete_login_is_a_page(site: Site, form: dict[str, str]) -> None:
+    """Missing or absurd fields are a refusal in words, not an error of ours (section 1)."""
+    response = await site.post("/login", form=form)
+    assert response.status_code in (401, 422)
+    assert response.headers["content-type"].startswith("text/html")
+
+
+async def test_sign_up_by_form(site: Site) -> None:
+    """`POST /signup` makes an account and leads to the login (section 5)."""
+    response = await site.post("/signup", form={"username": "ann", "password": PASSWORD})
+    assert where(response).startswith("/login")
+    assert "set-cookie" not in response.headers
+    await site.log_in()
+    again = await site.post("/signup", form={"username": "Ann", "password": PASSWORD})
+    assert again.status_code == 409
+    poor = await site.post("/signup", form={"username": "bob", "password": "short"})
+    assert poor.status_code == 422
+    bad = await site.post("/signup", form={"username": "a b", "password": PASSWORD})
+    assert bad.status_code == 422
+
+
+async def test_sign_up_by_form_gives_no_role(site: Site) -> None:
+    """Fields that the form does not have do nothing (section 1)."""
+    await site.post("/signup", form={"username": "ann", "password": PASSWORD, "role": "admin", "roles": "admin"})
+    assert (await site.log_in()).answer["account"]["roles"] == ["user"]
+
+
+@pytest.mark.parametrize("with_type", [True, False])
+async def test_log_out_by_form(site: Site, with_type: bool) -> None:
+    """`POST /logout` ends the session on the server, clears the cookies, and is 303 (section 5)."""
+    await site.account()
+    login = await site.log_in()
+    how: dict[str, Any] = {"form": {}} if with_type else {}
+    response = await site.post("/logout", **how, **login.use)
+    assert where(response).startswith("/login")
+    cookies = set_cookies(response)
+    assert cookies[SESSION].cleared
+    assert cookies[REFRESH].cleared
+    assert "clear-site-data" in response.headers
+    assert not await site.alive(login)
+    again = await site.post("/logout", **how, **login.use)
+    assert where(again).startswith("/login")
+
+
+async def test_log_out_by_form_with_an_expired_cookie(site: Site) -> None:
+    """A JWT in the cookie that has expired logs out too, and nothing is renewed (section 5)."""
+    await site.account()
+    login = await site.log_in(kind="stateless", transport="cookie")
+    site.clock.advance(301)
+    response = await site.post("/logout", form={}, **login.use)
+    assert all(one.cleared for one in set_cookies(response).values())
+    assert (await site.refresh(login)).status_code == 400
+
+
+async def test_log_out_by_link_is_405(site: Site) -> None:
+    """GET changes nothing (ASVS 3.5.3)."""
+    await site.account()
+    login = await site.log_in()
+    assert (await site.get("/logout", **login.use)).status_code == 405
+    assert await site.alive(login)
+
+
+async def test_end_sessions_by_form(site: Site) -> None:
+    """`POST /account/sessions/{id}/end` and `/end-others`: 303 (section 5)."""
+    await site.account()
+    await site.account("eve")
+    login, one, two, three = [await site.log_in() for _ in range(4)]
+    foreign = await site.log_in("eve")
+    response = await site.post(f"/account/sessions/{one.id}/end", **login.use)
+    assert where(response).startswith("/account")
+    assert [await site.alive(other) for other in (one, two, login)] == [False, True, True]
+    assert (await site.post(f"/account/sessions/{foreign.id}/end", **login.use)).status_code == 404
+    assert (await site.post("/account/sessions/ses_x/end", **login.use)).status_code == 404
+    assert await site.alive(foreign)
+    assert where(await site.post("/account/sessions/end-others", **login.use)).startswith("/account")
+    assert [await site.alive(other) for other in (two, three, login)] == [False, False, True]
+
+
+async def test_end_the_own_session_by_form(site: Site) -> None:
+    """Ending the session that asks, from its own page, leaves no cookie behind (section 3)."""
+    await site.account()
+    login = await site.log_in()
+    response = await site.post(f"/account/sessions/{login.id}/end", **login.use)
+    assert response.status_code == 303
+    assert set_cookies(response)[SESSION].cleared
+    assert not await site.alive(login)
+
+
+async def test_change_password_by_form(site: Site) -> None:
+    """`POST /account/password`: 303, a new cookie, all other sessions over (section 5, M-31)."""
+    await site.account()
+    login, other = await site.log_in(), await site.log_in(kind="stateless")
+    form = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
+    response = await site.post("/account/password", form=form, **login.use)
+    assert where(response).startswith("/account")
+    after = Login(
+        answer=login.answer, kind="session", transport="cookie", cookies={SESSION: set_cookies(response)[SESSION].value}
+    )
+    assert await site.alive(after)
+    assert not await site.alive(login)
+    assert not await site.alive(other)
+    await site.log_in(password=OTHER_PASSWORD)
+
+
+async def test_change_password_by_form_refusals(site: Site) -> None:
+    """A wrong current password 403, a poor new one 422, too many 429 with Retry-After; no password in the page."""
+    await site.account()
+    login = await site.log_in()
+    for current, new, status in ((OTHER_PASSWORD, OTHER_PASSWORD, 403), (PASSWORD, "short", 422), ("", "", 403)):
+        form = {"current_password": current, "new_password": new}
+        response = await site.post("/account/password", form=form, **login.use)
+        assert response.status_code == status
+        assert PASSWORD not in response.text
+        assert OTHER_PASSWORD not in response.text
+    for _ in range(5):
+        form = {"current_password": OTHER_PASSWORD, "new_password": OTHER_PASSWORD}
+        response = await site.post("/account/password", form=form, **login.use)
+    assert response.status_code == 429
+    assert await site.alive(login)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/account"), ("POST", "/account/password"), ("POST", "/account/sessions/end-others"),
+        ("POST", "/account/sessions/ses_x/end"),
+    ],
+)  # fmt: skip
+async def test_a_page_for_callers_leads_to_the_login(site: Site, method: str, path: str) -> None:
+    """Who is not logged in is led to the login, and back afterwards (section 5)."""
+    for cookies in (None, {SESSION: "ost_st_" + "A" * 43}):
+        response = await site.call(method, path, cookies=cookies)
+        if response.status_code != 401:
+            assert where(response).startswith("/login?")
+            assert "next=%2Faccount" in where(response)
+
+
+async def test_duplicate_fields_are_400(site: Site) -> None:
+    """A form field twice is refused, not guessed (section 1)."""
+    await site.account()
+    pairs = [("username", "ann"), ("password", OTHER_PASSWORD), ("password", PASSWORD)]
+    response = await site.post("/login", form=pairs)
+    assert response.status_code == 400
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize("path", ["/login", "/signup", "/account/password", "/logout"])
+async def test_json_is_no_form(site: Site, path: str) -> None:
+    """A form endpoint takes forms only (section 1)."""
+    await site.account()
+    login = await site.log_in()
+    response = await site.post(path, json={"username": "ann", "password": PASSWORD}, **login.use)
+    assert response.status_code == 415
+    assert await site.alive(login)
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/signup", "/account", "/docs", "/nothing-here"])
+async def test_pages_are_strict(site: Site, path: str) -> None:
+    """CSP without inline code, no framing, `Referrer-Policy: same-origin`, never kept (section 3, ASVS 3.4)."""
+    await site.account()
+    login = await site.log_in()
+    response = await site.get(path, headers={"Accept": "text/html"}, **login.use)
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    policy = response.headers["content-security-policy"]
+    assert "base-uri 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert response.headers["referrer-policy"] == "same-origin"
+    assert response.headers["cache-control"] == "no-store"
+    assert "style=" not in response.text
+    assert "onclick=" not in response.text
+
+
+async def test_static_files(site: Site) -> None:
+    """Kept for ever under a name that changes with the content; nothing beside them is served (section 5)."""
+    name = (await site.get("/login")).text.split('href="/static/')[1].split('"')[0]
+    response = await site.get(f"/static/{name}")
+    assert response.status_code == 200
+    assert "immutable" in response.headers["cache-control"]
+    again = await site.get(f"/static/{name}", headers={"If-None-Match": response.headers["etag"]})
+    assert again.status_code == 304
+    for wrong in ("nothing.css", "..%2fapp.py", "%2e%2e%2fapp.py", "ostiary.css", "%00"):
+        assert (await site.get(f"/static/{wrong}")).status_code == 404
+
+
+@pytest.mark.parametrize("lang", ["en", "zh-CN", "xx", "%00", "<script>", "en" * 500])
+async def test_languages(site: Site, lang: str) -> None:
+    """`lang` chooses among the languages that there are, and is otherwise nothing."""
+    response = await site.get(f"/login?lang={lang}", headers={"Accept-Language": "zh;q=0.5, xx, ,;;q=9"})
+    assert response.status_code == 200
+    assert "<script>" not in response.text
+
+
+async def test_behind_a_path(anyio_backend: str) -> None:
+    """Redirects of the pages stay below the issuer's own path (section 7)."""
+    async with open_site(FakeClock(), issuer="https://id.example/auth") as site:
+        await site.account()
+        response = await site.post("https://id.example/login", form={"username": "ann", "password": PASSWORD})
+        assert where(response) == "/auth/account"
