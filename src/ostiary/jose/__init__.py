@@ -8,6 +8,7 @@ One key has one algorithm. `decode_unverified` is for looking, never for decidin
 `verify` here reads the clock, and only if it is not told the time.
 """
 
+from ostiary.clock import SYSTEM_CLOCK
 from ostiary.jose.claims import Claims, Policy, check_claims
 from ostiary.jose.errors import (
     AlgorithmNotAllowed,
@@ -78,8 +79,4 @@ __all__ = [
 def verify(token: str, keys: Key | KeySet, policy: Policy, *, now: float | None = None) -> Claims:
     """The claims of a token that one of `keys` signed and that `policy` accepts at `now` (Unix seconds; without it,
     the system's clock). Raises `TokenRejected`."""
-    if now is None:
-        from ostiary.clock import SYSTEM_CLOCK
-
-        now = SYSTEM_CLOCK.wall()
-    return verify_at(token, keys, policy, now)
+    return verify_at(token, keys, policy, SYSTEM_CLOCK.wall() if now is None else now)
