@@ -188,7 +188,7 @@ def test_the_command_line_ends_it_in_a_running_server(tmp_path: Path) -> None:
     with serving(tmp_path, port=port), httpx2.Client(base_url=base) as client:
         body = {"username": "ada", "password": PASSWORD, "kind": "stateless"}
         token = client.post("/v1/login", json=body).json()["access_token"]
-        ask = partial(client.get, "/v1/me", headers={"Authorization": f"Bearer {token}"})
+        ask = partial(client.get, "/v1/csrf", headers={"Authorization": f"Bearer {token}"})
         assert ask().status_code == 200
         told = json.loads(run(["ostiary", "session", "end", "--account", "ada", "--json"]).stdout)
         assert told == {"ended": 1, "bound": 2.0}
