@@ -14,8 +14,8 @@ from starlette.routing import Mount, Route
 from ostiary import Ostiary
 
 
-async def open_to_all(request: Request) -> Response:  # noqa: ARG001 - the shape of a handler
-    return PlainTextResponse("acc_0123456789012345678901")
+async def open_to_all(request: Request) -> Response:
+    return PlainTextResponse(request.scope["method"])
 
 
 async def me(request: Request) -> Response:
@@ -28,6 +28,7 @@ def application(auth: Ostiary, more: list[Route] | None = None) -> Starlette:
         routes=[
             Route("/open", open_to_all),
             Route("/me", me, middleware=[Middleware(auth.protect)]),
+            Route("/open-too", open_to_all),  # routes are tried in turn: the closed one stands between two open ones
             Mount("/auth", auth.asgi),
             *(more or []),
         ],
@@ -62,7 +63,7 @@ def pyjwt_application(issuer: str) -> Starlette:
             return Response(status_code=401)
         return PlainTextResponse(found["sub"])
 
-    return Starlette(routes=[Route("/open", open_to_all), Route("/me", me_with_pyjwt)])
+    return Starlette(routes=[Route("/open", open_to_all), Route("/me", me_with_pyjwt), Route("/open-too", open_to_all)])
 
 
 class Pauses:

@@ -55,7 +55,8 @@ class Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Status and body."""
-        assert self._transport is not None and self._answer is None
+        assert self._transport is not None
+        assert self._answer is None, "one request at a time"
         answer = self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await answer

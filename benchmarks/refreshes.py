@@ -28,7 +28,8 @@ def _ours(directory: Path) -> Iterator[dict[str, Any]]:
         tokens.write_text(json.dumps([each["refresh"] for each in seeded["stateful"]]))
         yield {
             "job": "chains", "port": port, "path": "/auth/oauth/token", "member": "refresh_token",
-            "content_type": "application/x-www-form-urlencoded", "template": "grant_type=refresh_token&refresh_token=%s",
+            "content_type": "application/x-www-form-urlencoded",
+            "template": "grant_type=refresh_token&refresh_token=%s",
             "tokens": str(tokens),
         }  # fmt: skip
 
@@ -86,8 +87,8 @@ def _measured(
         ratios = [one / two for one, two in zip(rates[8], peers_rates, strict=True)]
         against = f"{spread(ratios)}; {number(spread(rates[8]).median)}/s / {number(spread(peers_rates).median)}/s"
         note = (
-            "8 chains, one core each; stateful tokens signed with ES256; WAL and synchronous=FULL on both sides; simplejwt "
-            "5.5.1 on Django 5.2.19, gunicorn with one thread, HS256. The run spent a token twice: the session ended."
+            "8 chains, one core each; stateful tokens signed with ES256; WAL and synchronous=FULL on both sides; "
+            "simplejwt 5.5.1 on Django 5.2.19, gunicorn with one thread, HS256. The run spent a token twice: the session ended."
         )
     else:
         ratios = [one / STORED_PEER for one in rates[8]]
@@ -96,8 +97,8 @@ def _measured(
             "The peer is not installed (`python -m benchmarks.peers`): its figure is from another run of another day."
         )
     rows = [
-        Row(what="refreshes/s on SQLite / simplejwt with blacklist", reached=spread(ratios).median, unit="x", at_least=10.0,
-            spread=against, note=note)
+        Row(what="refreshes/s on SQLite / simplejwt with blacklist", reached=spread(ratios).median, unit="x",
+            at_least=10.0 if peers_rates else None, spread=against, note=note)
     ]  # fmt: skip
     for concurrency, found in rates.items():
         p50, p99 = (percentile(latencies[concurrency], part) * 1000 for part in (0.5, 0.99))

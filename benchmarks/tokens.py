@@ -129,7 +129,7 @@ def run(say: Callable[[str], None]) -> list[Row]:
     hs256 = interleaved(_hs256(now), 10 * ROUNDS)
     es256 = interleaved(_es256(now), 5 * ROUNDS)
     note = (
-        f"{TOKENS} different tokens of 10 claims under one key: signature, iss, aud, exp and sub demanded on both sides. "
+        f"{TOKENS} different tokens of 10 claims under one key: signature, iss, aud, exp and sub demanded by all. "
         "Cached: the parsed key and the header. Cheapest round against cheapest round; spread: in-round ratios."
     )
     return [
