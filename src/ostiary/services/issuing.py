@@ -122,7 +122,7 @@ class Issuing:
             session=session,
             scope=scope,
             access_token=self.sign(grant, session.kind),
-            expires_in=max(0, int(expires_at - now)),  # `iat` is rounded down: what is left is less than a life
+            expires_in=max(0, expires_at - issued_at),  # the token's own arithmetic: at most a second more than is left
             refresh_token=secret,
             refresh_expires_in=max(0, int(session.idle_expires_at - now)),
             ended=ended,
