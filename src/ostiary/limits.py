@@ -52,3 +52,16 @@ HASH_ITERATIONS = 10_000_000  # of an imported PBKDF2 hash; Django 6 uses 1.2 mi
 STORED_PASSWORD_CHARS = 1024  # the text of one stored password hash
 STORE_QUEUE = 10_000  # reads or writes of one process that may wait for a store; beyond it 503 `overloaded`
 STORE_BATCH = 256  # of them that are done at one go: bounds how long one transaction keeps other processes waiting
+
+# --- Checking elsewhere: `ostiary.verifier` -------------------------------------------------------------------------
+DOCUMENT_BYTES = JWK_BYTES  # a key set or the metadata of an issuer, as fetched
+URL_CHARS = 2048
+FETCH_SECONDS = 5.0  # one fetch, from the first byte sent to the last received; what a request may have to wait
+KEY_SET_SECONDS = 300.0  # a key set without Cache-Control counts as fresh for this long
+KEY_SET_SECONDS_MIN = 30.0  # an issuer that says less is not asked more often for it
+KEY_SET_SECONDS_MAX = 3600.0  # an issuer that says more is asked all the same: a revoked key may be believed so long
+KEY_SET_COOLDOWN = 10.0  # seconds between fetches that unknown key ids may cause
+KEY_SET_STALE_SECONDS = 3600.0  # age at which keys are no longer used if the issuer cannot be reached
+METADATA_SECONDS_MAX = 86_400.0
+VERIFIED_SECONDS = 300.0  # a verified token is looked at anew after this
+VERIFIED_BYTES = 25_000_000  # verified tokens that one verifier remembers: 10,000 of 1 KiB

@@ -1,0 +1,144 @@
+"""Verified tokens, remembered: the second time a token comes, it costs a dictionary look-up.
+
+The rules, in words:
+
+1. Only what was verified gets in, under the whole token; results that are refusals are never kept. So nobody who cannot
+   have tokens signed can fill it, and two tokens are the same only if they are equal, letter by letter.
+2. An entry counts only with the very key set and the very policy that it was verified with, and before it expires: at
+   the token's `exp`, and never later than a fixed time. Revocation is looked at after the cache, at every call.
+3. What comes out cannot be changed by those who share it.
+4. It is bounded in bytes. When there is no room, what has expired goes first; then the account that has the most
+   entries gives up its oldest. Whoever collects valid tokens pushes out his own.
+
+Bytes: `sys.getsizeof` of the token, of the caller and of everything the caller holds, and `ENTRY_BYTES` for what it
+takes to keep them (entry, slots of three dictionaries, the account's share).
+"""
+
+import sys
+from threading import Lock
+
+import msgspec
+
+from ostiary.domain.caller import Caller
+from ostiary.jose import KeySet, Policy
+
+ENTRY_BYTES = 520
+_SWEEP_SECONDS = 1.0  # between looks at what has expired: a flood must not pay for one with every token
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One verified token. `kid` is the key that signed it; `expires_at` wall time."""
+
+    caller: Caller
+    kid: str
+    keys: KeySet
+    policy: Policy
+    expires_at: float
+    size: int
+
+
+class TokenCache:
+    """Looking up takes no lock and changes nothing, so it may be done from any thread."""
+
+    def __init__(self, *, size: int) -> None:
+        self._room = size
+        self._bytes = 0
+        self._entries: dict[str, Entry] = {}
+        self._tokens_of: dict[str, dict[str, None]] = {}  # account -> its tokens, the oldest first
+        self._accounts_with: dict[int, dict[str, None]] = {}  # number of tokens -> accounts that have so many
+        self._most = 0
+        self._swept_at = float("-inf")
+        self._lock = Lock()
+
+    def get(self, token: str, keys: KeySet, policy: Policy, now: float) -> Entry | None:
+        """The entry, if it counts at `now` (rule 2)."""
+        entry = self._entries.get(token)
+        if entry is None or entry.keys is not keys or entry.policy is not policy or now >= entry.expires_at:
+            return None
+        return entry
+
+    def put(
+        self, token: str, caller: Caller, kid: str, *, keys: KeySet, policy: Policy, expires_at: float, now: float
+    ) -> None:
+        """Remember a token that was verified just now."""
+        size = size_of(token, caller)
+        if size > self._room or now >= expires_at:
+            return
+        entry = Entry(caller, kid, keys, policy, expires_at, size)
+        with self._lock:
+            self._drop(token)
+            if self._bytes + size > self._room:
+                self._make_room(size, now)
+            self._entries[token] = entry
+            self._bytes += size
+            tokens = self._tokens_of.setdefault(caller.account_id, {})
+            tokens[token] = None
+            self._rank(caller.account_id, len(tokens) - 1, len(tokens))
+
+    def discard(self, token: str) -> None:
+        """Forget one token, if it is there."""
+        if token in self._entries:
+            with self._lock:
+                self._drop(token)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            for kept in (self._entries, self._tokens_of, self._accounts_with):
+                kept.clear()
+            self._bytes = self._most = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """As counted; never more than the bound."""
+        return self._bytes
+
+    def _make_room(self, size: int, now: float) -> None:
+        if now >= self._swept_at + _SWEEP_SECONDS or now < self._swept_at:
+            self._swept_at = now
+            for token in [token for token, entry in self._entries.items() if now >= entry.expires_at]:
+                self._drop(token)
+        while self._bytes + size > self._room:
+            account = next(iter(self._accounts_with[self._most]))
+            self._drop(next(iter(self._tokens_of[account])))
+
+    def _drop(self, token: str) -> None:
+        entry = self._entries.pop(token, None)
+        if entry is None:
+            return
+        self._bytes -= entry.size
+        account = entry.caller.account_id
+        tokens = self._tokens_of[account]
+        del tokens[token]
+        self._rank(account, len(tokens) + 1, len(tokens))
+        if not tokens:
+            del self._tokens_of[account]
+
+    def _rank(self, account: str, before: int, after: int) -> None:
+        if before:
+            accounts = self._accounts_with[before]
+            del accounts[account]
+            if not accounts:
+                del self._accounts_with[before]
+        if after:
+            self._accounts_with.setdefault(after, {})[account] = None
+        self._most = max(self._most, after)
+        if self._most not in self._accounts_with:  # it lost its last account, which now has one token less
+            self._most = after
+
+
+def size_of(token: str, caller: Caller) -> int:
+    """Bytes that remembering this takes. What callers share is counted for each of them."""
+    size = ENTRY_BYTES + sys.getsizeof(token) + sys.getsizeof(caller)
+    for name in _FIELDS:
+        value = getattr(caller, name)
+        size += sys.getsizeof(value)
+        if isinstance(value, frozenset | tuple):
+            size += sum(map(sys.getsizeof, value))
+    return size
+
+
+_FIELDS = ("account_id", "session_id", "client_id", "roles", "scope", "audience", "act", "auth_time", "expires_at")

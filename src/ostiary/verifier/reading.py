@@ -1,0 +1,70 @@
+"""From verified claims to a `Caller` (RFC 9068 section 2.2), for tokens of Ostiary and of any other issuer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ostiary.credentials.access_token import STATEFUL_TYPE, STATELESS_TYPE, read_stateless
+from ostiary.credentials.opaque import is_session_token
+from ostiary.domain.caller import Caller
+from ostiary.domain.session import Kind
+from ostiary.errors import InvalidToken
+from ostiary.jose import Claims, JoseError, WrongType, decode_unverified
+from ostiary.verifier.errors import CredentialRefused
+
+PROFILE = ("sub", "client_id", "iat", "jti")
+"""Claims that every access token of RFC 9068 has, beyond those that are always demanded."""
+REVOCABLE = ("sid", "sv", "ep")
+"""Claims without which nothing of Ostiary's could be revoked before it expires."""
+
+_ABSENT: Mapping[str, Any] = {
+    "client_id": "", "sid": "", "sv": 0, "ep": 0, "auth_time": 0, "scope": "", "roles": (),
+}  # fmt: skip
+"""What other issuers may leave out. What is there must be what it should be."""
+
+
+def read_caller(claims: Claims, roles_claim: str) -> Caller:
+    """Raises CredentialRefused."""
+    if "cnf" in claims:
+        raise CredentialRefused(private="bound to a key, and came without a proof of holding it")
+    members = {**_ABSENT, **claims}
+    if roles_claim != "roles":
+        members["roles"] = claims.get(roles_claim, ())
+    try:
+        token = read_stateless(members)
+    except InvalidToken as wrong:
+        raise CredentialRefused(private=wrong.private) from None
+    if not token.account_id:
+        raise CredentialRefused(private="sub is empty")
+    return Caller(
+        account_id=token.account_id,
+        session_id=token.session_id,
+        kind=Kind.STATELESS,
+        roles=frozenset(token.roles),
+        scope=frozenset(token.scope),
+        audience=token.audience,
+        auth_time=float(token.auth_time),
+        expires_at=token.expires_at,
+        version=token.version,
+        epoch=token.epoch,
+        client_id=token.client_id,
+        act=token.actors,
+    )
+
+
+def refusal(token: str, error: JoseError) -> CredentialRefused:
+    """The refusal, with a reason in the log that says what to do where that is known."""
+    if is_session_token(token):
+        return CredentialRefused(private="a session token says nothing by itself: only the issuer can look it up")
+    if token.count(".") == 4:
+        return CredentialRefused(private="an encrypted token, for which there is no key here")
+    if isinstance(error, WrongType) and _type_of(token) == STATEFUL_TYPE:
+        return CredentialRefused(
+            private="a stateful token refers to a session in the issuer's store, which a verifier does not have; "
+            f"ask for kind stateless ({STATELESS_TYPE})"
+        )
+    claim = getattr(error, "claim", None)
+    return CredentialRefused(private=f"{error.code}: {claim}" if claim else error.code)
+
+
+def _type_of(token: str) -> object:
+    return decode_unverified(token).header.get("typ")

@@ -1,0 +1,62 @@
+"""What a verifier is built from: where keys come from, and who knows what has been revoked."""
+
+from typing import Protocol
+
+from ostiary.errors import Unavailable
+from ostiary.jose import KeySet
+from ostiary.revocation.replica import Replica
+from ostiary.verifier.waiting import Steps
+
+
+class KeySource(Protocol):
+    """`RemoteKeys` keeps these promises; so does `FixedKeys`."""
+
+    def ready(self) -> KeySet | None: ...
+    def keys(self) -> Steps[KeySet]: ...
+    def keys_beyond(self, known: KeySet) -> Steps[KeySet]: ...
+    def due_in(self) -> float: ...
+
+
+class FixedKeys:
+    """Keys that were handed in and never change."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._keys = keys
+
+    def ready(self) -> KeySet | None:
+        return self._keys
+
+    def keys(self) -> Steps[KeySet]:
+        yield from ()
+        return self._keys
+
+    def keys_beyond(self, known: KeySet) -> Steps[KeySet]:
+        yield from ()
+        return known
+
+    def due_in(self) -> float:
+        return float("inf")
+
+
+class Revocations(Protocol):
+    """Whoever keeps a replica of what has been revoked, and its lease. `ask` returns once the replica holds everything
+    that was committed before the call, or raises Unavailable."""
+
+    @property
+    def replica(self) -> Replica: ...
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def ask(self) -> None: ...
+
+
+class Asking:
+    """A question to the revocations under way: only an event loop can wait for it."""
+
+    def __init__(self, revocations: Revocations) -> None:
+        self._revocations = revocations
+
+    async def wait(self) -> None:
+        await self._revocations.ask()
+
+    def wait_blocking(self) -> None:
+        raise Unavailable(private="the revocation lease is gone, and only an event loop can ask for a new one")

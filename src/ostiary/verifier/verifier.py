@@ -1,0 +1,293 @@
+"""`Verifier`: from a request's headers to its caller, with nothing but the issuer's public keys.
+
+A token that was seen before costs a dictionary look-up and no wait. One seen for the first time costs a signature. Keys
+are fetched before they are needed, and only a token of a key that is not known, or keys that have grown too old, make a
+request wait for them.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ostiary import jose, limits
+from ostiary.clock import SYSTEM_CLOCK, Clock
+from ostiary.credentials.access_token import STATEFUL_TYPE, STATELESS_TYPE
+from ostiary.domain.caller import Caller
+from ostiary.errors import Misconfigured, OstiaryError, Unavailable
+from ostiary.jose.header import comparable_type
+from ostiary.revocation.replica import Verdict
+from ostiary.verifier.answers import Answer, answer_to
+from ostiary.verifier.cache import TokenCache
+from ostiary.verifier.errors import CredentialRefused, RoleMissing, ScopeMissing
+from ostiary.verifier.fetching import Fetch, HttpFetch
+from ostiary.verifier.headers import Headers, bearer_token
+from ostiary.verifier.reading import PROFILE, REVOCABLE, read_caller, refusal
+from ostiary.verifier.remote_keys import RemoteKeys
+from ostiary.verifier.sources import Asking, FixedKeys, KeySource, Revocations
+from ostiary.verifier.waiting import Steps, run, run_blocking
+
+if TYPE_CHECKING:
+    import ssl
+
+    from ostiary.verifier.asgi import AsgiApp
+    from ostiary.verifier.wsgi import WsgiApp
+
+_PAUSE = 1.0  # seconds that the background refresh rests at least
+
+
+class Verifier:
+    """Checks access tokens of one `issuer` that are meant for `audience` (one name of this server's, or several).
+
+    Where keys come from: by default the issuer's metadata (RFC 8414); `jwks_uri` names the key set itself; `keys` hands
+    it in. `algorithm` is what keys are for that do not say it. `ssl_context` is for a private certificate authority,
+    `fetch` for getting documents in another way.
+
+    What is accepted: `token_type` is the header's `typ`; `leeway` in seconds counts for `nbf` and `iat`, never for
+    `exp`; `roles_claim` names the claim that lists the caller's roles.
+
+    What is remembered: verified tokens for `cache_seconds` at most, in `cache_bytes` (0: none). Keys are used for
+    `max_stale` seconds at most while the issuer does not answer; `cooldown` is the time between fetches that unknown
+    key ids may cause.
+
+    `revocations` knows what was ended before it expired. Without it, a token lives until its `exp`. Following the
+    issuer's feed over HTTP as a `client` is not part of this version, so a `client` is refused rather than ignored.
+
+    Raises Misconfigured.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str | Sequence[str],
+        client: object = None,
+        keys: jose.KeySet | jose.Key | None = None,
+        jwks_uri: str | None = None,
+        algorithm: str | None = None,
+        token_type: str = STATELESS_TYPE,
+        roles_claim: str = "roles",
+        leeway: float = 30.0,
+        revocations: Revocations | None = None,
+        cache_seconds: float = limits.VERIFIED_SECONDS,
+        cache_bytes: int = limits.VERIFIED_BYTES,
+        max_stale: float = limits.KEY_SET_STALE_SECONDS,
+        cooldown: float = limits.KEY_SET_COOLDOWN,
+        ssl_context: "ssl.SSLContext | None" = None,
+        fetch: Fetch | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        if client is not None:
+            raise Misconfigured(
+                "This version cannot follow the issuer's revocation feed as a client. Leave client out, and tokens are "
+                "accepted until they expire; or hand in revocations."
+            )
+        if not all(seconds >= 0 for seconds in (cache_seconds, max_stale, cooldown)):
+            raise Misconfigured("cache_seconds, max_stale and cooldown are seconds, and not negative.")
+        self._policy = _policy(issuer, audience, token_type, leeway, revocable=revocations is not None)
+        self._roles_claim = roles_claim
+        self._source: KeySource
+        if keys is not None:
+            self._source = FixedKeys(keys if isinstance(keys, jose.KeySet) else jose.KeySet((keys,)))
+        else:
+            self._source = RemoteKeys(
+                issuer,
+                fetch or HttpFetch(ssl_context),
+                clock=clock,
+                jwks_uri=jwks_uri,
+                algorithm=algorithm,
+                cooldown=cooldown,
+                max_stale=max_stale,
+            )
+        self._revocations = revocations
+        self._replica = revocations.replica if revocations is not None else None
+        self._cache = TokenCache(size=cache_bytes)
+        self._cached_with: jose.KeySet | None = None
+        self._cache_seconds = cache_seconds
+        self._clock = clock
+        self._refreshing: asyncio.Task[None] | None = None
+
+    # --- Lifetime -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Fetch the keys, and keep them fresh in the background. Raises Unavailable if they cannot be had now; it may
+        be called again, and requests try by themselves."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._keep_fresh(), name="ostiary-verifier")
+        if self._revocations is not None:
+            await self._revocations.start()
+        await run(self._source.keys())
+
+    def start_blocking(self) -> None:
+        """Fetch the keys, for a server without an event loop. Raises Unavailable."""
+        run_blocking(self._source.keys())
+
+    async def stop(self) -> None:
+        """End what runs in the background. The verifier can still be used."""
+        task, self._refreshing = self._refreshing, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if self._revocations is not None:
+            await self._revocations.stop()
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await asyncio.sleep(min(max(_PAUSE, self._source.due_in()), limits.KEY_SET_SECONDS_MAX))
+            with contextlib.suppress(Unavailable):  # logged where it happened
+                await run(self._source.keys())
+
+    # --- Requests -----------------------------------------------------------------------------------------------------
+
+    async def authenticate(
+        self, headers: Headers, *, role: str | None = None, scope: str | Iterable[str] | None = None
+    ) -> Caller:
+        """Who sent a request with these headers, if allowed (see `require`). Raises Refused, Unavailable."""
+        caller = await self.verify(bearer_token(headers))
+        self.require(caller, role=role, scope=scope)
+        return caller
+
+    def authenticate_sync(
+        self, headers: Headers, *, role: str | None = None, scope: str | Iterable[str] | None = None
+    ) -> Caller:
+        """The same without an event loop; in one, it would block it while keys are fetched."""
+        caller = self.verify_sync(bearer_token(headers))
+        self.require(caller, role=role, scope=scope)
+        return caller
+
+    async def verify(self, token: str) -> Caller:
+        """Whose token this is. Raises CredentialRefused, Unavailable."""
+        keys = self._source.ready()
+        caller = self._known(token, keys) if keys is not None else None
+        return caller if caller is not None else await run(self._recognise(token))
+
+    def verify_sync(self, token: str) -> Caller:
+        """The same, blocking this thread while keys are fetched."""
+        keys = self._source.ready()
+        caller = self._known(token, keys) if keys is not None else None
+        return caller if caller is not None else run_blocking(self._recognise(token))
+
+    @staticmethod
+    def require(caller: Caller, *, role: str | None = None, scope: str | Iterable[str] | None = None) -> None:
+        """`scope`: names, all of which are needed, in one string with spaces or several. Raises RoleMissing,
+        ScopeMissing."""
+        if role is not None and role not in caller.roles:
+            raise RoleMissing(private="the role is not among the caller's")
+        if scope is not None:
+            needed = tuple(scope.split() if isinstance(scope, str) else scope)
+            if not caller.scope.issuperset(needed):
+                raise ScopeMissing(needed)
+
+    @staticmethod
+    def answer(error: OstiaryError) -> Answer:
+        """The response to an error that one of these calls raised."""
+        return answer_to(error)
+
+    def asgi(self, app: "AsgiApp", *, role: str | None = None, scope: str | Iterable[str] | None = None) -> "AsgiApp":
+        """`app` behind this verifier: see `ostiary.verifier.asgi`."""
+        from ostiary.verifier.asgi import Guarded
+
+        return Guarded(self, app, role=role, scope=scope)
+
+    def wsgi(self, app: "WsgiApp", *, role: str | None = None, scope: str | Iterable[str] | None = None) -> "WsgiApp":
+        """`app` behind this verifier: see `ostiary.verifier.wsgi`."""
+        from ostiary.verifier.wsgi import Guarded
+
+        return Guarded(self, app, role=role, scope=scope)
+
+    # --- How it is known ----------------------------------------------------------------------------------------------
+
+    def _known(self, token: str, keys: jose.KeySet) -> Caller | None:
+        """The caller, if the token was verified with these keys and nothing has changed since. Never waits."""
+        entry = self._cache.get(token, keys, self._policy, self._clock.wall())
+        if entry is None:
+            return None
+        if self._replica is not None and self._judge(entry.caller, entry.kid) is not Verdict.ACCEPTED:
+            return None
+        return entry.caller
+
+    def _recognise(self, token: str) -> Steps[Caller]:
+        keys = yield from self._source.keys()
+        caller = self._known(token, keys)  # keys that are due for a refresh may still be the same
+        if caller is not None:
+            return caller
+        self._cache.discard(token)
+        try:
+            claims = self._verified(token, keys)
+        except (jose.UnknownKey, jose.AlgorithmNotAllowed) as error:
+            newer = yield from self._keys_for(token, keys)
+            if newer is keys:
+                raise refusal(token, error) from None
+            keys = newer
+            try:
+                claims = self._verified(token, keys)
+            except jose.TokenRejected as final:
+                raise refusal(token, final) from None
+        except jose.TokenRejected as error:
+            raise refusal(token, error) from None
+        caller = read_caller(claims, self._roles_claim)
+        kid = claims.header.kid or ""
+        if self._revocations is not None:
+            verdict = self._judge(caller, kid)
+            if verdict is Verdict.UNKNOWN:
+                yield Asking(self._revocations)
+                verdict = self._judge(caller, kid)
+            self._accept_only(verdict)
+        self._remember(token, caller, kid, keys)
+        return caller
+
+    def _verified(self, token: str, keys: jose.KeySet) -> jose.Claims:
+        if not len(keys):
+            raise Unavailable(private="the issuer publishes no key that can be used")
+        return jose.verify(token, keys, self._policy, now=self._clock.wall())
+
+    def _keys_for(self, token: str, keys: jose.KeySet) -> Steps[jose.KeySet]:
+        """Perhaps newer keys, for a token that names one that `keys` lack. The name is all that is read of it."""
+        kid = jose.decode_unverified(token).header.get("kid")
+        if kid is None or keys.get(kid) is not None:
+            return keys
+        return (yield from self._source.keys_beyond(keys))
+
+    def _judge(self, caller: Caller, kid: str) -> Verdict:
+        if self._replica is None:
+            return Verdict.ACCEPTED
+        return self._replica.judge(
+            caller.session_id, caller.version, caller.account_id, caller.epoch, kid, self._clock.monotonic()
+        )
+
+    def _accept_only(self, verdict: Verdict) -> None:
+        if verdict is Verdict.REFUSED:
+            raise CredentialRefused(private="revoked")
+        if verdict is Verdict.UNKNOWN:
+            raise Unavailable(private="the revocation lease is gone")
+
+    def _remember(self, token: str, caller: Caller, kid: str, keys: jose.KeySet) -> None:
+        if self._cached_with is not keys:
+            self._cached_with = keys
+            self._cache.clear()
+        now = self._clock.wall()
+        expires_at = min(caller.expires_at, now + self._cache_seconds)
+        self._cache.put(token, caller, kid, keys=keys, policy=self._policy, expires_at=expires_at, now=now)
+
+    def __repr__(self) -> str:
+        return f"<Verifier of {self._policy.issuer} for {', '.join(self._policy.audience)}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a verifier is made where it is used; it cannot be copied to another process")
+
+
+def _policy(issuer: str, audience: str | Sequence[str], token_type: str, leeway: float, *, revocable: bool) -> Any:
+    if comparable_type(token_type) == STATEFUL_TYPE:
+        raise Misconfigured("A stateful token can only be checked where the issuer's store is.")
+    required = PROFILE if comparable_type(token_type) == STATELESS_TYPE else PROFILE[:1]
+    try:
+        return jose.Policy(
+            issuer=issuer,
+            audience=audience if isinstance(audience, str) else tuple(audience),
+            type=token_type,
+            leeway=leeway,
+            required=(*required, *REVOCABLE) if revocable else required,
+        )
+    except (jose.InvalidPolicy, TypeError) as wrong:
+        raise Misconfigured(f"issuer, audience, token_type or leeway cannot be used: {wrong}") from None
