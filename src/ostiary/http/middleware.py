@@ -1,8 +1,8 @@
 """The front door: limits, host and headers that every answer has. Pure ASGI, no state."""
 
 from collections.abc import Callable
+from functools import cache
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ostiary import limits
@@ -10,7 +10,16 @@ from ostiary.errors import Malformed, OstiaryError
 from ostiary.http.config import HttpConfig
 from ostiary.http.problems import HeadersTooLarge, WrongHost, is_oauth, oauth_problem, path_of, problem
 
-VARY = "Cookie, Authorization, Origin"
+VARY = b"Cookie, Authorization, Origin"
+_CORP = b"cross-origin-resource-policy"
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-frame-options", b"DENY"),
+)
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
+_NO_STORE = (b"cache-control", b"no-store")
 
 
 class Front:
@@ -49,22 +58,25 @@ class _Finish:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers.setdefault("X-Content-Type-Options", "nosniff")
-            headers.setdefault("Referrer-Policy", "same-origin")
-            headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-            headers.setdefault("X-Frame-Options", "DENY")
-            if "access-control-allow-origin" not in headers:
-                headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin" if self._public else "same-origin")
-            if self._config.hsts:
-                headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+            headers = list(message.get("headers", ()))
+            names = {name for name, _ in headers}
+            headers += [pair for pair in _headers(self._config.hsts, self._public) if pair[0] not in names]
+            if b"access-control-allow-origin" not in names and _CORP not in names:
+                headers.append((_CORP, b"cross-origin" if self._public else b"same-origin"))
             if not self._public:
-                del headers["Vary"]
-                headers["Vary"] = VARY
-                headers.setdefault("Cache-Control", "no-store")
-            if "set-cookie" in headers:
-                headers["Cache-Control"] = "no-store"
+                headers = [pair for pair in headers if pair[0] != b"vary"]
+                headers.append((b"vary", VARY))
+            if b"set-cookie" in names:
+                headers = [pair for pair in headers if pair[0] != b"cache-control"]
+                headers.append(_NO_STORE)
+            message["headers"] = headers
         await self._send(message)
+
+
+@cache
+def _headers(hsts: bool, public: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """What is added where it is not there yet; ASGI's own form, since `MutableHeaders` encodes every name anew."""
+    return (*_ALWAYS, *((_HSTS,) if hsts else ()), *(() if public else (_NO_STORE,)))
 
 
 def _is_public(path: str) -> bool:
