@@ -1,16 +1,14 @@
 """Any ASGI application behind a verifier."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 from ostiary.domain.caller import Caller
 from ostiary.errors import OstiaryError, Unavailable
 from ostiary.verifier.answers import answer_to
 from ostiary.verifier.errors import Refused
-
-if TYPE_CHECKING:
-    from ostiary.verifier.verifier import Verifier
+from ostiary.verifier.headers import Headers
 
 log = logging.getLogger("ostiary.verifier")
 
@@ -29,19 +27,24 @@ class Guarded:
     they are accepted. As the outermost application it also starts and stops the verifier with the server."""
 
     def __init__(
-        self, verifier: "Verifier", app: AsgiApp, *, role: str | None, scope: str | Iterable[str] | None
+        self,
+        app: AsgiApp,
+        *,
+        authenticate: Callable[[Headers], Awaitable[Caller]],
+        start: Callable[[], Awaitable[None]],
+        stop: Callable[[], Awaitable[None]],
     ) -> None:
-        self._verifier = verifier
         self._app = app
-        self._role = role
-        self._needed = tuple(scope.split() if isinstance(scope, str) else scope or ())
+        self._authenticate = authenticate
+        self._start = start
+        self._stop = stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
             return
         try:
-            caller = await self._authenticate(scope)
+            caller = await self._authenticate(scope["headers"])
         except (Refused, Unavailable) as error:
             if scope["type"] == "websocket":
                 await _refuse_socket(error, scope, receive, send)
@@ -50,18 +53,15 @@ class Guarded:
             return
         await self._app({**scope, "user": caller}, receive, send)
 
-    async def _authenticate(self, scope: Scope) -> Caller:
-        return await self._verifier.authenticate(scope["headers"], role=self._role, scope=self._needed)
-
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._verifier.start()
+            await self._start()
         except Unavailable as error:  # the issuer may come up after us; until then requests get 503
             log.warning("started without the issuer's keys: %s", error.private)
         try:
             await self._app(scope, receive, send)
         finally:
-            await self._verifier.stop()
+            await self._stop()
 
 
 async def _refuse(error: OstiaryError, send: Send, kind: str) -> None:

@@ -8,6 +8,7 @@ request wait for them.
 import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ostiary import jose, limits
@@ -174,10 +175,9 @@ class Verifier:
         ScopeMissing."""
         if role is not None and role not in caller.roles:
             raise RoleMissing(private="the role is not among the caller's")
-        if scope is not None:
-            needed = tuple(scope.split() if isinstance(scope, str) else scope)
-            if not caller.scope.issuperset(needed):
-                raise ScopeMissing(needed)
+        needed = _names(scope)
+        if not caller.scope.issuperset(needed):
+            raise ScopeMissing(needed)
 
     @staticmethod
     def answer(error: OstiaryError) -> Answer:
@@ -188,13 +188,14 @@ class Verifier:
         """`app` behind this verifier: see `ostiary.verifier.asgi`."""
         from ostiary.verifier.asgi import Guarded
 
-        return Guarded(self, app, role=role, scope=scope)
+        authenticate = partial(self.authenticate, role=role, scope=_names(scope))
+        return Guarded(app, authenticate=authenticate, start=self.start, stop=self.stop)
 
     def wsgi(self, app: "WsgiApp", *, role: str | None = None, scope: str | Iterable[str] | None = None) -> "WsgiApp":
         """`app` behind this verifier: see `ostiary.verifier.wsgi`."""
         from ostiary.verifier.wsgi import Guarded
 
-        return Guarded(self, app, role=role, scope=scope)
+        return Guarded(app, authenticate=partial(self.authenticate_sync, role=role, scope=_names(scope)))
 
     # --- How it is known ----------------------------------------------------------------------------------------------
 
@@ -275,6 +276,10 @@ class Verifier:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a verifier is made where it is used; it cannot be copied to another process")
+
+
+def _names(scope: str | Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(scope.split() if isinstance(scope, str) else scope or ())
 
 
 def _policy(issuer: str, audience: str | Sequence[str], token_type: str, leeway: float, *, revocable: bool) -> Any:
