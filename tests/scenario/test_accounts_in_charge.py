@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def _is_dead(device: Device) -> None:
-    assert (await device.copy().me()).code == "invalid_token"
+    assert (await device.copy().look()).code == "invalid_token"
     if device.carrier.renews:
         assert (await device.copy().renew()).code == "invalid_grant"
 

@@ -14,7 +14,7 @@ CHANGE = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
 
 
 async def _is_dead(device: Device) -> None:
-    refused = await device.copy().me()
+    refused = await device.copy().look()
     assert (refused.status, refused.code) == (401, "invalid_token")
     if device.carrier.renews:
         assert (await device.copy().renew()).code == "invalid_grant"
@@ -122,7 +122,7 @@ async def test_owner_and_thief_change_it_at_the_same_moment(server: Server, kind
     assert max(reply.status for reply in replies) in (401, 403)
     winner, loser = (owner, thief) if replies[0].status == 200 else (thief, owner)
     assert (await winner.me()).status == 200
-    assert (await loser.me()).status == 401
+    assert (await loser.look()).status == 401
 
 
 async def test_logins_that_race_with_the_change_do_not_survive_it(server: Server, kind: Carrier) -> None:
@@ -138,7 +138,7 @@ async def test_logins_that_race_with_the_change_do_not_survive_it(server: Server
     assert {login.status for login in logins} <= {200, 401, 429}
     for thief, login in zip(thieves, logins, strict=True):
         if login.status == 200:
-            assert (await thief.me()).status == 401
+            assert (await thief.look()).status == 401
 
 
 async def test_a_reset_ends_everything_and_forgives(server: Server, kind: Carrier) -> None:

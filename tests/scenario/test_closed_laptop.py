@@ -25,7 +25,7 @@ async def test_an_idle_session_ends_at_its_instant(server: Server, clock: FakeCl
     assert (await laptop.me()).status == 200
     clock.advance(IDLE)
 
-    assert (await laptop.me()).code == "invalid_token"
+    assert (await laptop.look()).code == "invalid_token"
 
 
 @pytest.mark.parametrize("carrier", SESSIONS, ids=str)
@@ -41,7 +41,7 @@ async def test_use_does_not_prolong_a_session_beyond_its_end(
     assert (await laptop.me()).status == 200
     clock.advance(0.001)
 
-    assert (await laptop.me()).status == 401
+    assert (await laptop.look()).status == 401
 
 
 @pytest.mark.parametrize("carrier", SESSIONS, ids=str)
@@ -56,7 +56,7 @@ async def test_a_remembered_session_may_lie_idle(server: Server, clock: FakeCloc
     assert (await laptop.me()).status == 200
     clock.advance(0.001)
 
-    assert (await laptop.me()).status == 401
+    assert (await laptop.look()).status == 401
 
 
 async def test_a_refresh_token_dies_unused_at_its_instant(server: Server, clock: FakeClock, renewing: Carrier) -> None:
@@ -68,7 +68,7 @@ async def test_a_refresh_token_dies_unused_at_its_instant(server: Server, clock:
     clock.advance(REFRESH_IDLE)
 
     assert (await laptop.renew()).code == "invalid_grant"
-    assert (await laptop.me()).status == 401
+    assert (await laptop.look()).status == 401
 
 
 @pytest.mark.parametrize("carrier", WITH_REFRESH_TOKENS[::3], ids=str)
@@ -85,7 +85,7 @@ async def test_refreshing_ends_a_month_after_the_login(server: Server, clock: Fa
     assert (await laptop.copy().me()).status == 200
     clock.advance(0.001)
 
-    assert (await laptop.me()).status == 401
+    assert (await laptop.look()).status == 401
     assert (await laptop.renew()).code == "invalid_grant"
 
 
@@ -102,9 +102,9 @@ async def test_idle_is_told_across_a_restart(start_on_file: StartServer, clock: 
 
     async with start_on_file() as restarted:
         assert (await used.copy(restarted).me()).status == 200
-        assert (await idle.copy(restarted).me()).status == 401
+        assert (await idle.copy(restarted).look()).status == 401
         clock.advance(IDLE)
-        assert (await used.copy(restarted).me()).status == 401
+        assert (await used.copy(restarted).look()).status == 401
 
 
 @pytest.mark.parametrize("carrier", SESSIONS, ids=str)
@@ -144,4 +144,4 @@ async def test_a_corrected_clock_revives_nothing(server: Server, clock: FakeCloc
     await laptop.log_out()
     clock.set_wall(clock.wall - 3600.0)
 
-    assert (await kept.me()).status == 401
+    assert (await kept.look()).status == 401

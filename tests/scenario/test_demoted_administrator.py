@@ -21,7 +21,7 @@ async def _set_roles(root: Device, account: Account, *roles: str) -> None:
 async def _stays_logged_in(device: Device) -> None:
     """A stateless token says what is no longer true and is refused; one refresh mends it. The others just go on."""
     if device.carrier.kind == "stateless":
-        refused = await device.me()
+        refused = await device.look()
         if device.carrier.transport == "cookie" and refused.status == 200:
             return
         assert (refused.status, refused.code) == (401, "invalid_token")

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def _is_dead(device: Device) -> None:
-    refused = await device.me()
+    refused = await device.look()
     assert (refused.status, refused.code) == (401, "invalid_token")
     if device.carrier.renews:
         assert (await device.renew()).code == "invalid_grant"

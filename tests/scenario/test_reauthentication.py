@@ -21,7 +21,7 @@ async def test_all_former_credentials_die(server: Server, clock: FakeClock, carr
 
     assert proven.status == 200
     assert proven.json["session"]["id"] == before.session_id
-    assert (await before.me()).code == "invalid_token"
+    assert (await before.look()).code == "invalid_token"
     if carrier.renews:
         assert (await before.renew()).code == "invalid_grant"
         assert (await phone.renew()).status == 200

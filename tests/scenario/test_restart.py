@@ -63,7 +63,7 @@ async def test_nothing_that_was_ended_revives(start_on_file: StartServer, clock:
                 late = device.copy(restarted)
                 if how in ("roles", "reuse"):
                     late.cookies.pop("__Host-ostiary_refresh", None)  # the session goes on: only this token is dead
-                assert (await late.me()).status == 401, how
+                assert (await late.look()).status == 401, how
             await restarted.system.housekeeping.purge()
         clock.advance(100.0)
 
@@ -87,7 +87,7 @@ async def test_end_everything_is_remembered(start_on_file: StartServer, carrier:
         await server.system.accounts.end_everything(actor="cli")
 
     async with start_on_file() as restarted:
-        assert (await phone.copy(restarted).me()).status == 401
+        assert (await phone.copy(restarted).look()).status == 401
         if carrier.renews:
             assert (await phone.copy(restarted).renew()).code == "invalid_grant"
         assert (await (await restarted.log_in("alice", carrier)).me()).status == 200
@@ -117,6 +117,6 @@ async def test_a_memory_store_forgets(clock: FakeClock, tmp_path: object) -> Non
     await first.auth.stop()
     second = Server(Ostiary(settings, clock=clock.clock), clock)
 
-    assert (await phone.copy(second).me()).code == "invalid_token"
+    assert (await phone.copy(second).look()).code == "invalid_token"
 
     await second.auth.stop()

@@ -27,7 +27,7 @@ async def test_one_more_ends_the_longest_unseen(server: Server, clock: FakeClock
     reply = await server.device(kind).log_in("alice")
 
     assert (reply.status, reply.json["ended"], reply.json["bound"]) == (200, 1, 0.0)
-    assert (await devices[1].me()).code == "invalid_token"
+    assert (await devices[1].look()).code == "invalid_token"
     assert (await devices[0].me()).status == 200
     assert (await devices[2].me()).status == 200
     (event, *_) = await server.events("session.ended", session_id=devices[1].session_id)
@@ -41,7 +41,7 @@ async def test_the_cap_is_exact_under_parallel_logins(server: Server, kind: Carr
     replies = await asyncio.gather(*(device.log_in("alice") for device in devices))
 
     assert statuses(list(replies)) == [200] * 50
-    alive = [(await device.me()).status for device in devices]
+    alive = [(await device.look()).status for device in devices]
     assert (alive.count(200), alive.count(401)) == (CAP, 30)
     assert len(await server.system.sessions.of_account(devices[0].account_id)) == CAP
     assert sum(reply.json.get("ended", 0) for reply in replies) == 30

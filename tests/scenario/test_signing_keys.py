@@ -77,7 +77,7 @@ async def test_retiring_by_hand_refuses_at_once(server: Server, renewing: Carrie
 
     await server.system.signing_keys.retire(former)
 
-    assert (await kept.me()).code == "invalid_token"
+    assert (await kept.look()).code == "invalid_token"
     assert (await phone.renew()).status == 200
     assert (await phone.me()).status == 200
 
@@ -97,7 +97,7 @@ async def test_a_revoked_key_takes_its_tokens_with_it(server: Server, renewing: 
     for device in devices:
         kept = device.copy()
         kept.cookies.pop("__Host-ostiary_refresh", None)
-        assert (await kept.me()).code == "invalid_token"
+        assert (await kept.look()).code == "invalid_token"
         assert (await device.renew()).status == 200
         assert _kid(device) != stolen
         assert (await device.me()).status == 200
@@ -149,7 +149,7 @@ async def test_no_forged_token_outlives_the_memory_of_its_key(server: Server, cl
     await server.system.housekeeping.forget()
     assert len(server.system.context.replica) == 0
 
-    assert (await forger.me()).code == "invalid_token"
+    assert (await forger.look()).code == "invalid_token"
 
 
 async def test_private_keys_lie_sealed(server: Server) -> None:
@@ -174,6 +174,6 @@ async def test_a_revoked_key_stays_revoked(start_on_file: StartServer, clock: Fa
         await server.system.signing_keys.revoke(_kid(phone))
     for _ in range(3):
         async with start_on_file() as restarted:
-            assert (await phone.copy(restarted).me()).status == 401
+            assert (await phone.copy(restarted).look()).status == 401
             assert len(restarted.system.context.replica) <= 1
         clock.advance(140.0)

@@ -15,7 +15,7 @@ BEYOND_GRACE = 10.0
 
 async def _all_is_over(server: Server, *holders: Device) -> None:
     for holder in holders:
-        assert (await holder.copy().me()).status == 401
+        assert (await holder.copy().look()).status == 401
         refused = await holder.copy().renew()
         assert (refused.status, refused.code) == (400, "invalid_grant")
     (event,) = await server.events(Event.REFRESH_REUSED)
@@ -63,7 +63,7 @@ async def test_the_predecessor_after_its_successor_was_rotated(server: Server, r
 
     assert (await thief.renew()).code == "invalid_grant"
 
-    assert (await owner.me()).status == 401
+    assert (await owner.look()).status == 401
     (event,) = await server.events(Event.REFRESH_REUSED)
     assert json.loads(event.detail)["generations_behind"] == 2
 
@@ -78,7 +78,7 @@ async def test_a_reuse_ends_that_session_only(server: Server, clock: FakeClock, 
 
     await thief.renew()
 
-    assert (await owner.me()).status == 401
+    assert (await owner.look()).status == 401
     assert (await other.me()).status == 200
     assert (await other.renew()).status == 200
 
@@ -105,7 +105,7 @@ async def test_a_refresh_token_is_no_access_token(server: Server, renewing: Carr
     confused.cookies.clear()
     confused.access = owner.refresh_token
 
-    assert (await confused.me()).code == "invalid_token"
+    assert (await confused.look()).code == "invalid_token"
 
     confused.refresh = owner.credential
     assert (await confused.renew()).code == "invalid_grant"

@@ -40,7 +40,7 @@ async def test_the_ended_device_is_refused_on_its_very_next_request(server: Serv
     ended = await laptop.delete(f"/v1/sessions/{phone.session_id}")
 
     assert (ended.status, ended.json) == (200, {"ended": 1, "bound": 0.0})
-    refused = await phone.me()
+    refused = await phone.look()
     assert (refused.status, refused.code) == (401, "invalid_token")
     assert 'error="invalid_token"' in refused.headers["www-authenticate"]
     if carrier.renews:
@@ -62,7 +62,7 @@ async def test_requests_that_are_running_meanwhile_end_with_it(server: Server, c
             await asyncio.sleep(0)
 
     async def look() -> None:
-        late.append((await phone.copy().me()).status)
+        late.append((await phone.copy().look()).status)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(5):
@@ -94,7 +94,7 @@ async def test_end_others_keeps_only_the_asking_device(server: Server, carrier: 
 
     assert ended.json == {"ended": len(CARRIERS), "bound": 0.0}
     assert (await phone.me()).status == 200
-    assert [(await other.me()).status for other in others] == [401] * len(CARRIERS)
+    assert [(await other.look()).status for other in others] == [401] * len(CARRIERS)
 
 
 async def test_end_all_ends_the_asking_device_too(server: Server, carrier: Carrier) -> None:
@@ -107,7 +107,7 @@ async def test_end_all_ends_the_asking_device_too(server: Server, carrier: Carri
 
     assert ended.json == {"ended": len(CARRIERS) + 1, "bound": 0.0}
     for device in (kept, *others):
-        assert (await device.me()).status == 401
+        assert (await device.look()).status == 401
         if device.carrier.renews:
             assert (await device.renew()).status == 400
 

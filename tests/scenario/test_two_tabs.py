@@ -110,7 +110,7 @@ async def test_grace_ends_at_its_very_instant(server: Server, clock: FakeClock, 
 
     assert (await retry.renew()).code == "invalid_grant"
 
-    assert (await device.me()).status == 401
+    assert (await device.look()).status == 401
 
 
 async def test_asking_again_does_not_prolong_the_window(server: Server, clock: FakeClock, renewing: Carrier) -> None:

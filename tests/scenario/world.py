@@ -224,8 +224,13 @@ class Device:
         return await self.send("DELETE", path, json=json, **options)
 
     async def me(self) -> Reply:
-        """The plainest thing that needs a login."""
+        """Who the server thinks that this is."""
         return await self.get("/v1/me")
+
+    async def look(self) -> Reply:
+        """The cheapest thing that needs a login. Answering it asks nothing of the store, so that whether it is refused
+        is decided by what the process itself knows."""
+        return await self.get("/v1/csrf")
 
     async def renew(self) -> Reply:
         """Use the refresh token, where this carrier keeps it."""

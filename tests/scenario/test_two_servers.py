@@ -1,0 +1,274 @@
+"""Two processes on one store: what one ends, the other refuses within the lease, whatever happens to the feed."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from tests.scenario.world import Carrier, Device, Server, StartServer, until
+
+from ostiary.domain.account import ADMIN, USER
+from ostiary.errors import Unavailable
+from ostiary.revocation.entry import Cursor, Probe
+from ostiary.revocation.feed import Source
+from ostiary.testing import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+LEASE = 2.0
+
+
+@dataclass
+class Cut:
+    """A log that cannot be reached until it is mended; what it said before still counts."""
+
+    inner: Source
+    is_cut: bool = True
+    asked: int = 0
+
+    async def probe(self, cursor: Cursor, limit: int) -> Probe:
+        self.asked += 1
+        if self.is_cut:
+            raise Unavailable(private="cut")
+        return await self.inner.probe(cursor, limit)
+
+    async def changed(self) -> bool:
+        if self.is_cut:
+            raise Unavailable(private="cut")
+        return await self.inner.changed()
+
+
+def _cut(server: Server) -> Cut:
+    """From now on this server hears nothing of what the others revoke."""
+    source = Cut(server.system.feed._source)
+    server.system.feed._source = source
+    return source
+
+
+async def _refuses(device: Device) -> None:
+    async def refused() -> bool:
+        return (await device.copy().look()).status == 401
+
+    await until(refused)
+
+
+async def test_one_login_counts_everywhere(start_on_file: StartServer, carrier: Carrier) -> None:
+    """Log in at node 1, use at node 2, renew at node 2, end at node 1, refused at node 2 (M-05)."""
+    async with start_on_file() as here, start_on_file() as there:
+        await here.account("alice")
+        phone = await here.log_in("alice", carrier)
+        away = phone.copy(there)
+        assert (await away.me()).json["session"]["id"] == phone.session_id
+        if carrier.renews:
+            assert (await away.renew()).status == 200
+            assert (await away.copy(here).look()).status == 200
+        ended = await away.copy(here).log_out()
+        assert (ended.status, ended.json["ended"]) == (200, 1)
+
+        await _refuses(away)
+
+
+@pytest.mark.xfail(reason="a server does not know of others on its file, and tells 0")
+async def test_the_bound_that_is_told_covers_the_other_server(start_on_file: StartServer, kind: Carrier) -> None:
+    """Whatever bound an ending call tells, a credential that it ended is accepted nowhere after it (M-33)."""
+    async with start_on_file() as here, start_on_file(clock=FakeClock()) as there:
+        await here.account("alice")
+        phone = await here.log_in("alice", kind)
+        away = phone.copy(there)
+        assert (await away.look()).status == 200
+        _cut(there)
+
+        ended = await phone.log_out()
+        there.clock.advance(ended.json["bound"])
+
+        assert (await away.look()).status == 503
+
+
+@pytest.mark.parametrize("how", ["disabled", "deleted", "end_all", "end_everything", "reset"])
+async def test_whatever_ends_an_account_reaches_the_other_server(
+    start_on_file: StartServer, how: str, kind: Carrier
+) -> None:
+    """Every way to end more than one session travels (M-07)."""
+    async with start_on_file() as here, start_on_file() as there:
+        account = await here.account("alice")
+        away = (await here.log_in("alice", kind)).copy(there)
+        assert (await away.look()).status == 200
+        accounts = here.system.accounts
+
+        if how == "disabled":
+            root = await here.admin()
+            await root.patch(f"/v1/admin/accounts/{account.id}", {"disabled": True})
+        elif how == "deleted":
+            await accounts.delete(account.id, actor="cli")
+        elif how == "end_all":
+            await here.system.sessions.end_all(account.id, actor="cli")
+        elif how == "end_everything":
+            await accounts.end_everything(actor="cli")
+        else:
+            await accounts.reset_password(account.id, "an entirely new password", actor="cli")
+
+        await _refuses(away)
+
+
+async def test_a_demotion_reaches_the_other_server(start_on_file: StartServer, kind: Carrier) -> None:
+    """On every node, in all three kinds (M-30)."""
+    async with start_on_file() as here, start_on_file() as there:
+        root = await here.admin()
+        account = await here.account("bob", ADMIN, USER)
+        bob = (await here.log_in("bob", kind)).copy(there)
+        assert (await bob.get("/v1/admin/stats")).status == 200
+
+        await root.patch(f"/v1/admin/accounts/{account.id}", {"roles": [USER]})
+
+        async def has_no_rights() -> bool:
+            return (await bob.get("/v1/admin/stats")).status in (401, 403)
+
+        await until(has_no_rights)
+        if kind.kind == "stateless":
+            assert (await bob.renew()).status == 200
+        refused = await bob.get("/v1/admin/stats")
+        assert (refused.status, refused.code) == (403, "forbidden")
+        assert (await bob.look()).status == 200
+
+
+async def test_a_rotated_key_signs_for_both(start_on_file: StartServer, renewing: Carrier) -> None:
+    """What one signs with its new key, the other accepts at once: the key was published before it signed."""
+    async with start_on_file() as here, start_on_file() as there:
+        await here.account("alice")
+        for _ in range(3):
+            await here.system.signing_keys.rotate()
+            phone = await here.log_in("alice", renewing)
+            assert (await phone.copy(there).look()).status == 200
+
+            async def both_publish() -> bool:
+                sets = [await server.send("GET", "/.well-known/jwks.json", headers=[]) for server in (here, there)]
+                return sets[0].content == sets[1].content
+
+            await until(both_publish)
+
+
+async def test_a_revoked_key_reaches_the_other_server(start_on_file: StartServer, renewing: Carrier) -> None:
+    """Also there, every token that it signed is refused, and a refresh helps (M-07)."""
+    async with start_on_file() as here, start_on_file() as there:
+        await here.account("alice")
+        away = (await here.log_in("alice", renewing)).copy(there)
+        assert (await away.look()).status == 200
+        kept = away.copy()
+        kept.cookies.pop("__Host-ostiary_refresh", None)
+
+        await here.system.signing_keys.revoke(here.system.signing_keys.ring.signer.kid or "")
+
+        await _refuses(kept)
+
+        async def renews() -> bool:
+            return (await away.renew()).status == 200 and (await away.look()).status == 200
+
+        await until(renews)
+
+
+async def test_a_server_that_hears_nothing_says_503_never_401(start_on_file: StartServer, carrier: Carrier) -> None:
+    """Within the lease it trusts what it heard; beyond it, it does not know and says so; mended, it knows at once."""
+    async with start_on_file() as here, start_on_file(clock=FakeClock()) as there:
+        await here.account("alice")
+        phone = await here.log_in("alice", carrier)
+        other = await here.log_in("alice", carrier)
+        away, ended = phone.copy(there), other.copy(there)
+        assert (await away.look()).status == (await ended.look()).status == 200
+        cut = _cut(there)
+        assert (await other.log_out()).status == 200
+
+        there.clock.monotonic = there.system.context.replica.lease_until - 0.001
+        assert (await away.look()).status == 200
+        there.clock.monotonic += 0.001
+
+        for device in (away, ended):
+            for _ in range(2):
+                refused = await device.look()
+                assert (refused.status, refused.code) == (503, "unavailable")
+                assert int(refused.headers["retry-after"]) >= 1
+                assert "www-authenticate" not in refused.headers
+                assert refused.headers.get_list("set-cookie") == []
+        ready = await there.send("GET", "/readyz", headers=[])
+        assert ready.status == 503
+        assert {check["name"]: check["ok"] for check in ready.json["checks"]} == {
+            "store": True,
+            "signing_key": True,
+            "revocation_lease": False,
+        }
+
+        cut.is_cut = False
+
+        assert (await away.look()).status == 200
+        assert (await ended.look()).status == 401
+        assert (await there.send("GET", "/readyz", headers=[])).status == 200
+
+
+async def test_nobody_accepts_beyond_the_lease(start_on_file: StartServer, kind: Carrier) -> None:
+    """However the cut server's clock runs, no credential that was ended is accepted a lease after it was ended."""
+    async with start_on_file() as here, start_on_file(clock=FakeClock()) as there:
+        await here.account("alice")
+        phone = await here.log_in("alice", kind)
+        away = phone.copy(there)
+        assert (await away.look()).status == 200
+        _cut(there)
+        await phone.log_out()
+        ended_at = there.clock.monotonic
+        accepted = []
+        for _ in range(30):
+            status = (await away.look()).status
+            assert status in (200, 503)
+            if status == 200:
+                accepted.append(there.clock.monotonic - ended_at)
+            there.clock.advance(0.1)
+
+        assert accepted
+        assert max(accepted) < LEASE
+
+
+async def test_hanging_is_no_answer(start_on_file: StartServer, kind: Carrier) -> None:
+    """A log that neither answers nor fails is given up after half a lease: 503, not a request that hangs."""
+    async with start_on_file(lease=0.1) as here, start_on_file(lease=0.1) as there:
+        await here.account("alice")
+        away = (await here.log_in("alice", kind)).copy(there)
+        assert (await away.look()).status == 200
+
+        class Hanging(Cut):
+            async def probe(self, cursor: Cursor, limit: int) -> Probe:
+                await asyncio.Event().wait()
+                raise AssertionError
+
+        there.system.feed._source = Hanging(there.system.feed._source)
+        there.clock.advance(0.1)
+
+        assert (await away.look()).status == 503
+
+
+async def test_parallel_requests_share_one_question(start_on_file: StartServer, kind: Carrier) -> None:
+    """When the lease is gone, a hundred requests ask the log once or twice between them, not a hundred times."""
+    async with start_on_file() as server:
+        await server.account("alice")
+        phone = await server.log_in("alice", kind)
+        assert (await phone.look()).status == 200
+        source = _cut(server)
+        source.is_cut = False
+        server.clock.advance(LEASE)
+
+        replies = await asyncio.gather(*(phone.copy().look() for _ in range(100)))
+
+        assert {reply.status for reply in replies} == {200}
+        assert source.asked <= 3
+
+
+async def test_the_command_line_beside_a_server(start_on_file: StartServer, kind: Carrier) -> None:
+    """A process that does not serve tells the lease as its bound, and the running server keeps it (M-33)."""
+    from ostiary.compose import open_system
+
+    async with start_on_file() as server:
+        await server.account("alice")
+        phone = await server.log_in("alice", kind)
+        assert (await phone.look()).status == 200
+        async with open_system(server.auth.settings, clock=server.clock.clock) as command:
+            ended = await command.sessions.end_all(phone.account_id, actor="cli")
+
+            assert (ended.ended, ended.bound) == (1, LEASE)
+
+        await _refuses(phone)
