@@ -80,13 +80,14 @@ async def added(app: Any, headers: Sequence[Header], rounds: int = ROUNDS) -> tu
     """Cheapest round of the open route, cheapest of the closed one, the first round of it, and in-round differences."""
     closed = [scope_of("/me", header) for header in headers]
     first = await microseconds(app, closed)
-    before, after = [scope_of("/open")] * SLICE, [scope_of("/open-too")] * SLICE
+    before, after = ([scope_of(path, header) for header in headers] for path in ("/open", "/open-too"))
     opens, closeds = [], []
     for _ in range(rounds):
         for start in range(0, len(closed), SLICE):
-            one = await microseconds(app, before)
-            closeds.append(await microseconds(app, closed[start : start + SLICE]))
-            opens.append((one, await microseconds(app, after)))
+            turn = slice(start, start + SLICE)
+            one = await microseconds(app, before[turn])
+            closeds.append(await microseconds(app, closed[turn]))
+            opens.append((one, await microseconds(app, after[turn])))
     base = sum(min(times) for times in zip(*opens, strict=True)) / 2
     differences = [middle - sum(around) / 2 for around, middle in zip(opens, closeds, strict=True)]
     return base, min(closeds), first, differences
@@ -117,8 +118,9 @@ def _rows(
 ) -> list[Row]:
     base, closed, first, differences = measured
     note = (
-        "1,000 credentials in turn, SQLite; each was seen once before, so what is cached is who it belongs to. A look "
-        "at the replica of revocations at every request: the run ended sessions, one of them and all of an account, and "
+        "The same requests to an open and a closed route: 1,000 credentials in turn, SQLite; each "
+        "was seen once before, so what is cached is who it belongs to. A look "
+        "at the replica of revocations at every request: the run ended sessions, one and all of an account, and "
         "checked that the very next request was refused. Spread: in-round differences."
     )
     rows = [

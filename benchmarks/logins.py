@@ -103,7 +103,8 @@ def _throughput(port: int, directory: Path) -> list[Row]:
             unit="x",
             at_least=0.9,
             spread=f"{spread(ratios)}; {number(spread(logins).median)}/s / {number(spread(bare).median)}/s",
-            note="19 MiB, t=2, p=1 and niceness 10 on both sides; 4 clients; session, audit event and throttle counters "
+            note="19 MiB, t=2, p=1 and niceness 10 on both sides; 4 clients; session, audit event and "
+            "throttle counters "
             "written to SQLite, fsynced (WAL, synchronous=FULL), before the answer.",
         )
     ]

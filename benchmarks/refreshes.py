@@ -88,7 +88,8 @@ def _measured(
         against = f"{spread(ratios)}; {number(spread(rates[8]).median)}/s / {number(spread(peers_rates).median)}/s"
         note = (
             "8 chains, one core each; stateful tokens signed with ES256; WAL and synchronous=FULL on both sides; "
-            "simplejwt 5.5.1 on Django 5.2.19, gunicorn with one thread, HS256. The run spent a token twice: the session ended."
+            "simplejwt 5.5.1 on Django 5.2.19, gunicorn with one thread, HS256. The run spent a token "
+            "twice: the session ended."
         )
     else:
         ratios = [one / STORED_PEER for one in rates[8]]

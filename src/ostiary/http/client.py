@@ -13,6 +13,8 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 def address_of(peer: str, headers: Headers, trusted: Networks) -> str:
     """The client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it: from the right, the first
     address that is not one of theirs."""
+    if not trusted:
+        return peer
     address = _parse(peer)
     if address is None or not _is_in(address, trusted):
         return peer
