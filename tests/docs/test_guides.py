@@ -19,6 +19,7 @@ from tests.docs.site import CHEAP, ISSUER, KINDS, PASSWORD, Client, opened
 from tests.docs.walking import environment, free_port, serving
 
 from ostiary import Ostiary, Settings
+from ostiary.verifier import Refused, Verifier
 
 REFRESH = "__Host-ostiary_refresh"
 
@@ -196,6 +197,28 @@ def test_the_command_line_ends_it_in_a_running_server(tmp_path: Path) -> None:
         while ask().status_code == 200:
             assert time.monotonic() < deadline, "still accepted"
         assert ask().status_code == 401
+
+
+def test_another_service_checks_with_public_keys_alone(tmp_path: Path) -> None:
+    """The resource server's rules, against a running issuer: its audience, its role, and until the token expires."""
+    port = free_port()
+    (tmp_path / "ostiary.toml").write_text('audiences = ["https://notes.example.com"]\n')
+    issuer = f"http://127.0.0.1:{port}"
+    with serving(tmp_path, port=port), httpx2.Client(base_url=issuer) as client:
+        client.post("/v1/accounts", json={"username": "ada", "password": PASSWORD})
+        body = {"username": "ada", "password": PASSWORD, "kind": "stateless"}
+        login = client.post("/v1/login", json=body | {"audience": "https://notes.example.com"}).json()
+        sent = {"Authorization": f"Bearer {login['access_token']}"}
+        assert client.get("/v1/me", headers=sent).status_code == 401, "not meant for the issuer"
+        verifier = Verifier(issuer=issuer, audience="https://notes.example.com")
+        assert verifier.authenticate_sync(sent, role="user").account_id == login["account"]["id"]
+        with pytest.raises(Refused) as missing:
+            verifier.authenticate_sync(sent, role="admin")
+        assert verifier.answer(missing.value).status == 403
+        for_issuer = client.post("/v1/login", json=body).json()["access_token"]
+        with pytest.raises(Refused) as refused:
+            verifier.authenticate_sync({"Authorization": f"Bearer {for_issuer}"})
+        assert verifier.answer(refused.value).status == 401
 
 
 @pytest.mark.anyio
