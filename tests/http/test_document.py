@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Self
 
 import anyio
 import httpx2
@@ -66,7 +67,7 @@ class Server:
             self._started.set()
             await self._server.serve()
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._started.wait(30)
         return self

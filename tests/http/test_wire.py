@@ -147,10 +147,8 @@ def test_hosts(wire: Wire) -> None:
     answer = wire.request("GET", "/v1/me", host="evil.example")
     assert (status_of(answer), code_of(answer)) == (421, "wrong_host")
     assert status_of(wire.request("GET", "/healthz", host=f"localhost:{wire.port}")) == 200
-
-       assert status_of(wire.send(f"GET http://evil.example/healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")) in (
-        400, 404, 421,
-    )  # fmt: skip
+    absolute = "GET http://evil.example/healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+    assert status_of(wire.send(absolute)) in (400, 404, 421)
 
 
 def test_huge_headers(wire: Wire) -> None:
@@ -236,8 +234,10 @@ def test_a_slow_body(wire: Wire) -> None:
 
 def test_aborted_bodies(wire: Wire) -> None:
     """A client that goes away in the middle of its body changes nothing and harms nobody."""
-    for path, kind in (("/v1/sessions/end-all", "application/json"),
-    ("/oauth/revoke", "application/x-www-form-urlencoded")):
+    for path, kind in (
+        ("/v1/sessions/end-all", "application/json"),
+        ("/oauth/revoke", "application/x-www-form-urlencoded"),
+    ):
         for _ in range(20):
             with wire.open() as connection:
                 connection.sendall(
