@@ -12,7 +12,8 @@ from ostiary.http.problems import problem
 
 
 class Protect:
-    """Calls `app` with `scope["user"]` set to the `Caller`, or answers 401, 403 or 503 as problem+json.
+    """Calls `app` with `scope["user"]` set to the `Caller`, or answers 401, 403 or 503 as problem+json. A WebSocket is
+    judged once, at its handshake, and refused before it opens (code 1008); nothing closes it when the session ends.
 
     `authenticator` gives the running system's, None while it does not run; then `start` is awaited.
     `role`: what the caller must have. `fresh`: how many seconds ago at most the password was proven. A credential that
@@ -35,23 +36,30 @@ class Protect:
         self._now = clock.wall
         self._role = role
         self._fresh = fresh
+        self._demanding = role is not None or fresh is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        is_http = scope["type"] == "http"
         now = self._now()
         try:
             authenticator = self._authenticator() or await self._start()
             caller = authenticator.known(scope, now)
             if caller is None:
-                found = await authenticator.authenticate(scope, now)
+                found = await authenticator.authenticate(scope, now, may_renew=is_http)
                 caller = found.caller
                 if found.cookies:
                     send = _with_cookies(send, found)
-            check_rights(caller, now, self._role, self._fresh)
+            if self._demanding:
+                check_rights(caller, now, self._role, self._fresh)
         except OstiaryError as error:
-            await problem(error)(scope, receive, send)
+            if is_http:
+                await problem(error)(scope, receive, send)
+            else:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008, "reason": error.code})
             return
         scope["user"] = caller
         await self._app(scope, receive, send)
