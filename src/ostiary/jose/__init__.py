@@ -1,17 +1,25 @@
-"""JOSE, small and strict: compact JWS and JWT on `cryptography`, `hmac` and `msgspec`. Usable alone.
+"""JOSE, small and strict: compact JWS, JWE and JWT on `cryptography`, `hmac` and `msgspec`. Usable alone.
 
     key = jose.Key.generate("ES256")
     token = jose.sign({"iss": ..., "aud": ..., "sub": ..., "exp": ...}, key)
     claims = jose.verify(token, key.public(), jose.Policy(issuer=..., audience=..., type="JWT"))
 
-One key has one algorithm. `decode_unverified` is for looking, never for deciding. The modules below are pure; only
-`verify` here reads the clock, and only if it is not told the time.
+    hidden = jose.EncryptionKey.generate("ECDH-ES+A256KW")
+    token = jose.sign_then_encrypt({...}, key, hidden.public())
+    claims = jose.verify_nested(token, hidden, key.public(), policy, now)
+
+One key has one algorithm, and either signs or encrypts. `decode_unverified` is for looking, never for deciding. The
+modules below are pure; only `verify` here reads the clock, and only if it is not told the time.
 """
 
-from ostiary.clock import SYSTEM_CLOCK
+from functools import cache
+from typing import TYPE_CHECKING
+
 from ostiary.jose.claims import Claims, Policy, check_claims
+from ostiary.jose.encryption_keys import EncryptionKey, EncryptionKeySet
 from ostiary.jose.errors import (
     AlgorithmNotAllowed,
+    DecryptionFailed,
     Expired,
     InvalidClaim,
     InvalidKey,
@@ -24,6 +32,7 @@ from ostiary.jose.errors import (
     NotYetValid,
     TokenRejected,
     TooOld,
+    Unencryptable,
     UnknownKey,
     Unsignable,
     WrongAudience,
@@ -31,15 +40,24 @@ from ostiary.jose.errors import (
     WrongType,
 )
 from ostiary.jose.header import Header
+from ostiary.jose.jwe import Decrypted, decrypt, encrypt
 from ostiary.jose.jws import Verified, sign_bytes, verify_signature
 from ostiary.jose.jwt import Unverified, decode_unverified, sign, verify_at
 from ostiary.jose.key_set import KeySet
 from ostiary.jose.keys import Key, insecure_hmac_key_shorter_than_the_hash
+from ostiary.jose.nested import decrypt_token, encrypt_token, sign_then_encrypt, verify_nested
 from ostiary.jose.proof import Proof, sign_proof, verify_proof
+
+if TYPE_CHECKING:
+    from ostiary.clock import Clock
 
 __all__ = [
     "AlgorithmNotAllowed",
     "Claims",
+    "Decrypted",
+    "DecryptionFailed",
+    "EncryptionKey",
+    "EncryptionKeySet",
     "Expired",
     "Header",
     "InvalidClaim",
@@ -57,6 +75,7 @@ __all__ = [
     "Proof",
     "TokenRejected",
     "TooOld",
+    "Unencryptable",
     "UnknownKey",
     "Unsignable",
     "Unverified",
@@ -66,11 +85,17 @@ __all__ = [
     "WrongType",
     "check_claims",
     "decode_unverified",
+    "decrypt",
+    "decrypt_token",
+    "encrypt",
+    "encrypt_token",
     "insecure_hmac_key_shorter_than_the_hash",
     "sign",
     "sign_bytes",
     "sign_proof",
+    "sign_then_encrypt",
     "verify",
+    "verify_nested",
     "verify_proof",
     "verify_signature",
 ]
@@ -79,4 +104,11 @@ __all__ = [
 def verify(token: str, keys: Key | KeySet, policy: Policy, *, now: float | None = None) -> Claims:
     """The claims of a token that one of `keys` signed and that `policy` accepts at `now` (Unix seconds; without it,
     the system's clock). Raises `TokenRejected`."""
-    return verify_at(token, keys, policy, SYSTEM_CLOCK.wall() if now is None else now)
+    return verify_at(token, keys, policy, _system_clock().wall() if now is None else now)
+
+
+@cache
+def _system_clock() -> "Clock":
+    from ostiary.clock import SYSTEM_CLOCK
+
+    return SYSTEM_CLOCK

@@ -24,7 +24,7 @@ class Algorithm(msgspec.Struct, frozen=True):
 
 HASH_BYTES = {"sha256": 32, "sha384": 48, "sha512": 64}
 
-COORDINATE_BYTES = {"P-256": 32, "P-384": 48, "P-521": 66, "Ed25519": 32, "Ed448": 57}
+COORDINATE_BYTES = {"P-256": 32, "P-384": 48, "P-521": 66, "Ed25519": 32, "Ed448": 57, "X25519": 32}
 """JWK `crv` to the length of a coordinate; an ECDSA signature is two of them."""
 
 _ROWS = (

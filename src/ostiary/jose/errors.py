@@ -1,9 +1,9 @@
 """What JOSE refuses, in two families.
 
-`InvalidKey`, `Unsignable`, `InvalidPolicy`: the program that calls us has to change something. `TokenRejected`: what
-was presented is not accepted; its ``code`` is stable, ``claim`` names the claim that decided (or is None), ``reason``
-is one of our own fixed phrases. No message ever holds a part of a token or a key. Outside, all rejections look alike:
-who talks HTTP answers ``invalid_token`` and keeps the code for the log.
+`InvalidKey`, `Unsignable`, `Unencryptable`, `InvalidPolicy`: the program that calls us has to change something.
+`TokenRejected`: what was presented is not accepted; its ``code`` is stable, ``claim`` names the claim that decided (or
+is None), ``reason`` is one of our own fixed phrases. No message ever holds a part of a token or a key. Outside, all
+rejections look alike: who talks HTTP answers ``invalid_token`` and keeps the code for the log.
 """
 
 from typing import ClassVar
@@ -43,6 +43,13 @@ class Unsignable(JoseError):
     title = "This cannot be signed"
 
 
+class Unencryptable(JoseError):
+    """What should be encrypted would be something that no recipient of ours accepts."""
+
+    code = "unencryptable"
+    title = "This cannot be encrypted"
+
+
 class TokenRejected(JoseError):
     """The root of all reasons to refuse a token."""
 
@@ -56,7 +63,8 @@ class TokenRejected(JoseError):
 
 
 class MalformedToken(TokenRejected):
-    """Not three canonical base64url segments, or a header or payload that is not the JSON we accept."""
+    """Not three canonical base64url segments (encrypted: five), or a header or payload that is not the
+    JSON we accept."""
 
     code = "malformed"
     title = "The token cannot be read"
@@ -85,6 +93,17 @@ class InvalidSignature(TokenRejected):
 
     code = "invalid_signature"
     title = "The signature does not match"
+
+
+class DecryptionFailed(TokenRejected):
+    """Whatever went wrong once an encrypted token had been parsed. It never says what: each difference would be a
+    question that an attacker can ask (RFC 7516 section 11.5, flaw classes 50 to 53)."""
+
+    code = "decryption_failed"
+    title = "The token cannot be decrypted"
+
+    def __init__(self) -> None:
+        super().__init__()
 
 
 class WrongType(TokenRejected):

@@ -4,19 +4,19 @@ Pure translation: whether the material is fit for its algorithm is judged in `ma
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ostiary.jose.algorithms import COORDINATE_BYTES, Algorithm
 from ostiary.jose.encoding import decode_bytes, decode_object, encode_bytes, is_text
 from ostiary.jose.errors import InvalidKey
-from ostiary.jose.material import algorithm_named
-from ostiary.limits import JWK_BYTES, KID_CHARS, RSA_BITS_MAX
-
-if TYPE_CHECKING:
-    from ostiary.jose.primitives import PrivateKey, PublicKey
+from ostiary.jose.material import algorithm_named, kind_of
+from ostiary.limits import JWK_BYTES, JWK_SET_KEYS, KID_CHARS, RSA_BITS_MAX
 
 _EC_NAMES = {"P-256": "SECP256R1", "P-384": "SECP384R1", "P-521": "SECP521R1"}
 _RSA_PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
+PRIVATE_MEMBERS = frozenset((*_RSA_PRIVATE, "oth", "k"))
+_ENCRYPT = frozenset(("encrypt", "wrapKey", "deriveKey", "deriveBits"))
+_DECRYPT = frozenset(("decrypt", "unwrapKey", "deriveKey", "deriveBits"))
 
 
 def read_members(jwk: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
@@ -31,6 +31,16 @@ def read_members(jwk: Mapping[str, Any] | bytes | str) -> Mapping[str, Any]:
         return decode_object(jwk if isinstance(jwk, bytes) else jwk.encode())
     except ValueError:
         raise InvalidKey("the JWK is not strict JSON") from None
+
+
+def read_set(jwks: Mapping[str, Any] | bytes | str) -> list[Mapping[str, Any]]:
+    """The JWKs of a set, not yet looked at."""
+    members = read_members(jwks).get("keys")
+    if not isinstance(members, list | tuple) or not all(isinstance(jwk, Mapping) for jwk in members):
+        raise InvalidKey("a JWK set is an object with a list of keys")
+    if len(members) > JWK_SET_KEYS:
+        raise InvalidKey("too many keys in one set")
+    return list(members)
 
 
 def read_algorithm(jwk: Mapping[str, Any], alg: str | None) -> Algorithm:
@@ -56,22 +66,43 @@ def read_operations(jwk: Mapping[str, Any]) -> frozenset[str]:
         raise InvalidKey("the JWK is not for signatures")
     if "key_ops" not in jwk:
         return frozenset(("sign", "verify"))
+    operations = _operations(jwk)
+    if not operations <= {"sign", "verify"}:
+        raise InvalidKey("key_ops names an operation that is not a signature's")
+    return operations
+
+
+def read_encryption_operations(jwk: Mapping[str, Any]) -> frozenset[str]:
+    """The same out of `encrypt` and `decrypt`, whichever of RFC 7517's words for the two the algorithm uses."""
+    if "use" in jwk and jwk["use"] != "enc":
+        raise InvalidKey("the JWK is not for encryption")
+    if "key_ops" not in jwk:
+        return frozenset(("encrypt", "decrypt"))
+    operations = _operations(jwk)
+    if not operations <= _ENCRYPT | _DECRYPT:
+        raise InvalidKey("key_ops names an operation that is not an encryption key's")
+    found = {"encrypt": operations & _ENCRYPT, "decrypt": operations & _DECRYPT}
+    return frozenset(name for name, words in found.items() if words)
+
+
+def _operations(jwk: Mapping[str, Any]) -> frozenset[str]:
     operations = jwk["key_ops"]
     if not isinstance(operations, list | tuple) or not all(isinstance(name, str) for name in operations):
         raise InvalidKey("key_ops is a list of strings")
-    if len(set(operations)) != len(operations) or not set(operations) <= {"sign", "verify"}:
-        raise InvalidKey("key_ops names an operation twice, or one that is not a signature's")
+    if len(set(operations)) != len(operations):
+        raise InvalidKey("key_ops names an operation twice")
     return frozenset(operations)
 
 
-def read_material(jwk: Mapping[str, Any], algorithm: Algorithm) -> Any:
-    """bytes for `oct`, else a key of `cryptography`."""
-    if jwk.get("kty") != algorithm.kty:
+def read_material(jwk: Mapping[str, Any], *types: str) -> Any:
+    """bytes for `oct`, else a key of `cryptography`; `types` lists the `kty` that the algorithm takes."""
+    kty = jwk.get("kty")
+    if not isinstance(kty, str) or kty not in types:
         raise InvalidKey("the algorithm takes another type of key")
-    if algorithm.symmetric:
+    if kty == "oct":
         return _octets(jwk, "k")
     try:
-        return {"RSA": _read_rsa, "EC": _read_ec, "OKP": _read_okp}[algorithm.kty](jwk)
+        return {"RSA": _read_rsa, "EC": _read_ec, "OKP": _read_okp}[kty](jwk)
     except InvalidKey:
         raise
     except Exception:  # noqa: BLE001 - the library refuses bad numbers with several types; none may leave
@@ -133,13 +164,13 @@ def _read_ec(jwk: Mapping[str, Any]) -> Any:
 
 
 def _read_okp(jwk: Mapping[str, Any]) -> Any:
-    from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
+    from cryptography.hazmat.primitives.asymmetric import ed448, ed25519, x25519
 
     name = jwk.get("crv")
-    if name not in ("Ed25519", "Ed448"):
+    if not isinstance(name, str) or name not in ("Ed25519", "Ed448", "X25519"):
         raise InvalidKey("the curve is not one of ours")
     public = _coordinate(jwk, "x", name)
-    module = ed25519 if name == "Ed25519" else ed448
+    module: Any = {"Ed25519": ed25519, "Ed448": ed448, "X25519": x25519}[name]
     if "d" not in jwk:
         return getattr(module, f"{name}PublicKey").from_public_bytes(public)
     private = getattr(module, f"{name}PrivateKey").from_private_bytes(_coordinate(jwk, "d", name))
@@ -156,32 +187,25 @@ def _uint(number: int) -> str:
     return _text(number.to_bytes((number.bit_length() + 7) // 8, "big"))
 
 
-def public_members(algorithm: Algorithm, public: "PublicKey") -> dict[str, str]:
+def public_members(public: Any) -> dict[str, str]:
     """The members that identify the key (RFC 7638 section 3.2), in lexicographic order."""
-    numbers: Any
-    if algorithm.kty == "RSA":
-        numbers = public.public_numbers()  # type: ignore[union-attr]
+    kty, crv = kind_of(public)
+    if kty == "OKP":
+        return {"crv": crv, "kty": "OKP", "x": _text(public.public_bytes_raw())}
+    numbers = public.public_numbers()
+    if kty == "RSA":
         return {"e": _uint(numbers.e), "kty": "RSA", "n": _uint(numbers.n)}
-    if algorithm.kty == "EC":
-        numbers = public.public_numbers()  # type: ignore[union-attr]
-        crv = algorithm.curves[0]
-        x, y = (_text(number.to_bytes(COORDINATE_BYTES[crv], "big")) for number in (numbers.x, numbers.y))
-        return {"crv": crv, "kty": "EC", "x": x, "y": y}
-    raw = public.public_bytes_raw()  # type: ignore[union-attr]
-    return {
-        "crv": "Ed25519" if len(raw) == COORDINATE_BYTES["Ed25519"] else "Ed448",
-        "kty": "OKP",
-        "x": _text(raw),
-    }
+    x, y = (_text(number.to_bytes(COORDINATE_BYTES[crv], "big")) for number in (numbers.x, numbers.y))
+    return {"crv": crv, "kty": "EC", "x": x, "y": y}
 
 
-def private_members(algorithm: Algorithm, private: "PrivateKey") -> dict[str, str]:
+def private_members(private: Any) -> dict[str, str]:
     """What `public_members` leaves out."""
-    if algorithm.kty == "OKP":
-        return {"d": _text(private.private_bytes_raw())}  # type: ignore[union-attr]
-    numbers: Any = private.private_numbers()  # type: ignore[union-attr]
-    if algorithm.kty == "EC":
-        size = COORDINATE_BYTES[algorithm.curves[0]]
-        return {"d": _text(numbers.private_value.to_bytes(size, "big"))}
+    kty, crv = kind_of(private.public_key())
+    if kty == "OKP":
+        return {"d": _text(private.private_bytes_raw())}
+    numbers = private.private_numbers()
+    if kty == "EC":
+        return {"d": _text(numbers.private_value.to_bytes(COORDINATE_BYTES[crv], "big"))}
     values = (numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
     return {name: _uint(value) for name, value in zip(_RSA_PRIVATE, values, strict=True)}

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from ostiary.jose import jwk as _jwk
 from ostiary.jose.algorithms import HASH_BYTES, Algorithm
-from ostiary.jose.encoding import encode_bytes, encode_object, is_text
+from ostiary.jose.encoding import is_text
 from ostiary.jose.errors import InvalidKey
 from ostiary.jose.header_cache import HeaderCache
+from ostiary.jose.key_object import KeyObject
 from ostiary.jose.material import algorithm_named, check_pair, check_secret
 from ostiary.jose.primitives import Sign, Verify, bind_pair, bind_secret
 from ostiary.limits import KID_CHARS, RSA_BITS_MIN
@@ -18,25 +19,20 @@ if TYPE_CHECKING:
 _ALL: Final = frozenset(("sign", "verify"))
 
 
-class Key:
-    """`alg` names the algorithm. `kid` is the name given, else the RFC 7638 thumbprint; "" only for a key of
-    `insecure_hmac_key_shorter_than_the_hash`. An HMAC key's thumbprint is as good a test of a guess as any token that
-    the key has signed, so it gives away nothing more.
+class Key(KeyObject):
+    """A signing key. `kid` is "" only for a key of `insecure_hmac_key_shorter_than_the_hash`.
 
     Made by the class methods. Every one raises `InvalidKey` for what does not fit: type, curve, size, use, weakness.
     """
 
-    __slots__ = ("_material", "alg", "algorithm", "headers", "kid", "operations", "sign", "verify")
-    alg: str
-    kid: str
+    __slots__ = ("algorithm", "headers", "sign", "verify")
+    _use = "sig"
     algorithm: Algorithm
-    operations: frozenset[str]
     headers: "HeaderCache[Key]"
     sign: Sign
     """The raw signature of some bytes, as JWS has it. Raises `InvalidKey` if the key may not sign."""
     verify: Verify
     """(signature, bytes) -> whether they match, in constant time where that matters. Raises `InvalidKey` likewise."""
-    _material: Any
 
     def __init__(self, material: Any, alg: str, *, kid: str | None = None, operations: frozenset[str] = _ALL) -> None:
         """`material` is bytes for HMAC, else a key object of `cryptography`."""
@@ -78,19 +74,13 @@ class Key:
         _set(self, "sign", sign or _may_not)
         _set(self, "verify", verify or _may_not)
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError("a Key never changes")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError("a Key never changes")
-
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, Any] | bytes | str, alg: str | None = None) -> Self:
         """A JWK, as an object or as JSON text. `alg` is needed where the JWK does not say it."""
         members = _jwk.read_members(jwk)
         algorithm = _jwk.read_algorithm(members, alg)
         kid, operations = _jwk.read_kid(members), _jwk.read_operations(members)
-        return cls(_jwk.read_material(members, algorithm), algorithm.name, kid=kid, operations=operations)
+        return cls(_jwk.read_material(members, algorithm.kty), algorithm.name, kid=kid, operations=operations)
 
     @classmethod
     def from_pem(cls, pem: bytes | str, *, alg: str, password: bytes | None = None, kid: str | None = None) -> Self:
@@ -120,49 +110,15 @@ class Key:
 
         return cls(generate_pair(algorithm, bits), alg, kid=kid)
 
-    @property
-    def private(self) -> bool:
-        """Whether it holds something secret. An HMAC key always does."""
-        return self.algorithm.symmetric or self._material[1] is not None
-
     def public(self) -> "Key":
         """Only what verifies, under the same kid."""
         if self.algorithm.symmetric:
             raise InvalidKey("an HMAC key has no public half")
         return Key(self._material[0], self.alg, kid=self.kid)
 
-    def to_jwk(self, *, private: bool = False) -> dict[str, Any]:
-        """A JWK with `alg`, `use` and `kid`; the secret members only on request."""
-        members: dict[str, Any] = {**self._identity(private=private), "alg": self.alg, "use": "sig", "kid": self.kid}
-        if private and not self.algorithm.symmetric:
-            if not self.private:
-                raise InvalidKey("the key has no private half")
-            members.update(_jwk.private_members(self.algorithm, self._material[1]))
-        return members
-
-    def _identity(self, *, private: bool) -> dict[str, str]:
-        if not self.algorithm.symmetric:
-            return _jwk.public_members(self.algorithm, self._material[0])
-        if not private:
-            raise InvalidKey("an HMAC key has no public form")
-        return {"k": encode_bytes(self._material).decode("ascii"), "kty": "oct"}
-
-    def thumbprint(self) -> str:
-        """RFC 7638 with SHA-256, base64url."""
-        import hashlib
-
-        return encode_bytes(hashlib.sha256(encode_object(self._identity(private=True))).digest()).decode("ascii")
-
-    def thumbprint_uri(self) -> str:
-        """RFC 9278."""
-        return f"urn:ietf:params:oauth:jwk-thumbprint:sha-256:{self.thumbprint()}"
-
     def candidate(self, kid: str | None, alg: str) -> "Key | None":  # noqa: ARG002 - the shape of KeySet.candidate
         """This very key: whoever passes one key has chosen it, so `kid`, a hint among several, is not looked at."""
         return self
-
-    def __repr__(self) -> str:
-        return f"Key(alg={self.alg!r}, kid={self.kid!r}{', private=***' if self.private else ''})"
 
 
 _set = object.__setattr__

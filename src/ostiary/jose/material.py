@@ -77,36 +77,50 @@ def check_secret(algorithm: Algorithm, secret: object, *, shortest: int | None =
 
 def check_pair(algorithm: Algorithm, material: Any) -> "tuple[PublicKey, PrivateKey | None]":
     """The public half and, if there is one, the private half."""
-    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-
-    private = (
-        material
-        if isinstance(
-            material,
-            rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey,
-        )
-        else None
-    )
-    public = material if private is None else private.public_key()
-    match public:
-        case rsa.RSAPublicKey():
-            found, curve = "RSA", ""
-        case ec.EllipticCurvePublicKey():
-            found, curve = "EC", _EC_CURVES.get(public.curve.name, "")
-        case ed25519.Ed25519PublicKey():
-            found, curve = "OKP", "Ed25519"
-        case ed448.Ed448PublicKey():
-            found, curve = "OKP", "Ed448"
-        case _:
-            raise InvalidKey("this type of key does not sign")
-    if found != algorithm.kty or (algorithm.curves and curve not in algorithm.curves):
+    public, private = halves(material)
+    kty, curve = kind_of(public)
+    if kty != algorithm.kty or (algorithm.curves and curve not in algorithm.curves):
         raise InvalidKey("the algorithm takes another type of key or curve")
-    if isinstance(public, rsa.RSAPublicKey):
-        _check_rsa(public)
+    if kty == "RSA":
+        check_rsa(public)
     return public, private
 
 
-def _check_rsa(public: "rsa.RSAPublicKey") -> None:
+def halves(material: Any) -> tuple[Any, Any]:
+    """(public, private or None) of a key object of `cryptography`."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
+
+    private_types = (
+        rsa.RSAPrivateKey,
+        ec.EllipticCurvePrivateKey,
+        ed25519.Ed25519PrivateKey,
+        ed448.Ed448PrivateKey,
+        x25519.X25519PrivateKey,
+    )
+    return (material.public_key(), material) if isinstance(material, private_types) else (material, None)
+
+
+def kind_of(public: Any) -> tuple[str, str]:
+    """(`kty`, `crv`) of a public key object; "" for RSA, and for curves that are not ours."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
+
+    match public:
+        case rsa.RSAPublicKey():
+            return "RSA", ""
+        case ec.EllipticCurvePublicKey():
+            return "EC", _EC_CURVES.get(public.curve.name, "")
+        case ed25519.Ed25519PublicKey():
+            return "OKP", "Ed25519"
+        case ed448.Ed448PublicKey():
+            return "OKP", "Ed448"
+        case x25519.X25519PublicKey():
+            return "OKP", "X25519"
+        case _:
+            raise InvalidKey("this type of key is not one of ours")
+
+
+def check_rsa(public: "rsa.RSAPublicKey") -> None:
+    """Size, exponent and known weaknesses."""
     if not RSA_BITS_MIN <= public.key_size <= RSA_BITS_MAX:
         raise InvalidKey("an RSA key must have 2048 to 16384 bits")
     numbers = public.public_numbers()

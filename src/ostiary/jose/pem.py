@@ -1,4 +1,4 @@
-"""PEM to key objects of `cryptography`. Raises `InvalidKey`."""
+"""PEM to key objects of `cryptography`, and back. Raises `InvalidKey`."""
 
 from typing import Any
 
@@ -19,3 +19,25 @@ def read_pem(pem: bytes | str, password: bytes | None) -> Any:
         raise
     except Exception:  # noqa: BLE001 - the library refuses with half a dozen types; none may leave
         raise InvalidKey("the PEM text is not a key, or its password is wrong") from None
+
+
+def write_public_pem(public: Any) -> bytes:
+    """SubjectPublicKeyInfo."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    pem: bytes = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return pem
+
+
+def write_private_pem(private: Any, password: bytes | None) -> bytes:
+    """PKCS#8, encrypted with what `cryptography` holds best if there is a password."""
+    from cryptography.hazmat.primitives import serialization as ser
+
+    if password is not None and not password:
+        raise InvalidKey("a password is not empty")
+    encryption = ser.NoEncryption() if password is None else ser.BestAvailableEncryption(password)
+    try:
+        pem: bytes = private.private_bytes(ser.Encoding.PEM, ser.PrivateFormat.PKCS8, encryption)
+    except ValueError:
+        raise InvalidKey("the password is too long") from None
+    return pem

@@ -14,11 +14,10 @@ from ostiary.jose.algorithms import ALGORITHMS
 from ostiary.jose.encoding import Unreadable, decode_bytes, decode_object
 from ostiary.jose.errors import AlgorithmNotAllowed, InvalidKey, InvalidSignature, MalformedToken, WrongType
 from ostiary.jose.header import NEVER_ACCEPTED, Members, comparable_type, decode_header
+from ostiary.jose.jwk import PRIVATE_MEMBERS
 from ostiary.jose.jws import assemble, split
 from ostiary.jose.jwt import encode_claims
 from ostiary.jose.keys import Key
-
-_PRIVATE = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -41,7 +40,8 @@ def verify_proof(token: str, *, typ: str, algorithms: Collection[str]) -> Proof:
     signed, segment, body, tail = split(token)
     header = decode_header(segment)
     jwk = header.get("jwk")
-    if not isinstance(jwk, dict) or not _PRIVATE.isdisjoint(jwk) or not (NEVER_ACCEPTED - {"jwk"}).isdisjoint(header):
+    unacceptable = NEVER_ACCEPTED - {"jwk"}
+    if not isinstance(jwk, dict) or not PRIVATE_MEMBERS.isdisjoint(jwk) or not unacceptable.isdisjoint(header):
         raise MalformedToken("a proof's header has a public jwk, and nothing that is never accepted")
     if comparable_type(header.get("typ", "")) != comparable_type(typ):
         raise WrongType
