@@ -1,0 +1,326 @@
+"""What a replica knows: entries merge by maximum, nothing is forgotten early, the lease counts from sending."""
+
+import math
+from collections import defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from ostiary import limits
+from ostiary.domain.account import EPOCHS_PER_EVERYTHING
+from ostiary.domain.session import ENDED_VERSION
+from ostiary.errors import Unavailable
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.revocation.replica import Replica, Verdict
+
+SESSIONS, ACCOUNTS, KEYS = ("s1", "s2"), ("a1", "a2"), ("k1", "k2")
+VERSIONS = st.sampled_from((0, 1, 2, 3, ENDED_VERSION))
+EPOCHS = st.sampled_from((0, 1, 2, EPOCHS_PER_EVERYTHING, EPOCHS_PER_EVERYTHING + 1, 2 * EPOCHS_PER_EVERYTHING))
+UNTIL = st.integers(0, 100).map(float)
+ENTRIES = st.one_of(
+    st.builds(Entry, scope=st.just(Scope.SESSION), id=st.sampled_from(SESSIONS), value=VERSIONS, until=UNTIL),
+    st.builds(Entry, scope=st.just(Scope.ACCOUNT), id=st.sampled_from(ACCOUNTS), value=EPOCHS, until=UNTIL),
+    st.builds(Entry, scope=st.just(Scope.KEY), id=st.sampled_from((*KEYS, "")), value=st.integers(0, 1), until=UNTIL),
+    st.builds(Entry, scope=st.just(Scope.EVERYTHING), id=st.just(""), value=st.integers(0, 2), until=UNTIL),
+    st.builds(Entry, scope=st.just(Scope.CLIENT), id=st.just("c"), value=st.integers(0, 2), until=UNTIL),
+)
+CREDENTIALS = st.tuples(st.sampled_from(SESSIONS), VERSIONS, st.sampled_from(ACCOUNTS), EPOCHS, st.sampled_from(KEYS))
+EVERY_CREDENTIAL = [
+    (session, version, account, epoch, key)
+    for session in SESSIONS
+    for version in (0, 1, 2, 3, ENDED_VERSION)
+    for account in ACCOUNTS
+    for epoch in (0, 1, 2, EPOCHS_PER_EVERYTHING, EPOCHS_PER_EVERYTHING + 1, 2 * EPOCHS_PER_EVERYTHING)
+    for key in KEYS
+]
+
+
+def _refused(replica: Replica) -> list[bool]:
+    return [replica.refuses(*credential) for credential in EVERY_CREDENTIAL]
+
+
+def _replica(*entries: Entry) -> Replica:
+    replica = Replica()
+    replica.apply(entries)
+    return replica
+
+
+@given(st.lists(ENTRIES, max_size=12), st.randoms(use_true_random=False))
+def test_order_and_repetition_do_not_matter(entries: list[Entry], chance: object) -> None:
+    """Any order, any repetition: the same refusals."""
+    shuffled = entries * 2
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+
+    assert _refused(_replica(*entries)) == _refused(_replica(*shuffled))
+
+
+@given(st.lists(ENTRIES, max_size=12), ENTRIES)
+def test_no_entry_turns_a_refusal_into_an_acceptance(entries: list[Entry], one_more: Entry) -> None:
+    """Knowing more never accepts more (flaw class: a later revocation that overwrites an earlier one)."""
+    replica = _replica(*entries)
+    before = _refused(replica)
+
+    replica.apply([one_more])
+
+    assert all(after for was, after in zip(before, _refused(replica), strict=True) if was)
+
+
+@pytest.mark.parametrize(
+    ("entry", "refused", "accepted"),
+    [
+        (("s", "s1", 2), ("s1", 1, "a1", 0, "k1"), ("s1", 2, "a1", 0, "k1")),
+        (("s", "s1", ENDED_VERSION), ("s1", ENDED_VERSION - 1, "a1", 0, "k1"), ("s2", 1, "a1", 0, "k1")),
+        (("u", "a1", 3), ("s1", 1, "a1", 2, "k1"), ("s1", 1, "a1", 3, "k1")),
+        (("k", "k1", 1), ("s1", 1, "a1", 0, "k1"), ("s1", 1, "a1", 0, "k2")),
+        (("g", "", 1), ("s1", 1, "a1", EPOCHS_PER_EVERYTHING - 1, "k1"), ("s1", 1, "a1", EPOCHS_PER_EVERYTHING, "k1")),
+    ],
+)
+def test_each_scope_refuses_what_is_older(
+    entry: tuple[str, str, int], refused: tuple[str, int, str, int, str], accepted: tuple[str, int, str, int, str]
+) -> None:
+    """The value is the lowest that is still accepted."""
+    replica = _replica(Entry(scope=Scope(entry[0]), id=entry[1], value=entry[2], until=1.0))
+
+    assert replica.refuses(*refused)
+    assert not replica.refuses(*accepted)
+
+
+def test_a_key_entry_that_only_tells_of_a_change_refuses_nothing() -> None:
+    """Value 0: read the keys again."""
+    replica = _replica(Entry(scope=Scope.KEY, id="k1", value=0, until=9.0))
+
+    assert not replica.key_is_revoked("k1")
+    assert len(replica) == 0
+
+
+class Model(RuleBasedStateMachine):
+    """A replica beside an oracle that keeps every entry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.replica = Replica()
+        self.now = 0.0
+        self.entries: dict[tuple[Scope, str], list[Entry]] = defaultdict(list)
+        self.floor = 0
+
+    @rule(entries=st.lists(ENTRIES, max_size=4))
+    def learn(self, entries: list[Entry]) -> None:
+        self.replica.apply(entries)
+        for entry in entries:
+            if entry.scope is Scope.EVERYTHING:
+                self.floor = max(self.floor, entry.value)
+            elif not (entry.scope is Scope.KEY and entry.value == 0) and entry.scope is not Scope.CLIENT:
+                self.entries[entry.scope, entry.id].append(entry)
+
+    @rule(seconds=st.integers(0, 40))
+    def forget(self, seconds: int) -> None:
+        self.now += seconds
+        self.replica.forget_expired(self.now)
+        for key, known in list(self.entries.items()):
+            if all(entry.until <= self.now for entry in known):
+                del self.entries[key]
+
+    @precondition(lambda self: self.entries)
+    @rule(data=st.data())
+    def learn_again_for_longer(self, data: st.DataObject) -> None:
+        """Revoked once more: it must outlive the first entry's expiry."""
+        scope, entry_id = data.draw(st.sampled_from(sorted(self.entries, key=str)))
+        self.learn([Entry(scope=scope, id=entry_id, value=1, until=self.now + 50)])
+
+    def _lowest(self, scope: Scope, entry_id: str) -> int:
+        return max((entry.value for entry in self.entries.get((scope, entry_id), ())), default=0)
+
+    @invariant()
+    def says_what_the_oracle_says(self) -> None:
+        for session, version, account, epoch, key in EVERY_CREDENTIAL:
+            expected = (
+                version < self._lowest(Scope.SESSION, session)
+                or epoch < self._lowest(Scope.ACCOUNT, account)
+                or epoch < self.floor * EPOCHS_PER_EVERYTHING
+                or self._lowest(Scope.KEY, key) > 0
+            )
+            assert self.replica.refuses(session, version, account, epoch, key) is expected
+
+    @invariant()
+    def holds_no_more_than_it_must(self) -> None:
+        assert len(self.replica) <= len(self.entries)
+
+    def teardown(self) -> None:
+        self.replica.forget_expired(math.inf)
+        assert len(self.replica) == 0
+        assert self.replica._expiries == []
+
+
+TestModel = Model.TestCase
+TestModel.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+
+
+class Log:
+    """A log as stores keep it: it can lose its beginning, its end, or everything."""
+
+    def __init__(self) -> None:
+        self.items: list[LogItem] = []
+        self.generation = 1
+        self.last = 0
+        self.nonce = 0
+
+    def append(self, entry: Entry) -> None:
+        self.last += 1
+        self.nonce += 1
+        self.items.append(LogItem(position=self.last, nonce=self.nonce, entry=entry))
+
+    def lose_the_end(self, count: int) -> None:
+        """The store crashed without having kept the last ones; new ones take their positions."""
+        kept = max(0, len(self.items) - count)
+        self.last = self.items[kept].position - 1 if kept < len(self.items) else self.last
+        del self.items[kept:]
+
+    def probe(self, cursor: Cursor, limit: int) -> Probe:
+        at = [item for item in self.items if (item.position, item.nonce) == (cursor.position, cursor.nonce)]
+        if cursor != Cursor() and not at:
+            return Probe(generation=self.generation, matches=False, items=(), complete=False)
+        rest = [item for item in self.items if item.position > cursor.position]
+        return Probe(generation=self.generation, matches=True, items=tuple(rest[:limit]), complete=len(rest) <= limit)
+
+
+def _catch_up(replica: Replica, log: Log, *, sent_at: float = 0.0, limit: int = 2) -> int:
+    probes = 1
+    while replica.on_reply(sent_at=sent_at, reply=log.probe(replica.cursor, limit)):
+        probes += 1
+        assert probes < 1000
+    return probes
+
+
+@given(
+    st.lists(
+        st.one_of(ENTRIES, st.just("read"), st.integers(1, 4), st.just("new"), st.just("trim")),
+        max_size=30,
+    )
+)
+def test_a_replica_holds_whatever_any_log_it_read_has_held(steps: list[Entry | str | int]) -> None:
+    """Logs may lose their end, their beginning or everything: the replica catches up, and never forgets with them."""
+    replica, log = Replica(lease=2.0), Log()
+    must_hold: list[Entry] = []
+    for step in steps:
+        if isinstance(step, Entry):
+            log.append(step)
+        elif isinstance(step, int):
+            log.lose_the_end(step)
+        elif step == "new":
+            log = Log()
+            log.generation += 1
+        elif step == "trim":
+            del log.items[:-1]
+        else:
+            _catch_up(replica, log)
+            must_hold += [item.entry for item in log.items]
+    _catch_up(replica, log)
+    must_hold += [item.entry for item in log.items]
+
+    expected = _refused(_replica(*must_hold))
+    assert all(refused for must, refused in zip(expected, _refused(replica), strict=True) if must)
+
+
+def test_a_lost_entry_whose_position_was_taken_is_noticed() -> None:
+    """The cursor is (position, nonce): a length alone would look up to date (flaw class: rolled back stores)."""
+    replica, log = Replica(lease=2.0), Log()
+    log.append(Entry(scope=Scope.SESSION, id="s1", value=2, until=9.0))
+    _catch_up(replica, log)
+    log.lose_the_end(1)
+    log.append(Entry(scope=Scope.SESSION, id="s2", value=2, until=9.0))
+    assert log.items[-1].position == replica.cursor.position
+
+    _catch_up(replica, log)
+
+    assert replica.session_version("s1") == 2
+    assert replica.session_version("s2") == 2
+
+
+def test_another_generation_is_read_from_its_start() -> None:
+    """Also when the new log happens to hold the very same cursor."""
+    replica, log = Replica(lease=2.0), Log()
+    for entry_id in ("s1", "s2"):
+        log.append(Entry(scope=Scope.SESSION, id=entry_id, value=2, until=9.0))
+    _catch_up(replica, log)
+    other = Log()
+    other.generation = 7
+    for entry_id in ("s3", "s4"):
+        other.append(Entry(scope=Scope.SESSION, id=entry_id, value=2, until=9.0))
+
+    _catch_up(replica, other)
+
+    assert [replica.session_version(entry_id) for entry_id in ("s1", "s2", "s3", "s4")] == [2, 2, 2, 2]
+
+
+def test_the_lease_counts_from_sending() -> None:
+    """However late the answer arrives, it vouches only for what was committed before the probe was sent."""
+    replica = Replica(lease=2.0)
+    assert replica.judge("s", 1, "a", 0, "k", 0.0) is Verdict.UNKNOWN
+
+    replica.on_reply(sent_at=10.0, reply=Probe(generation=1, matches=True, items=(), complete=True))
+
+    assert replica.lease_until == 12.0
+    assert replica.judge("s", 1, "a", 0, "k", 11.999) is Verdict.ACCEPTED
+    assert replica.judge("s", 1, "a", 0, "k", 12.0) is Verdict.UNKNOWN
+
+
+def test_an_older_probe_does_not_shorten_the_lease() -> None:
+    """Answers may arrive in any order."""
+    replica = Replica(lease=2.0)
+    for sent_at in (10.0, 9.0):
+        replica.on_reply(sent_at=sent_at, reply=Probe(generation=1, matches=True, items=(), complete=True))
+
+    assert replica.lease_until == 12.0
+
+
+def test_half_an_answer_gives_no_lease() -> None:
+    """Neither a page that is not the last, nor a mismatch, vouches for anything."""
+    replica = Replica(lease=2.0)
+    item = LogItem(position=1, nonce=1, entry=Entry(scope=Scope.SESSION, id="s", value=2, until=9.0))
+
+    assert replica.on_reply(sent_at=1.0, reply=Probe(generation=1, matches=True, items=(item,), complete=False))
+    assert replica.on_reply(sent_at=1.0, reply=Probe(generation=1, matches=False, items=(), complete=False))
+
+    assert replica.lease_until == -math.inf
+
+
+def test_a_refusal_needs_no_lease() -> None:
+    """What is known to be revoked is refused also by a replica that has heard nothing for long."""
+    replica = Replica(lease=2.0)
+    replica.apply([Entry(scope=Scope.SESSION, id="s", value=2, until=9.0)])
+
+    assert replica.judge("s", 1, "a", 0, "k", 1e9) is Verdict.REFUSED
+
+
+def test_alone_with_its_store_a_replica_always_knows() -> None:
+    """An infinite lease neither begins nor ends."""
+    replica = Replica()
+    replica.on_reply(sent_at=1.0, reply=Probe(generation=1, matches=True, items=(), complete=True))
+
+    assert replica.judge("s", 1, "a", 0, "k", 1e18) is Verdict.ACCEPTED
+
+
+def test_a_full_replica_does_not_know_rather_than_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No entry is dropped for want of room: the lease is."""
+    monkeypatch.setattr(limits, "REPLICA_ENTRIES", 2)
+    replica = Replica(lease=2.0)
+    replica.on_reply(sent_at=1.0, reply=Probe(generation=1, matches=True, items=(), complete=True))
+    replica.apply([Entry(scope=Scope.SESSION, id=entry_id, value=2, until=9.0) for entry_id in ("s1", "s2")])
+
+    with pytest.raises(Unavailable):
+        replica.apply([Entry(scope=Scope.SESSION, id="s3", value=2, until=9.0)])
+
+    assert replica.judge("x", 1, "a", 0, "k", 1.0) is Verdict.UNKNOWN
+    assert replica.judge("s1", 1, "a", 0, "k", 1.0) is Verdict.REFUSED
+    replica.apply([Entry(scope=Scope.SESSION, id="s1", value=3, until=9.0)])  # known ids still rise
+    assert replica.session_version("s1") == 3
+
+
+def test_expiry_is_half_open() -> None:
+    """At `until` it may be forgotten, not before."""
+    replica = _replica(Entry(scope=Scope.SESSION, id="s", value=2, until=9.0))
+
+    assert [replica.forget_expired(now) for now in (8.999, 9.0, 9.0)] == [0, 1, 0]
+    assert [replica.session_version("s")] == [0]
