@@ -9,6 +9,7 @@ from ostiary.domain.caller import Caller
 from ostiary.domain.session import Kind
 from ostiary.errors import InvalidToken
 from ostiary.jose import Claims, JoseError, WrongType, decode_unverified
+from ostiary.verifier.cache import TokenCache
 from ostiary.verifier.errors import CredentialRefused
 
 PROFILE = ("sub", "client_id", "iat", "jti")
@@ -22,8 +23,9 @@ _ABSENT: Mapping[str, Any] = {
 """What other issuers may leave out. What is there must be what it should be."""
 
 
-def read_caller(claims: Claims, roles_claim: str) -> Caller:
-    """Raises CredentialRefused."""
+def read_caller(claims: Claims, roles_claim: str, cache: TokenCache) -> Caller:
+    """What callers have in common comes out of the cache. Raises CredentialRefused."""
+    share = cache.share
     if "cnf" in claims:
         raise CredentialRefused(private="bound to a key, and came without a proof of holding it")
     members = {**_ABSENT, **claims}
@@ -39,14 +41,14 @@ def read_caller(claims: Claims, roles_claim: str) -> Caller:
         account_id=token.account_id,
         session_id=token.session_id,
         kind=Kind.STATELESS,
-        roles=frozenset(token.roles),
-        scope=frozenset(token.scope),
-        audience=token.audience,
+        roles=share(frozenset(token.roles)),
+        scope=share(frozenset(token.scope)),
+        audience=share(token.audience),
         auth_time=float(token.auth_time),
         expires_at=token.expires_at,
         version=token.version,
         epoch=token.epoch,
-        client_id=token.client_id,
+        client_id=share(token.client_id),
         act=token.actors,
     )
 

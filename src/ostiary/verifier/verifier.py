@@ -227,7 +227,7 @@ class Verifier:
                 raise refusal(token, final) from None
         except jose.TokenRejected as error:
             raise refusal(token, error) from None
-        caller = read_caller(claims, self._roles_claim)
+        caller = read_caller(claims, self._roles_claim, self._cache)
         kid = claims.header.kid or ""
         if self._revocations is not None:
             verdict = self._judge(caller, kid)
