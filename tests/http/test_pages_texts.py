@@ -30,10 +30,12 @@ def placeholders(text: str) -> set[str | None]:
 
 
 def error_codes() -> set[str]:
+    """Of the errors that a page can meet: the common ones and the shell's own."""
     found, rest = set(), [errors.OstiaryError]
     while rest:
         one = rest.pop()
-        found.add(one.code)
+        if one.__module__ == errors.__name__ or one.__module__.startswith("ostiary.http."):
+            found.add(one.code)
         rest += one.__subclasses__()
     return found
 
