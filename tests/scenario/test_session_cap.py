@@ -12,8 +12,8 @@ pytestmark = pytest.mark.anyio
 CAP = 20
 
 
-async def test_one_more_ends_the_longest_unseen(server: Server, clock: FakeClock, kind: Carrier) -> None:
-    """Not the first that logged in, if it is still in use. The answer, and the audit trail, tell that one ended."""
+async def test_one_more_ends_the_oldest(server: Server, clock: FakeClock, kind: Carrier) -> None:
+    """The first that logged in, used or not (M-45). The answer, and the audit trail, tell that one ended."""
     devices = []
     for _ in range(CAP):
         clock.advance(1.0)
@@ -27,10 +27,10 @@ async def test_one_more_ends_the_longest_unseen(server: Server, clock: FakeClock
     reply = await server.device(kind).log_in("alice")
 
     assert (reply.status, reply.json["ended"], reply.json["bound"]) == (200, 1, 0.0)
-    assert (await devices[1].look()).code == "invalid_token"
-    assert (await devices[0].me()).status == 200
+    assert (await devices[0].look()).code == "invalid_token"
+    assert (await devices[1].me()).status == 200
     assert (await devices[2].me()).status == 200
-    (event, *_) = await server.events("session.ended", session_id=devices[1].session_id)
+    (event, *_) = await server.events("session.ended", session_id=devices[0].session_id)
     assert (event.actor, event.detail) == ("system", '{"reason":"too_many_sessions"}')
 
 

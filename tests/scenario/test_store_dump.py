@@ -35,7 +35,7 @@ def _values(database: Path) -> Iterator[str | bytes]:
 
 def _files(folder: Path) -> bytes:
     """The database with whatever SQLite keeps beside it."""
-    return b"".join(path.read_bytes() for path in folder.iterdir() if path.name != "ostiary.db.key")
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "ostiary.db.key")
 
 
 def _written(value: str | bytes) -> set[str]:

@@ -67,7 +67,6 @@ async def test_one_login_counts_everywhere(start_on_file: StartServer, carrier: 
         await _refuses(away)
 
 
-@pytest.mark.xfail(reason="a server does not know of others on its file, and tells 0")
 async def test_the_bound_that_is_told_covers_the_other_server(start_on_file: StartServer, kind: Carrier) -> None:
     """Whatever bound an ending call tells, a credential that it ended is accepted nowhere after it (M-33)."""
     async with start_on_file() as here, start_on_file(clock=FakeClock()) as there:

@@ -55,14 +55,17 @@ async def test_a_stateless_token_says_what_is_needed_and_no_more(server: Server)
 
 
 async def test_a_token_that_would_be_too_large_is_refused_at_issue(start: StartServer) -> None:
-    """It would not fit beside other cookies: an error of ours, not a login that breaks later (M-26)."""
+    """It would not fit beside other cookies: 422, and no session that nobody holds is left behind (M-26)."""
     scopes = tuple(f"service:{number:04}:everything-there-is-to-do" for number in range(64))
     async with start(role_scopes={"user": scopes}) as server:
         await server.account("alice")
 
         refused = await server.device(Carrier("stateless", "bearer")).log_in("alice")
 
-        assert refused.status == 500
+        assert refused.status == 422
+        assert refused.code == "invalid_request"
+        account = await server.system.accounts.find("alice")
+        assert await server.system.sessions.of_account(account.id) == []
         assert "service:" not in refused.content.decode()
         for carrier in ONE_OF_EACH_KIND[:2]:
             assert (await (await server.log_in("alice", carrier)).me()).status == 200

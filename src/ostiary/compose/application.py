@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ostiary.clock import SYSTEM_CLOCK, Clock
@@ -26,6 +29,9 @@ from ostiary.http.services import Services
 from ostiary.passwords import Argon2Parameters
 from ostiary.settings import Settings
 from ostiary.stores.port import Store
+
+_NOWHERE: Any = None
+"""No response to set cookies on. A default of its own, so that FastAPI sees `Response` alone and hands one in."""
 
 
 def http_config(settings: Settings) -> HttpConfig:
@@ -153,24 +159,27 @@ class Ostiary:
             fresh=fresh,
         )
 
-    async def caller(self, request: Request) -> Caller:
-        """A FastAPI dependency, and for any Starlette request: who calls. Raises HTTPException 401, 403 or 503."""
-        return await self._authenticated(request)
+    async def caller(self, request: Request, response: Response = _NOWHERE) -> Caller:
+        """A FastAPI dependency, and for any Starlette request: who calls. Raises HTTPException 401, 403 or 503.
 
-    async def account(self, request: Request) -> Account:
-        """A FastAPI dependency: the caller's account, read from the store."""
-        caller = await self._authenticated(request)
+        The cookies of a renewal in passing go onto `response`; without one, an expired credential is refused.
+        """
+        return await self._authenticated(request, response)
+
+    async def account(self, request: Request, response: Response = _NOWHERE) -> Account:
+        """A FastAPI dependency: the caller's account, read from the store, without its password hash."""
+        caller = await self._authenticated(request, response)
         try:
             account, _ = await self.system.sessions.current(caller)
         except OstiaryError as error:
             raise _http_exception(error) from None
-        return account
+        return replace(account, password_hash="")
 
-    def require(self, role: str | None = None, *, fresh: float | None = None) -> Callable[[Request], Awaitable[Caller]]:
+    def require(self, role: str | None = None, *, fresh: float | None = None) -> Callable[..., Awaitable[Caller]]:
         """A FastAPI dependency that gives the caller if it has the role and proved its password recently enough."""
 
-        async def dependency(request: Request) -> Caller:
-            caller = await self._authenticated(request)
+        async def dependency(request: Request, response: Response = _NOWHERE) -> Caller:
+            caller = await self._authenticated(request, response)
             try:
                 check_rights(caller, self._clock.wall(), role, fresh)
             except OstiaryError as error:
@@ -179,14 +188,21 @@ class Ostiary:
 
         return dependency
 
-    async def _authenticated(self, request: Request) -> Caller:
+    async def _authenticated(self, request: Request, response: Response | None) -> Caller:
         now = self._clock.wall()
         try:
             authenticator = self._authenticator or await self._started_authenticator()
             caller = authenticator.known(request.scope, now)
-            return caller if caller is not None else (await authenticator.authenticate(request.scope, now)).caller
+            if caller is not None:
+                return caller
+            found = await authenticator.authenticate(request.scope, now, may_renew=response is not None)
         except OstiaryError as error:
             raise _http_exception(error) from None
+        if response is not None and found.cookies:
+            for line in found.cookies:
+                response.headers.append("Set-Cookie", line)
+            response.headers["Cache-Control"] = "no-store"
+        return found.caller
 
     async def _started_authenticator(self) -> Authenticator:
         await self.start()

@@ -116,13 +116,15 @@ async def open_system(
             derived=derived,
             policy=policy_of(settings),
             lease=lease,
-            bound=0.0 if serving else lease,
+            serving=serving,
         )
         hasher = PasswordHasher(
             peppers=[Pepper.derived_from(derived.password_pepper)], parameters=password_parameters, random_bytes=random
         )
         stack.callback(hasher.close)
         system = _wire(settings, context, hasher)
+        if follows:
+            store.announce()
         await system.feed.start(follow=follows)
         stack.push_async_callback(system.feed.stop)
         await system.signing_keys.load(serving=serving)

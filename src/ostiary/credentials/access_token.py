@@ -9,7 +9,7 @@ from typing import Any
 
 from ostiary import limits
 from ostiary.domain.session import Kind
-from ostiary.errors import InvalidToken, Misconfigured
+from ostiary.errors import InvalidRequest, InvalidToken, Misconfigured
 
 STATELESS_TYPE = "at+jwt"
 STATEFUL_TYPE = "session+jwt"
@@ -102,11 +102,11 @@ def check_before_signing(claims: Mapping[str, Any]) -> None:
 
 
 def check_after_signing(token: str) -> str:
-    """The token, unless it is too large to travel. Raises Misconfigured."""
+    """The token, unless it is too large to travel. Raises InvalidRequest: another kind, or fewer scopes, would do."""
     if len(token) > limits.ISSUED_TOKEN_CHARS:
-        raise Misconfigured(
-            f"The access token would be {len(token)} characters; at most {limits.ISSUED_TOKEN_CHARS} are issued. "
-            "Give the account fewer roles or scopes, or use another kind."
+        raise InvalidRequest(
+            f"The access token would be larger than {limits.ISSUED_TOKEN_CHARS} characters: ask for fewer scopes, or "
+            "for kind 'stateful' or 'session'."
         )
     return token
 

@@ -128,9 +128,9 @@ def default_transport(kind: Kind) -> Transport:
 
 
 def oldest_beyond_cap(live: list[Session], cap: int) -> list[Session]:
-    """Those that must end so that one more session fits under the cap: the longest unseen first."""
+    """Those that must end so that one more session fits under the cap: the ones that began first."""
     excess = len(live) + 1 - cap
-    return sorted(live, key=lambda session: (session.last_seen_at, session.created_at))[:excess] if excess > 0 else []
+    return sorted(live, key=lambda session: (session.created_at, session.id))[:excess] if excess > 0 else []
 
 
 def may_be_purged(session: Session, now: float) -> bool:

@@ -90,15 +90,18 @@ class Authenticator:
             self._check(scope, caller, from_cookie)
         return caller
 
-    async def authenticate(self, scope: Scope, now: float, client: Client | None = None) -> Authenticated:
-        """Raises NotAuthenticated, InvalidToken, CsrfRejected, Malformed, Unavailable."""
+    async def authenticate(
+        self, scope: Scope, now: float, client: Client | None = None, *, may_renew: bool = True
+    ) -> Authenticated:
+        """Raises NotAuthenticated, InvalidToken, CsrfRejected, Malformed, Unavailable. `may_renew` False where new
+        cookies could not be handed out: then nothing may be spent to get them."""
         presented = self.presented(scope)
         if presented is None:
             raise NotAuthenticated
         try:
             caller = await self._recognition.recognise(presented.credential, now)
         except Expired as expired:
-            if not presented.from_cookie:
+            if not presented.from_cookie or not may_renew:
                 raise
             return await self._renew(scope, now, client or Client(), expired.token)
         self._check(scope, caller, presented.from_cookie)
@@ -120,7 +123,8 @@ class Authenticator:
             raise InvalidToken(private="meant for somebody else")
 
     def _check_cookie_borne(self, scope: Scope, session_id: str) -> None:
-        if scope["method"] not in csrf.SAFE_METHODS:
+        # a WebSocket's handshake has no method: another site can open one, and then talk, so it is not safe
+        if scope.get("method") not in csrf.SAFE_METHODS:
             self.check_csrf(scope)
             if not scope.get("ostiary.csrf_in_form"):
                 self.check_csrf_token(session_id, csrf_token_of(scope))

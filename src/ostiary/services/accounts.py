@@ -182,9 +182,8 @@ class Accounts:
                 ),
             ]
             changes += self._end(others, now, EndReason.PASSWORD_CHANGED)
-            if not await self._context.write(*changes):
-                return None
-            return self._issuing.issued(changed, renewed, issuer.everything, secret, now, ended=len(others))
+            issued = self._issuing.issued(changed, renewed, issuer.everything, secret, now, ended=len(others))
+            return issued if await self._context.write(*changes) else None
 
         return await judged_again(attempt)
 

@@ -58,8 +58,8 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """`random` gives that many random bytes. `lease`: how long any process of this store may trust what it last
-    heard of revocations. `bound`: 0 where this process alone verifies, else the lease."""
+    """`random` gives that many random bytes. `lease`: how long, in seconds, any process of this store may trust what it
+    last heard of revocations. `serving`: this process verifies credentials."""
 
     store: Store
     replica: Replica
@@ -68,7 +68,14 @@ class Context:
     derived: DerivedKeys
     policy: Policy
     lease: float = 0.0
-    bound: float = 0.0
+    serving: bool = False
+
+    @property
+    def bound(self) -> float:
+        """Seconds until no process accepts what this one has just ended: 0 if it alone verifies. To be asked after the
+        change was written: a server that starts later reads it before it serves."""
+        alone = self.serving and not (self.store.shared and self.store.others_serve())
+        return 0.0 if alone else self.lease
 
     def now(self) -> float:
         """Wall time: call it once for each request or command."""

@@ -71,9 +71,8 @@ class Refresh:
                 raise InvalidGrant(private="the successor was replaced")
             return self._issuing.issued(account, session, issuer.everything, successor.text, now)
         rotated, secret = self._issuing.rotated(session, presented, now)
-        if not await context.write(Swap(rotated), Expect(account)):
-            return None
-        return self._issuing.issued(account, rotated, issuer.everything, secret, now)
+        issued = self._issuing.issued(account, rotated, issuer.everything, secret, now)
+        return issued if await context.write(Swap(rotated), Expect(account)) else None
 
     async def _end_reused(self, session: Session, presented: RefreshToken, client: Client, now: float) -> None:
         """Somebody else holds, or held, this session's tokens: it is over for both. Returns if it lost a race."""

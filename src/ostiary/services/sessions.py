@@ -144,6 +144,7 @@ class Sessions:
             renewed, secret = self._issuing.fresh(
                 replace(session, version=session.version + 1, auth_time=now, last_seen_at=now), now
             )
+            issued = self._issuing.issued(account, renewed, issuer.everything, secret, now)
             written = await self._context.write(
                 Swap(renewed),
                 Expect(account),
@@ -152,6 +153,6 @@ class Sessions:
                     Event.REAUTHENTICATED, now, account_id=account.id, session_id=session.id, client=client
                 ),
             )
-            return self._issuing.issued(account, renewed, issuer.everything, secret, now) if written else None
+            return issued if written else None
 
         return await judged_again(attempt)

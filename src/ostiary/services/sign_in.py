@@ -142,11 +142,10 @@ class SignIn:
                         reason=EndReason.TOO_MANY_SESSIONS.value,
                     )
                 )
-            if not await context.write(*changes):
-                return None
+            # signed before it is written: a token that cannot be issued must leave no session behind
             ended = len(over) + len(replaced)
             issued = self._issuing.issued(account, session, issuer.everything, secret, now, ended=ended)
-            return replace(issued, device_mark=device_mark)
+            return replace(issued, device_mark=device_mark) if await context.write(*changes) else None
 
         return await judged_again(attempt)
 

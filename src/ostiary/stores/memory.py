@@ -270,6 +270,12 @@ class MemoryStore:
         """False: no other process can see it."""
         return False
 
+    def announce(self) -> None:
+        """Nobody else can open it."""
+
+    def others_serve(self) -> bool:
+        return False
+
     async def issuer(self) -> Issuer:
         return next(iter(self._issuers.by_id.values()))
 

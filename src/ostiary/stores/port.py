@@ -173,6 +173,15 @@ class Store(Protocol):
     @property
     def shared(self) -> bool: ...
 
+    def announce(self) -> None:
+        """From now on, and until `close` or the end of this process, whoever opened this store verifies credentials.
+        To be called before the revocation log is read for the first time."""
+        ...
+
+    def others_serve(self) -> bool:
+        """Whether anybody else has announced that. Quick enough to be asked at every change that ends something."""
+        ...
+
     async def issuer(self) -> Issuer:
         """The issuer's own record; it exists from the moment the store was made (revision 1)."""
         ...

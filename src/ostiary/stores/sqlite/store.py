@@ -14,6 +14,7 @@ from ostiary.stores.port import Change
 from ostiary.stores.sqlite import statements as of
 from ostiary.stores.sqlite.lanes import Lane, run_reads, run_writes
 from ostiary.stores.sqlite.parts import Accounts, Audit, Lanes, Revocations, Sessions, SigningKeys, Throttles
+from ostiary.stores.sqlite.presence import Presence
 from ostiary.stores.sqlite_file import connect, translated
 
 _BUSY_TIMEOUT = 5.0  # seconds that a write waits for another process's transaction
@@ -27,6 +28,7 @@ class SqliteStore:
         self._inode = os.stat(path).st_ino  # noqa: PTH116 - as in check
         self._lanes = lanes
         self._watching = watching
+        self._presence = Presence(path)
         self.accounts: port.Accounts = Accounts(lanes)
         self.sessions: port.Sessions = Sessions(lanes)
         self.throttles: port.Throttles = Throttles(lanes)
@@ -70,6 +72,12 @@ class SqliteStore:
         """True: the command line may write to the file while the server runs."""
         return True
 
+    def announce(self) -> None:
+        self._presence.announce()
+
+    def others_serve(self) -> bool:
+        return self._presence.others()
+
     async def issuer(self) -> Issuer:
         found = await self._lanes.quick.submit(lambda connection: of.ISSUERS.one(connection, "LIMIT 1"))
         if found is None:
@@ -94,6 +102,7 @@ class SqliteStore:
             raise Unavailable(private="sqlite: the file was replaced by another one; restart")
 
     async def close(self) -> None:
+        self._presence.leave()
         lanes = (self._lanes.quick, self._lanes.slow, self._lanes.writer)
         for lane in lanes:
             lane.stop()

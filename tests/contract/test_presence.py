@@ -1,0 +1,66 @@
+"""Servers that share one SQLite file know of each other: what they promise depends on it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ostiary.stores.sqlite import SqliteStore
+
+pytestmark = pytest.mark.anyio
+
+_SERVER = """
+import asyncio, sys
+from pathlib import Path
+from ostiary.stores.sqlite import SqliteStore
+
+async def main():
+    store = await SqliteStore.open(Path(sys.argv[1]))
+    store.announce()
+    print("serving", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_server_alone_knows_that_it_is_alone(tmp_path: Path) -> None:
+    """Opening the file, as a command does, is not serving; neither is one's own announcement (M-33)."""
+    path = tmp_path / "ostiary.db"
+    server, command = await SqliteStore.open(path), await SqliteStore.open(path)
+    server.announce()
+    server.announce()
+
+    assert not server.others_serve()
+    assert command.others_serve()
+
+    await server.close()
+    assert not command.others_serve()
+    await command.close()
+
+
+@pytest.mark.parametrize("ending", ["closed", "killed"])
+async def test_a_second_server_is_seen_until_it_ends_however_it_ends(tmp_path: Path, ending: str) -> None:
+    """The other process's lock lasts exactly as long as the process (M-33)."""
+    path = tmp_path / "ostiary.db"
+    store = await SqliteStore.open(path)
+    store.announce()
+    with subprocess.Popen(
+        [sys.executable, "-c", _SERVER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "serving\n"
+        assert store.others_serve()
+        if ending == "killed":
+            os.kill(other.pid, signal.SIGKILL)
+        else:
+            other.stdin.close()
+        other.wait(timeout=30)
+        assert not store.others_serve()
+    assert len(list((tmp_path / "ostiary.db.servers").iterdir())) == 1  # a dead server's file is cleared away
+    await store.close()
