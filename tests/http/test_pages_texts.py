@@ -30,11 +30,11 @@ def placeholders(text: str) -> set[str | None]:
 
 
 def error_codes() -> set[str]:
-    """Of the errors that a page can meet: the common ones and the shell's own."""
+    """Of the common errors; those of the shell are told in general words, those of tokens never reach a page."""
     found, rest = set(), [errors.OstiaryError]
     while rest:
         one = rest.pop()
-        if one.__module__ == errors.__name__ or one.__module__.startswith("ostiary.http."):
+        if one.__module__ == errors.__name__:
             found.add(one.code)
         rest += one.__subclasses__()
     return found

@@ -123,9 +123,7 @@ def _refresh_cookie(call: Call) -> str | None:
 async def logout(call: Call) -> Response:
     """POST /v1/logout"""
     body: LogoutBody = call.body
-    session_id = await session_to_leave(
-        call, refresh_token=body.refresh_token, csrf_token=csrf_token_of(call.scope)
-    )
+    session_id = await session_to_leave(call, refresh_token=body.refresh_token, csrf_token=csrf_token_of(call.scope))
     session = await call.services.context.store.sessions.get(session_id)
     try:
         ended = await call.services.sessions.end(
