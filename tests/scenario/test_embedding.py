@@ -1,0 +1,107 @@
+"""Other applications behind the login: what `protect` and the dependencies let through."""
+
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
+from tests.scenario.world import IN_COOKIES, ISSUER, REFRESH_COOKIE, SESSION_COOKIE, Carrier, Device, Server
+
+from ostiary.testing import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+
+def _scope(device: Device, kind: str = "http", **headers: str) -> Scope:
+    """A request of this device to an application that is not ours."""
+    pairs = [(b"host", b"127.0.0.1:8000")]
+    if device.access:
+        pairs.append((b"authorization", f"Bearer {device.access}".encode()))
+    elif device.cookies:
+        pairs.append((b"cookie", "; ".join(f"{name}={value}" for name, value in device.cookies.items()).encode()))
+    pairs += [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope: dict[str, Any] = {"type": kind, "path": "/", "raw_path": b"/", "query_string": b"", "headers": pairs}
+    if kind == "http":
+        scope["method"] = "GET"
+    return scope
+
+
+async def _hello(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        return
+    await JSONResponse({"account": scope["user"].account_id})(scope, receive, send)
+
+
+async def _sent(app: Any, scope: Scope) -> list[Message]:
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"} if scope["type"] == "websocket" else {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, receive, send)
+    return messages
+
+
+async def test_a_socket_opens_for_a_live_login_only(server: Server, carrier: Carrier) -> None:
+    """The handshake is judged like a request: without a login, or after its end, the socket never opens (M-06)."""
+    app = server.auth.protect(_hello)
+    phone = await server.log_in("alice", carrier)
+    nobody = server.device(carrier)
+
+    assert [message["type"] for message in await _sent(app, _scope(phone, "websocket"))] == ["websocket.accept"]
+    (refused,) = await _sent(app, _scope(nobody, "websocket"))
+    assert (refused["type"], refused["code"]) == ("websocket.close", 1008)
+
+    kept = phone.copy()
+    await phone.log_out()
+    (refused,) = await _sent(app, _scope(kept, "websocket"))
+    assert (refused["type"], refused["reason"]) == ("websocket.close", "invalid_token")
+
+
+@pytest.mark.parametrize("carrier", IN_COOKIES, ids=str)
+async def test_another_site_opens_no_socket_with_our_cookies(server: Server, carrier: Carrier) -> None:
+    """A handshake is a GET for the browser, but what follows is not harmless: the CSRF rule applies (M-50)."""
+    app = server.auth.protect(_hello)
+    phone = await server.log_in("alice", carrier)
+
+    (refused,) = await _sent(app, _scope(phone, "websocket", origin="https://evil.example"))
+    (opened,) = await _sent(app, _scope(phone, "websocket", origin=ISSUER))
+
+    assert (refused["type"], refused["reason"]) == ("websocket.close", "csrf_rejected")
+    assert opened["type"] == "websocket.accept"
+
+
+@pytest.mark.parametrize("carrier", IN_COOKIES[1:], ids=str)
+async def test_a_dependency_renews_in_passing_where_it_can_hand_out_the_cookies(
+    server: Server, clock: FakeClock, carrier: Carrier
+) -> None:
+    """With a response to put them on, the new cookies go there; without one, nothing is spent (M-44)."""
+    phone = await server.log_in("alice", carrier)
+    clock.advance(901.0)
+
+    with pytest.raises(HTTPException) as refused:
+        await server.auth.caller(Request(_scope(phone)))
+    assert refused.value.status_code == 401
+
+    response = Response()
+    caller = await server.auth.caller(Request(_scope(phone)), response)
+
+    assert caller.account_id == phone.account_id
+    cookies = response.headers.getlist("set-cookie")
+    assert [line.split("=", 1)[0] for line in cookies] == [SESSION_COOKIE, REFRESH_COOKIE]
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_the_account_that_a_dependency_gives_holds_no_hash(server: Server, carrier: Carrier) -> None:
+    """A handler that answers the whole account gives nothing away that could be guessed at (M-26)."""
+    phone = await server.log_in("alice", carrier)
+
+    account = await server.auth.account(Request(_scope(phone)))
+
+    assert (account.username, account.password_hash) == ("alice", "")
