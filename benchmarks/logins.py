@@ -23,7 +23,7 @@ RATE = 200  # requests a second to the open route: a tenth of what the core coul
 
 def bare_hashes(core: int, seconds: float, pipe: Any) -> None:
     """Argon2id with the server's parameters and nothing else, in a process on the server's core. It runs at ordinary
-    priority, the server's hashes behind the event loop: on a machine that does other work this is to our disadvantage."""
+    priority, the server's hashes behind the event loop: where other work runs too this is to our disadvantage."""
     machine.pin(core)
     cost = Argon2Parameters()
     count = 0

@@ -50,8 +50,8 @@ async def _steps() -> list[Row]:
                 "finding the credential": _least(authenticator._find, scopes),
                 "recognising it": _least(lambda text: recognition.known(text, now), credentials),  # noqa: B023
                 "  of that, the look at revocations": _least(
-                    lambda caller: refuses(caller.session_id, 1, caller.account_id, caller.epoch, ""),
-                    callers,  # noqa: B023
+                    lambda caller: refuses(caller.session_id, 1, caller.account_id, caller.epoch, ""),  # noqa: B023
+                    callers,
                 ),
                 "both, with CSRF and audience": _least(lambda scope: authenticator.known(scope, now), scopes),  # noqa: B023
                 "Protect as a whole": whole - bare,
