@@ -1,6 +1,7 @@
 """The one bearer token of a request (RFC 6750 section 2.1), out of its headers and out of nothing else."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ostiary.verifier.errors import CredentialRefused, NoCredential, Unreadable
 
@@ -11,7 +12,8 @@ Headers = Mapping[str, str] | Iterable[tuple[Text, Text]]
 
 def bearer_token(headers: Headers) -> str:
     """Raises NoCredential, Unreadable if there is more than one, CredentialRefused for the DPoP scheme."""
-    pairs: Iterable[tuple[Text, Text]] = headers.items() if isinstance(headers, Mapping) else headers
+    items: Any = getattr(headers, "items", None)  # also of mappings that are not registered as such
+    pairs: Any = headers if items is None else items()
     found: Text | None = None
     for name, value in pairs:
         # the length first: it spares most headers the rest

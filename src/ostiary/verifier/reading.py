@@ -8,7 +8,7 @@ from ostiary.credentials.opaque import is_session_token
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import Kind
 from ostiary.errors import InvalidToken
-from ostiary.jose import Claims, JoseError, WrongType, decode_unverified
+from ostiary.jose import Claims, JoseError, TokenRejected, WrongType, decode_unverified
 from ostiary.verifier.cache import TokenCache
 from ostiary.verifier.errors import CredentialRefused
 
@@ -59,7 +59,7 @@ def refusal(token: str, error: JoseError) -> CredentialRefused:
         return CredentialRefused(private="a session token says nothing by itself: only the issuer can look it up")
     if token.count(".") == 4:
         return CredentialRefused(private="an encrypted token, for which there is no key here")
-    if isinstance(error, WrongType) and _type_of(token) == STATEFUL_TYPE:
+    if isinstance(error, WrongType) and header_of(token).get("typ") == STATEFUL_TYPE:
         return CredentialRefused(
             private="a stateful token refers to a session in the issuer's store, which a verifier does not have; "
             f"ask for kind stateless ({STATELESS_TYPE})"
@@ -68,5 +68,9 @@ def refusal(token: str, error: JoseError) -> CredentialRefused:
     return CredentialRefused(private=f"{error.code}: {claim}" if claim else error.code)
 
 
-def _type_of(token: str) -> object:
-    return decode_unverified(token).header.get("typ")
+def header_of(token: str) -> Mapping[str, Any]:
+    """What a token says of itself; empty if it cannot be read. Nothing is decided by it but whether to look again."""
+    try:
+        return decode_unverified(token).header
+    except TokenRejected:
+        return {}

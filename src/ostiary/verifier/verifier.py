@@ -23,7 +23,7 @@ from ostiary.verifier.cache import TokenCache
 from ostiary.verifier.errors import CredentialRefused, RoleMissing, ScopeMissing
 from ostiary.verifier.fetching import Fetch, HttpFetch
 from ostiary.verifier.headers import Headers, bearer_token
-from ostiary.verifier.reading import PROFILE, REVOCABLE, read_caller, refusal
+from ostiary.verifier.reading import PROFILE, REVOCABLE, header_of, read_caller, refusal
 from ostiary.verifier.remote_keys import RemoteKeys
 from ostiary.verifier.sources import Asking, FixedKeys, KeySource, Revocations
 from ostiary.verifier.waiting import Steps, run, run_blocking
@@ -146,7 +146,8 @@ class Verifier:
     ) -> Caller:
         """Who sent a request with these headers, if allowed (see `require`). Raises Refused, Unavailable."""
         caller = await self.verify(bearer_token(headers))
-        self.require(caller, role=role, scope=scope)
+        if role is not None or scope:
+            self.require(caller, role=role, scope=scope)
         return caller
 
     def authenticate_sync(
@@ -154,7 +155,8 @@ class Verifier:
     ) -> Caller:
         """The same without an event loop; in one, it would block it while keys are fetched."""
         caller = self.verify_sync(bearer_token(headers))
-        self.require(caller, role=role, scope=scope)
+        if role is not None or scope:
+            self.require(caller, role=role, scope=scope)
         return caller
 
     async def verify(self, token: str) -> Caller:
@@ -245,7 +247,7 @@ class Verifier:
 
     def _keys_for(self, token: str, keys: jose.KeySet) -> Steps[jose.KeySet]:
         """Perhaps newer keys, for a token that names one that `keys` lack. The name is all that is read of it."""
-        kid = jose.decode_unverified(token).header.get("kid")
+        kid = header_of(token).get("kid")
         if kid is None or keys.get(kid) is not None:
             return keys
         return (yield from self._source.keys_beyond(keys))

@@ -286,3 +286,22 @@ def test_a_verifier_is_of_its_process() -> None:
 
     with pytest.raises(TypeError):
         pickle.dumps(Verifier(issuer="https://id.example", audience="a"))
+
+
+def test_nothing_but_refusals_comes_of_what_is_sent(issuer: FakeIssuer) -> None:
+    """Damaged tokens of every sort, under known and unknown keys, are CredentialRefused and never anything else."""
+    verifier, stranger = issuer.verifier(), jose.Key.generate("EdDSA", kid="two")
+    payloads = (b"", b"[]", b"not json", b"{", b'{"a":1,"a":2}', b"\xff", b"[" * 2000, b'{"exp":1e999}', b'{"exp":NaN}')
+    tokens = [
+        jose.sign_bytes(payload, key, typ=typ)
+        for payload in payloads
+        for key in (issuer.keys[0], stranger, jose.Key.generate("ES256", kid="three"))
+        for typ in ("at+jwt", "session+jwt")
+    ]
+    good = issuer.token()
+    tokens += [good[:cut] for cut in range(0, len(good), 7) if cut]
+    tokens += [".", "..", "...", "a.b", "{}", "é.é.é", "\x00", "a" * 5000, "." * 5000, f"{good}.{good}"]
+    for token in tokens:
+        with pytest.raises(CredentialRefused):
+            verifier.verify_sync(token)
+    assert verifier.verify_sync(good)
