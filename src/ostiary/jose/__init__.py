@@ -13,7 +13,7 @@ modules below are pure; only `verify` here reads the clock, and only if it is no
 """
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from ostiary.jose.claims import Claims, Policy, check_claims
 from ostiary.jose.encryption_keys import EncryptionKey, EncryptionKeySet
@@ -50,6 +50,8 @@ from ostiary.jose.proof import Proof, sign_proof, verify_proof
 
 if TYPE_CHECKING:
     from ostiary.clock import Clock
+
+T = TypeVar("T")
 
 __all__ = [
     "AlgorithmNotAllowed",
@@ -101,10 +103,21 @@ __all__ = [
 ]
 
 
-def verify(token: str, keys: Key | KeySet, policy: Policy, *, now: float | None = None) -> Claims:
+@overload
+def verify(token: str, keys: Key | KeySet, policy: Policy, *, now: float | None = None) -> Claims: ...
+
+
+@overload
+def verify(token: str, keys: Key | KeySet, policy: Policy, *, into: type[T], now: float | None = None) -> T: ...
+
+
+def verify(
+    token: str, keys: Key | KeySet, policy: Policy, *, into: type[T] | None = None, now: float | None = None
+) -> Claims | T:
     """The claims of a token that one of `keys` signed and that `policy` accepts at `now` (Unix seconds; without it,
-    the system's clock). Raises `TokenRejected`."""
-    return verify_at(token, keys, policy, _system_clock().wall() if now is None else now)
+    the system's clock), as `Claims` or as an object of the type `into` (see `Claims.into`). Raises `TokenRejected`."""
+    claims = verify_at(token, keys, policy, _system_clock().wall() if now is None else now)
+    return claims if into is None else claims.into(into)
 
 
 @cache

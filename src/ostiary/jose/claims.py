@@ -1,5 +1,6 @@
 """What a verified payload must say (RFC 7519 section 4.1): one `Policy` for each kind of token, one `Claims` out."""
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ from ostiary.jose.jws import Verified
 from ostiary.limits import CREDENTIAL_CHARS, NUMERIC_DATE_MAX
 
 _ABSENT: Any = object()
+_PLACE = re.compile(r" - at `\$\.([^.`\[]+)")
+_ABSENT_FIELD = re.compile(r"^Object missing required field `([^`]+)`")
 
 T = TypeVar("T")
 
@@ -67,11 +70,12 @@ class Claims(Members):
         self.header = header
 
     def into(self, shape: type[T]) -> T:
-        """The claims as a msgspec type. Raises `InvalidClaim` where they do not fit."""
+        """The claims as a msgspec struct, a dataclass or another type that msgspec knows; nothing is coerced. Raises
+        `MissingClaim` or `InvalidClaim` where they do not fit, with the claim that does not."""
         try:
             return msgspec.convert(self._members, shape)
-        except msgspec.ValidationError:
-            raise InvalidClaim("the claims do not have the expected shape") from None
+        except msgspec.ValidationError as refused:
+            raise _misfit(str(refused)) from None
 
 
 def check_claims(verified: Verified, policy: Policy, now: float) -> Claims:
@@ -140,6 +144,15 @@ def _check_dates(members: dict[str, Any], policy: Policy, now: float) -> None:
             raise MissingClaim(claim="iat")
         if not now - issued_at <= policy.max_age:
             raise TooOld(claim="iat")
+
+
+def _misfit(message: str) -> MissingClaim | InvalidClaim:
+    """msgspec tells the place in words only. The names in it are those of the shape, never the token's."""
+    place = _PLACE.search(message)
+    absent = _ABSENT_FIELD.search(message)
+    if absent and not place:
+        return MissingClaim(claim=absent[1])
+    return InvalidClaim("not of the expected shape", claim=place[1] if place else None)
 
 
 def _refuse_issuer(members: dict[str, Any]) -> None:
