@@ -33,6 +33,7 @@ NUMERIC_DATE_MAX = 10**12  # seconds: the year 33658. A date in milliseconds is 
 ISSUED_TOKEN_CHARS = 2048  # an access token larger than this is refused at issue: it would not fit beside other cookies
 INTERNAL_TOKEN_SECONDS = 60  # exchanged and forward-auth tokens
 ACTOR_DEPTH = 8  # nested `act` (RFC 8693 section 4.1)
+EXPLAINED_CHARS = 32 * 1024  # a text that is taken apart for a person: four times what could be accepted
 
 # --- Memory and work ----------------------------------------------------------------------------------------------
 RECOGNISED_SECONDS = 240.0  # a recognised session is read from the store again after this; revocations live longer

@@ -12,14 +12,16 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ostiary import limits
+from ostiary.credentials.explained import Report
 from ostiary.domain.account import Account
 from ostiary.domain.password_rules import DEFAULT_MINIMUM
 from ostiary.http.pages.assets import static_url
 from ostiary.http.pages.language import LANGUAGES, Language, Translator, machine_time
+from ostiary.http.pages.token_words import token_view
 from ostiary.http.pages.views import Complaint, SessionView, about, in_order, is_current
 
-PLACES = ("account", "docs", "openapi", "metadata", "jwks", "health")
-"""What the start page leads to unless told otherwise. `admin`, `debugger` and `demo` can be added."""
+PLACES = ("account", "debugger", "docs", "openapi", "metadata", "jwks", "health")
+"""What the start page leads to unless told otherwise. `admin` and `demo` can be added."""
 
 _PATHS: Mapping[str, str] = {
     "account": "/account",
@@ -202,6 +204,17 @@ class Pages:
             caller_name=caller_name,
             registration_open=registration_open,
             links=links,
+        )
+
+    def debugger(self, lang: Language, *, report: Report | None = None, now: float = 0.0) -> str:
+        """`/debugger`: the form, and what is known about the token that was sent. The token itself is not shown."""
+        t = Translator(lang)
+        return self._page(
+            t,
+            "debugger.html",
+            here=("/debugger", {}),
+            csrf_token=None,
+            view=token_view(t, report, now) if report is not None else None,
         )
 
     def _page(

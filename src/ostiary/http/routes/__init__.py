@@ -1,7 +1,7 @@
 """Every endpoint, by what it is about."""
 
 from ostiary.http.endpoints import Endpoint
-from ostiary.http.routes import accounts, admin, oauth, operation, pages, sessions
+from ostiary.http.routes import accounts, admin, debugger, oauth, operation, pages, sessions
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *accounts.ENDPOINTS,
@@ -10,4 +10,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *admin.ENDPOINTS,
     *operation.ENDPOINTS,
     *pages.ENDPOINTS,
+    *debugger.ENDPOINTS,
 )
