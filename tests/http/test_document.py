@@ -1,5 +1,6 @@
 """The OpenAPI document is true: what it says is generated, sent, and compared with what comes back."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Self
@@ -44,15 +45,16 @@ schema = schemathesis.openapi.from_dict(describe(ENDPOINTS))
 class Server:
     """A server on a real socket, in a thread of its own."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))  # whoever connects early waits here
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._auth = Ostiary(
             Settings(issuer=self.url, database="memory:", address_failures=10**9),
             store=MemoryStore(),
             password_parameters=CHEAP,
         )
         config = uvicorn.Config(
-            self._auth.asgi, port=port, lifespan="off", log_config=None, access_log=False, ws="none", loop="asyncio"
+            self._auth.asgi, lifespan="off", log_config=None, access_log=False, ws="none", loop="asyncio"
         )
         self._server = uvicorn.Server(config)
         self._started = threading.Event()
@@ -65,7 +67,7 @@ class Server:
             await self._auth.system.accounts.create(username="root", password=PASSWORD, roles=("admin",), actor="test")
             await self._auth.system.accounts.create(username="spare", password=PASSWORD, roles=("admin",), actor="test")
             self._started.set()
-            await self._server.serve()
+            await self._server.serve(sockets=[self._listener])
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -76,6 +78,7 @@ class Server:
         self._client.close()
         self._server.should_exit = True
         self._thread.join(30)
+        self._listener.close()
 
     def administrator(self) -> dict[str, str]:
         """Headers of one; of a new session where the last one was ended by what was generated."""
@@ -89,12 +92,7 @@ class Server:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One for all operations."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with Server(port) as running:
+    with Server() as running:
         yield running
 
 
