@@ -29,6 +29,23 @@ async def test_an_idle_session_ends_at_its_instant(server: Server, clock: FakeCl
 
 
 @pytest.mark.parametrize("carrier", SESSIONS, ids=str)
+async def test_a_short_idle_lifetime_ends_what_was_just_recognised(
+    start: StartServer, clock: FakeClock, carrier: Carrier
+) -> None:
+    """Also where the process still remembers the credential, to the same instant."""
+    async with start(session_idle_lifetime=20) as server:
+        await server.account("alice")
+        laptop = await server.log_in("alice", carrier)
+        for _ in range(3):
+            clock.advance(19.999)
+            assert (await laptop.look()).status == 200
+        clock.advance(20.0)
+
+        assert (await laptop.look()).code == "invalid_token"
+        assert (await laptop.look()).code == "invalid_token"
+
+
+@pytest.mark.parametrize("carrier", SESSIONS, ids=str)
 async def test_use_does_not_prolong_a_session_beyond_its_end(
     server: Server, clock: FakeClock, carrier: Carrier
 ) -> None:

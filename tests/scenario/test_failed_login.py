@@ -54,8 +54,7 @@ async def test_all_failures_look_alike(server: Server, carrier: Carrier) -> None
         seen.append((reply.status, sorted(reply.headers.multi_items()), reply.content, server.hasher.computed - before))
         # the first attempt on a name adds its counter, later ones swap it: the same for all
         assert [tuple(kind.replace("Swap", "Add") for kind in write) for write in written.writes] == [
-            ("Add Throttle",),
-            ("Add Throttle",),
+            ("Add Throttle", "Add Throttle"),
             ("Add AuditEvent",),
         ]
 

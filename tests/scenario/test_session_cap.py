@@ -47,6 +47,19 @@ async def test_the_cap_is_exact_under_parallel_logins(server: Server, kind: Carr
     assert sum(reply.json.get("ended", 0) for reply in replies) == 30
 
 
+async def test_the_first_of_many_parallel_logins_count_as_well(start: StartServer, kind: Carrier) -> None:
+    """Logins that all begin while there is still room fill it exactly, with nobody after them to set it right."""
+    async with start(max_sessions=1) as server:
+        for number in range(8):
+            name = f"user{number}"
+            account = await server.account(name)
+
+            replies = await asyncio.gather(*(server.device(kind).log_in(name) for _ in range(5)))
+
+            assert statuses(list(replies)) == [200] * 5
+            assert len(await server.system.sessions.of_account(account.id)) == 1
+
+
 async def test_the_cap_is_exact_over_two_servers(start_on_file: StartServer) -> None:
     """The same on two processes with one store."""
     async with start_on_file(max_sessions=5) as here, start_on_file(max_sessions=5) as there:

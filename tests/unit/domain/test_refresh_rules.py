@@ -1,11 +1,12 @@
 """What a refresh token means when it is shown: the table of `ostiary.domain.refresh`, row by row."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostiary.domain.refresh import Presented, RefreshState, judge, replace_all, rotate
 
+steady = settings(derandomize=True, deadline=None, database=None)
 NOW, GRACE = 1000.0, 10.0
 CURRENT, PREVIOUS, INVENTED = b"current", b"previous", b"invented"
 STATE = RefreshState(generation=5, digest=CURRENT, rotated_at=NOW, previous_digest=PREVIOUS, nonce=b"n", floor=2)
@@ -63,6 +64,7 @@ def test_replacing_leaves_no_predecessor_and_raises_the_floor() -> None:
         assert judge(replaced, generation=generation, digest=digest, now=NOW, grace=GRACE) is Presented.REPLACED
 
 
+@steady
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.0, 30.0)), max_size=12))
 def test_exactly_one_lives(steps: list[tuple[bool, float]]) -> None:
     """Whatever happened, of all the tokens ever issued one is current, at most one more is in grace."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostiary import limits
@@ -17,6 +17,7 @@ from ostiary.domain.session import (
 )
 from ostiary.testing.builders import NOW, session
 
+steady = settings(derandomize=True, deadline=None, database=None)
 SESSION = session(last_seen_at=NOW, idle_lifetime=100.0, expires_at=NOW + 250.0, everything=3)
 
 
@@ -44,6 +45,7 @@ def test_ended_is_ended() -> None:
     assert not SESSION.is_live(NOW, 2)
 
 
+@steady
 @given(st.floats(0, 500), st.floats(0, 500))
 def test_time_revives_nothing(first: float, second: float) -> None:
     """Once over, over at every later instant."""
@@ -52,6 +54,7 @@ def test_time_revives_nothing(first: float, second: float) -> None:
     assert SESSION.is_live(NOW + early, 3) or not SESSION.is_live(NOW + late, 3)
 
 
+@steady
 @given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 25))
 def test_the_cap(seen: list[int], cap: int) -> None:
     """With one more there are exactly as many as allowed, and nobody goes who was seen after one who stays."""

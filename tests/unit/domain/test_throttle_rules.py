@@ -1,7 +1,7 @@
 """How long to wait after failed logins: the rules alone."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostiary.domain.throttle import (
@@ -16,6 +16,7 @@ from ostiary.domain.throttle import (
     wait_of_network,
 )
 
+steady = settings(derandomize=True, deadline=None, database=None)
 POLICY = ThrottlePolicy()
 NOW = 1000.0
 
@@ -53,6 +54,7 @@ def test_attempts_under_way_at_once(failures: int, left: int) -> None:
     assert attempts_left(_failed(failures), POLICY, NOW + 900, known_device=False) == max(1, left)
 
 
+@steady
 @given(st.integers(0, 98), st.floats(0, 2000))
 def test_one_more_failure_never_shortens_the_wait(failures: int, later: float) -> None:
     """Guessing on never pays."""

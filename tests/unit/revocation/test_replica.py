@@ -15,6 +15,7 @@ from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
 from ostiary.revocation.replica import Replica, Verdict
 
+steady = settings(derandomize=True, deadline=None, database=None)
 SESSIONS, ACCOUNTS, KEYS = ("s1", "s2"), ("a1", "a2"), ("k1", "k2")
 VERSIONS = st.sampled_from((0, 1, 2, 3, ENDED_VERSION))
 EPOCHS = st.sampled_from((0, 1, 2, EPOCHS_PER_EVERYTHING, EPOCHS_PER_EVERYTHING + 1, 2 * EPOCHS_PER_EVERYTHING))
@@ -47,6 +48,7 @@ def _replica(*entries: Entry) -> Replica:
     return replica
 
 
+@steady
 @given(st.lists(ENTRIES, max_size=12), st.randoms(use_true_random=False))
 def test_order_and_repetition_do_not_matter(entries: list[Entry], chance: object) -> None:
     """Any order, any repetition: the same refusals."""
@@ -56,6 +58,7 @@ def test_order_and_repetition_do_not_matter(entries: list[Entry], chance: object
     assert _refused(_replica(*entries)) == _refused(_replica(*shuffled))
 
 
+@steady
 @given(st.lists(ENTRIES, max_size=12), ENTRIES)
 def test_no_entry_turns_a_refusal_into_an_acceptance(entries: list[Entry], one_more: Entry) -> None:
     """Knowing more never accepts more (flaw class: a later revocation that overwrites an earlier one)."""
@@ -154,7 +157,7 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestModel.settings = settings(steady, max_examples=40, stateful_step_count=20)
 
 
 class Log:
@@ -193,6 +196,7 @@ def _catch_up(replica: Replica, log: Log, *, sent_at: float = 0.0, limit: int = 
     return probes
 
 
+@steady
 @given(
     st.lists(
         st.one_of(ENTRIES, st.just("read"), st.integers(1, 4), st.just("new"), st.just("trim")),
