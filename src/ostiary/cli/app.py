@@ -7,7 +7,8 @@ from ostiary import __version__
 _NOUNS = {
     "account": "Create, change and end accounts.",
     "session": "List and end sessions.",
-    "key": "The keys that sign tokens.",
+    "key": "The keys that sign tokens; and keys in files.",
+    "token": "Take a token apart, judge it, make one.",
     "db": "The schema of the database.",
     "config": "What the settings are and where they come from.",
 }

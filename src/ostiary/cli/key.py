@@ -11,6 +11,15 @@ from ostiary.cli.system import ACTOR, opened
 
 app = noun("key")
 
+_OF_FILES = {
+    "generate": "Make a private key, as a JWK or PEM.",
+    "public": "Print the public half of a key file.",
+    "thumbprint": "Print the thumbprint (RFC 7638) of a key file.",
+    "inspect": "Say what a key file holds, and what is wrong with it.",
+}
+for _name, _words in _OF_FILES.items():
+    app.command(f"ostiary.cli.key_files:{_name}", name=_name, help=_words)
+
 
 @app.command(name="list")
 async def list_keys(*, where: Where = HERE, json: Json = False) -> None:

@@ -128,8 +128,8 @@ def _visible(char: str) -> str:
 
 
 def one_line(value: Any, most: int) -> str:
-    """A value as JSON in one line, visible, cut at `most` characters."""
-    if isinstance(value, str):
+    """A value in one line: a text as it is, unless it is empty, all else as JSON; visible, cut at `most` characters."""
+    if isinstance(value, str) and value:
         return visible(value, most)
     return visible(json.dumps(value, ensure_ascii=False), most)
 
