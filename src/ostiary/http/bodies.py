@@ -5,6 +5,7 @@ Unknown members are refused, so that `"role": "admin"` in a sign-up fails loudly
 
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -295,6 +296,7 @@ class OAuthProblem(Struct, frozen=True):
     error_description: str
 
 
+@lru_cache(maxsize=4096)
 def instant(seconds: float) -> str:
     """RFC 3339 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(math.floor(seconds * 1000) / 1000, tz=UTC)

@@ -69,7 +69,8 @@ class Cookies:
             same_site = "Strict" if session.transport is Transport.SPLIT else "Lax"
             lines.append(self._line(self.refresh, issued.refresh_token, same_site, age))
         if session.transport is not Transport.BEARER and issued.device_mark:
-            lines.append(self._line(self.device, issued.device_mark, "Strict", DEVICE_SECONDS))
+            # like the others it outlives the browser only where the login asked to be remembered
+            lines.append(self._line(self.device, issued.device_mark, "Strict", DEVICE_SECONDS if age else None))
         return lines
 
     def clear(self) -> list[str]:

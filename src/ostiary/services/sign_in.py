@@ -1,5 +1,6 @@
 """Logging in: one password, one session, one set of credentials."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 from ostiary import limits
@@ -10,7 +11,7 @@ from ostiary.domain.session import EndReason, Kind, Session, Transport, default_
 from ostiary.domain.username import username_key_or_none
 from ostiary.errors import InvalidCredentials, InvalidRequest, InvalidTarget
 from ostiary.services.context import Client, Context, judged_again
-from ostiary.services.ending import end_session, live_sessions
+from ostiary.services.ending import end_session
 from ostiary.services.issuing import Issued, Issuing
 from ostiary.services.passwords import Passwords
 from ostiary.services.throttling import Throttling
@@ -101,12 +102,15 @@ class SignIn:
         async def attempt() -> Issued | None:
             nonlocal proven
             now = context.now()
-            account = await context.store.accounts.get(proven.id)
+            account, issuer, sessions = await asyncio.gather(
+                context.store.accounts.get(proven.id),
+                context.store.issuer(),
+                context.store.sessions.of_account(proven.id),
+            )
             if account is None or account.disabled or not await self._is_still_right(request, proven, account):
                 raise InvalidCredentials(private="the account changed while its password was looked at")
             proven = account
-            issuer = await context.store.issuer()
-            live = await live_sessions(context, account.id, issuer.everything, now)
+            live = [session for session in sessions if session.is_live(now, issuer.everything)]
             replaces = request.replaces if transport is Transport.COOKIE else None
             replaced = [session for session in live if session.id == replaces]
             kept = [session for session in live if session.id != replaces]

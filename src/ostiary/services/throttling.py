@@ -9,14 +9,15 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from ostiary.credentials.derived_keys import digest
 from ostiary.domain import throttle as rules
 from ostiary.domain.throttle import Throttle
 from ostiary.errors import TooManyAttempts
 from ostiary.services.context import Context, judged_again
-from ostiary.stores.port import Add, Remove, Swap
+from ostiary.stores.port import Add, Change, Remove, Swap
 
 
 @dataclass(slots=True)
@@ -30,13 +31,16 @@ class Attempt:
         self.right = True
 
 
-@dataclass(slots=True)
 class _Gate:
-    """This process's attempts on one counter."""
+    """This process's attempts on one counter. `left` is set, and replaced, whenever one of them has ended."""
 
-    under_way: int = 0
-    users: int = 0
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    __slots__ = ("left", "lock", "under_way", "users")
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.users = 0
+        self.lock = asyncio.Lock()
+        self.left = asyncio.Event()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +65,22 @@ class Throttling:
     async def attempt(self, name: str, *, network: str, device: str | None) -> AsyncIterator[Attempt]:
         """Around one look at a password. `name` is what was typed, in normal form: it is counted whether or not such an
         account exists. Raises TooManyAttempts if it may not be made now."""
-        attempt = Attempt()
-        async with AsyncExitStack() as stack:
-            for counter in self._counters(name, network, device):
-                await stack.enter_async_context(self._counted(counter, attempt))
-            yield attempt
+        counters = self._counters(name, network, device)
+        gates = [self._gates.setdefault(counter.id, _Gate()) for counter in counters]
+        for gate in gates:
+            gate.users += 1
+        try:
+            await self._enter(counters, gates)
+            attempt = Attempt()
+            try:
+                yield attempt
+            finally:
+                await self._leave(counters, gates, forgive=attempt.right)
+        finally:
+            for counter, gate in zip(counters, gates, strict=True):
+                gate.users -= 1
+                if gate.users == 0:
+                    self._gates.pop(counter.id, None)
 
     async def forgive(self, name: str) -> None:
         """Forget the account's failures: an administrator enabled it, or its password was reset."""
@@ -111,53 +126,60 @@ class Throttling:
             of_account(self._account_id(name)),
         ]
 
-    @asynccontextmanager
-    async def _counted(self, counter: _Counter, attempt: Attempt) -> AsyncIterator[None]:
-        gate = self._gates.setdefault(counter.id, _Gate())
-        gate.users += 1
-        try:
-            await self._enter(counter, gate)
-            try:
-                yield
-            except TooManyAttempts:
-                # refused by the next counter before any password was looked at: this one need not remember it
-                await self._leave(counter, gate, forgive=True)
-                raise
-            except BaseException:
-                await self._leave(counter, gate, forgive=attempt.right)
-                raise
-            await self._leave(counter, gate, forgive=attempt.right)
-        finally:
-            gate.users -= 1
-            if gate.users == 0:
-                self._gates.pop(counter.id, None)
-
-    async def _enter(self, counter: _Counter, gate: _Gate) -> None:
-        async with gate.changed:
-            while True:
+    async def _enter(self, counters: list[_Counter], gates: list[_Gate]) -> None:
+        """Count the attempt on all of its counters in one write, once all of them let it."""
+        while True:
+            async with _locked(gates):
                 now = self._context.now()
-                stored = await self._context.store.throttles.get(counter.id)
-                throttle = stored or Throttle(id=counter.id)
-                if counter.left(throttle, now) > 0:
-                    raised = counter.raised(throttle, now)
-                    if await self._context.write(Swap(raised) if stored else Add(raised)):
-                        gate.under_way += 1
+                stored = await self._read(counters)
+                blocking = None
+                raised: list[Change] = []
+                for counter, gate, found in zip(counters, gates, stored, strict=True):
+                    throttle = found or Throttle(id=counter.id)
+                    if counter.left(throttle, now) <= 0:
+                        if gate.under_way == 0:
+                            raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
+                        blocking = blocking or gate.left
+                    raised.append((Swap if found else Add)(counter.raised(throttle, now)))
+                if blocking is None:
+                    if await self._context.write(*raised):
+                        for gate in gates:
+                            gate.under_way += 1
                         return
-                elif gate.under_way == 0:
-                    raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
-                else:
-                    await gate.changed.wait()
+                    continue  # another process counted at the same time: judged again
+            await blocking.wait()
 
-    async def _leave(self, counter: _Counter, gate: _Gate, *, forgive: bool) -> None:
-        async with gate.changed:
-            gate.under_way -= 1
-            if forgive:
+    async def _leave(self, counters: list[_Counter], gates: list[_Gate], *, forgive: bool) -> None:
+        """The attempt is over; a right one is taken off its counters again, in one write."""
+        async with _locked(gates):
+            for gate in gates:
+                gate.under_way -= 1
+            try:
+                if forgive:
+                    await judged_again(partial(self._lower, counters, gates))
+            finally:
+                for gate in gates:
+                    gate.left.set()
+                    gate.left = asyncio.Event()
 
-                async def lower() -> bool | None:
-                    stored = await self._context.store.throttles.get(counter.id)
-                    if stored is None:
-                        return True
-                    return await self._context.write(Swap(counter.forgiven(stored, gate.under_way))) or None
+    async def _lower(self, counters: list[_Counter], gates: list[_Gate]) -> bool | None:
+        stored = await self._read(counters)
+        lowered: list[Change] = [
+            Swap(counter.forgiven(found, gate.under_way))
+            for counter, gate, found in zip(counters, gates, stored, strict=True)
+            if found is not None
+        ]
+        return await self._context.write(*lowered) or None
 
-                await judged_again(lower)
-            gate.changed.notify_all()
+    async def _read(self, counters: list[_Counter]) -> list[Throttle | None]:
+        throttles = self._context.store.throttles
+        return await asyncio.gather(*(throttles.get(counter.id) for counter in counters))
+
+
+@asynccontextmanager
+async def _locked(gates: list[_Gate]) -> AsyncIterator[None]:
+    """All of them, always in the same order: the network's, then the account's."""
+    async with AsyncExitStack() as stack:
+        for gate in gates:
+            await stack.enter_async_context(gate.lock)
+        yield

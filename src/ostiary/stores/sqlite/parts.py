@@ -28,10 +28,11 @@ _LARGEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """Where jobs go."""
+    """Where jobs go. `log` is the revocation log's own: a burst of look-ups must not cost a server its lease."""
 
     quick: Lane
     slow: Lane
+    log: Lane
     writer: Lane
 
 
@@ -171,7 +172,7 @@ class Revocations(_Part):
         self._seen: object = None
 
     async def probe(self, cursor: Cursor, limit: int) -> Probe:
-        return await self._lanes.quick.submit(lambda c: _probe(c, cursor, limit))
+        return await self._lanes.log.submit(lambda c: _probe(c, cursor, limit))
 
     async def changed(self) -> bool:
         """True also once after this process's own writes. Asked on the loop itself: it reads a counter in memory that

@@ -21,7 +21,7 @@ _BUSY_TIMEOUT = 5.0  # seconds that a write waits for another process's transact
 
 
 class SqliteStore:
-    """Made by `open`. Three threads with a connection each: one writes, one looks up, one lists."""
+    """Made by `open`. Four threads with a connection each: one writes, one looks up, one lists, one reads the log."""
 
     def __init__(self, path: Path, lanes: Lanes, watching: sqlite3.Connection) -> None:
         self._path = path
@@ -54,15 +54,16 @@ class SqliteStore:
         elif not migrations.is_current(path):
             raise Misconfigured("The database has another schema than this program; run `ostiary db upgrade`.")
         with translated(), contextlib.ExitStack() as opened:
-            watching, quick, slow, writer = (
+            watching, quick, slow, log, writer = (
                 opened.enter_context(contextlib.closing(connect(path, busy_timeout=busy_timeout, read_only=read_only)))
-                for read_only in (True, True, True, False)
+                for read_only in (True, True, True, True, False)
             )
             watching.execute("PRAGMA busy_timeout = 0")
             opened.pop_all()
         lanes = Lanes(
             quick=Lane("quick", quick, run_reads, batch=limits.STORE_BATCH),
             slow=Lane("slow", slow, run_reads, batch=1),
+            log=Lane("log", log, run_reads, batch=1),
             writer=Lane("writer", writer, run_writes, batch=limits.STORE_BATCH),
         )
         return cls(path, lanes, watching)
@@ -103,7 +104,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         self._presence.leave()
-        lanes = (self._lanes.quick, self._lanes.slow, self._lanes.writer)
+        lanes = (self._lanes.quick, self._lanes.slow, self._lanes.log, self._lanes.writer)
         for lane in lanes:
             lane.stop()
         for lane in lanes:
