@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ostiary.credentials.access_token import STATEFUL_TYPE, STATELESS_TYPE, read_stateless
-from ostiary.credentials.opaque import is_session_token
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import Kind
 from ostiary.errors import InvalidToken
@@ -55,6 +54,8 @@ def read_caller(claims: Claims, roles_claim: str, cache: TokenCache) -> Caller:
 
 def refusal(token: str, error: JoseError) -> CredentialRefused:
     """The refusal, with a reason in the log that says what to do where that is known."""
+    from ostiary.credentials.opaque import is_session_token  # here: it brings all that makes such tokens
+
     if is_session_token(token):
         return CredentialRefused(private="a session token says nothing by itself: only the issuer can look it up")
     if token.count(".") == 4:
