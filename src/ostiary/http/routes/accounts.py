@@ -2,20 +2,22 @@
 
 from starlette.responses import Response
 
-from ostiary.http.bodies import (
+from ostiary.http.answers import (
     AccountAnswer,
     EndedAnswer,
     LoginAnswer,
     MeAnswer,
-    PasswordBody,
-    ProfileBody,
-    ProofBody,
-    SignUpBody,
     account_view,
     ended_answer,
     instant,
     login_answer,
     session_view,
+)
+from ostiary.http.bodies import (
+    PasswordBody,
+    ProfileBody,
+    ProofBody,
+    SignUpBody,
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Endpoint

@@ -4,13 +4,11 @@ from starlette.responses import Response
 
 from ostiary.domain.session import EndReason, Kind
 from ostiary.errors import InvalidRequest
-from ostiary.http.bodies import (
+from ostiary.http.answers import (
     AccountAnswer,
     AccountsAnswer,
-    AdminPatchBody,
     AuditAnswer,
     ChangedAccountAnswer,
-    EmptyBody,
     EndedAnswer,
     KeysAnswer,
     RotatedAnswer,
@@ -20,6 +18,10 @@ from ostiary.http.bodies import (
     event_view,
     key_view,
     session_view,
+)
+from ostiary.http.bodies import (
+    AdminPatchBody,
+    EmptyBody,
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Endpoint, Query

@@ -5,7 +5,9 @@ from starlette.responses import Response
 
 from ostiary.domain.session import EndReason, Transport
 from ostiary.errors import InvalidToken, OstiaryError
-from ostiary.http.bodies import TokenAnswer
+from ostiary.http.answers import (
+    TokenAnswer,
+)
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Dialect, Endpoint
 from ostiary.http.problems import OAuthError, json_response

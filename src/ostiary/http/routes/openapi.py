@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from ostiary.http.bodies import OAuthProblem, Problem
+from ostiary.http.answers import (
+    OAuthProblem,
+    Problem,
+)
 from ostiary.http.call import FORM, JSON, Call
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
 

@@ -6,7 +6,11 @@ from collections.abc import Awaitable
 from starlette.responses import Response
 
 from ostiary.errors import OstiaryError
-from ostiary.http.bodies import CheckView, HealthAnswer, ReadyAnswer
+from ostiary.http.answers import (
+    CheckView,
+    HealthAnswer,
+    ReadyAnswer,
+)
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Endpoint
 from ostiary.http.problems import json_response

@@ -5,18 +5,20 @@ from starlette.responses import Response
 from ostiary import limits
 from ostiary.domain.session import EndReason, Kind, Transport
 from ostiary.errors import InvalidRequest, InvalidToken, NotAuthenticated, OstiaryError
-from ostiary.http.authentication import csrf_token_of
-from ostiary.http.bodies import (
+from ostiary.http.answers import (
     CsrfAnswer,
-    EmptyBody,
     EndedAnswer,
     LoginAnswer,
-    LoginBody,
-    LogoutBody,
     SessionsAnswer,
     ended_answer,
     login_answer,
     session_view,
+)
+from ostiary.http.authentication import csrf_token_of
+from ostiary.http.bodies import (
+    EmptyBody,
+    LoginBody,
+    LogoutBody,
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Endpoint
