@@ -11,7 +11,7 @@ from ostiary.credentials.access_token import (
 )
 from ostiary.credentials.kinds import KIND_OF_TYPE, TOKEN_KINDS
 from ostiary.domain.session import Kind
-from ostiary.errors import InvalidToken, Misconfigured
+from ostiary.errors import InvalidRequest, InvalidToken, Misconfigured
 
 GRANT = Grant(
     issuer="https://auth.example",
@@ -48,7 +48,7 @@ def test_what_is_personal_is_on_the_list() -> None:
 def test_oversized_tokens_are_refused() -> None:
     """At the limit it is issued, one character beyond it is not (M-26)."""
     assert check_after_signing("x" * limits.ISSUED_TOKEN_CHARS)
-    with pytest.raises(Misconfigured, match=str(limits.ISSUED_TOKEN_CHARS + 1)):
+    with pytest.raises(InvalidRequest, match=str(limits.ISSUED_TOKEN_CHARS)):
         check_after_signing("x" * (limits.ISSUED_TOKEN_CHARS + 1))
 
 

@@ -56,14 +56,14 @@ def test_time_revives_nothing(first: float, second: float) -> None:
 
 @steady
 @given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 25))
-def test_the_cap(seen: list[int], cap: int) -> None:
-    """With one more there are exactly as many as allowed, and nobody goes who was seen after one who stays."""
-    live = [session(f"s{number}", last_seen_at=NOW + at) for number, at in enumerate(seen)]
+def test_the_cap(began: list[int], cap: int) -> None:
+    """With one more there are exactly as many as allowed, and nobody goes who began after one who stays."""
+    live = [session(f"s{number}", created_at=NOW + at) for number, at in enumerate(began)]
     over = oldest_beyond_cap(live, cap)
     stay = [one for one in live if one not in over]
 
     assert len(stay) + 1 == min(len(live) + 1, cap)
-    assert all(gone.last_seen_at <= kept.last_seen_at for gone in over for kept in stay)
+    assert all(gone.created_at <= kept.created_at for gone in over for kept in stay)
 
 
 def test_lifetimes_of_each_kind() -> None:
