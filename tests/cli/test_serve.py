@@ -183,7 +183,6 @@ def test_a_taken_port_is_told(ostiary: Shell) -> None:
     [
         (("--workers", "2"), {}, "write 1"),
         (("--valkey", "valkey://localhost"), {}, "not in this version"),
-        ((), {"OSTIARY_ENCRYPT_STATELESS": "true"}, "not in this version"),
         (("--database", "sqlite:////nowhere/at/all/o.db"), {}, "database"),
     ],
 )

@@ -200,7 +200,7 @@ async def test_what_others_encrypt_or_leave_unsigned_opens_nothing(server: Serve
 
 
 async def test_the_setting_can_change_while_people_are_logged_in(start_on_file: StartServer, carrier: Carrier) -> None:
-    """Restarts with another setting: old tokens are accepted, new ones follow the setting, keys are made and retired."""
+    """Restarts with another setting: old tokens are accepted, new ones follow it, keys are made and retired."""
     async with start_on_file() as server:
         await server.account("alice")
         phone = await server.log_in("alice", carrier)

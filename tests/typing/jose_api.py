@@ -44,10 +44,21 @@ assert_type(jose.check_claims(verified, policy, 0.0), jose.Claims)
 assert_type(jose.decode_unverified(token), jose.Unverified)
 assert_type(jose.verify_proof(token, typ="dpop+jwt", algorithms=("ES256",)).key, jose.Key)
 
+assert_type(jose.verify(token, key, policy, into=Access), Access)
+
+box = jose.EncryptionKey.generate("ECDH-ES+A256KW", encs=("A256GCM",))
+hidden = jose.sign_then_encrypt({"iss": "i"}, key, box.public(), typ="at+jwt")
+assert_type(hidden, str)
+assert_type(jose.verify_nested(hidden, jose.EncryptionKeySet([box]), keys, policy, 0.0), jose.Claims)
+assert_type(jose.decrypt(jose.encrypt(b"", box), box).plaintext, bytes)
+assert_type(key.to_pem(private=True, password=b"x"), bytes)
+
 # What must not type-check: an unverified token where verified claims are due, no keys, no policy, no type.
 wrong: jose.Claims = jose.decode_unverified(token)  # type: ignore[assignment]
-jose.verify(token, None, policy)  # type: ignore[arg-type]
-jose.verify(token, keys)  # type: ignore[call-arg]
+jose.verify(token, None, policy)  # type: ignore[call-overload]
+jose.verify(token, keys)  # type: ignore[call-overload]
+jose.decrypt(token, key)  # type: ignore[arg-type]
+jose.verify_signature(token, box)  # type: ignore[arg-type]
 jose.Policy(issuer="i", audience="a")  # type: ignore[call-arg]
 claims["sub"] = "x"  # type: ignore[index]
 key.alg.missing  # type: ignore[attr-defined]  # noqa: B018

@@ -170,7 +170,7 @@ def test_durations_that_are_none(written: str) -> None:
         ("CSRF_TOKEN", "on", "off or session"),
         ("REGISTRATION", "true", "open or closed"),
         ("SIGNING_ALGORITHM", "none", "ES256"),
-        ("ENCRYPT_STATELESS", "true", "not in this version"),
+        ("ENCRYPT_STATELESS", "perhaps", "true or false"),
         ("VALKEY", "valkey://localhost", "not in this version"),
         ("DATABASE", "postgresql://u:pw@h/db", "not in this version"),
         ("DATABASE", "ostiary.db", "sqlite:///path"),

@@ -164,7 +164,7 @@ async def _records(store: Store, key: bytes | None) -> AsyncIterator[Check]:
 
 
 def _signing_keys(keys: list[SigningKey], secret: bytes | None) -> Iterator[Check]:
-    active = [key for key in keys if key.state is KeyState.ACTIVE]
+    active = [key for key in keys if key.state is KeyState.ACTIVE and not key.encrypts]
     if not keys:
         yield warning("signing_key", "there is none yet", "the first start makes it")
         return

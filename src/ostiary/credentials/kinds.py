@@ -17,6 +17,8 @@ class TokenKind:
     typ: str
     claims: Callable[[Grant], dict[str, Any]]
     read: Callable[[Mapping[str, Any]], AccessToken]
+    hidden: bool = False
+    """Whether it says what others should not read, so that it can be encrypted."""
 
 
 TOKEN_KINDS: Mapping[Kind, TokenKind] = {
@@ -33,6 +35,7 @@ TOKEN_KINDS: Mapping[Kind, TokenKind] = {
             typ=access_token.STATELESS_TYPE,
             claims=access_token.stateless_claims,
             read=access_token.read_stateless,
+            hidden=True,
         ),
     )
 }

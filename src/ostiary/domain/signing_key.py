@@ -1,4 +1,4 @@
-"""The life of a signing key.
+"""The life of a signing key, and of a key that hides what was signed.
 
 upcoming (published, does not sign yet) → active (signs) → retiring (no longer signs; what it signed still verifies) →
 retired (nothing that it signed can still be alive). From any state → revoked: refuses at once all that it signed.
@@ -6,6 +6,9 @@ retired (nothing that it signed can still be alive). From any state → revoked:
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+ENCRYPTION_ALGORITHM = "A256KW"
+"""Of the keys that hide stateless tokens (RFC 7518 section 4.4): the issuer alone writes and reads them."""
 
 
 class KeyState(StrEnum):
@@ -21,7 +24,9 @@ class KeyState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
     """One key of the issuer. `id` is its `kid` (RFC 7638). `sealed` is the private JWK, encrypted with a key derived
-    from `secret_key`, and empty once the key can never sign again. `public_jwk` is JSON; empty for HS256."""
+    from `secret_key`, and empty once the key can never sign again. `public_jwk` is JSON; empty for HS256.
+
+    A key of `ENCRYPTION_ALGORITHM` encrypts and decrypts where the others sign and verify; its life is the same."""
 
     id: str
     algorithm: str
@@ -33,6 +38,11 @@ class SigningKey:
     retiring_at: float | None = None
     ended_at: float | None = None
     revision: int = 0
+
+    @property
+    def encrypts(self) -> bool:
+        """True for a key that hides tokens; it never signs."""
+        return self.algorithm == ENCRYPTION_ALGORITHM
 
     @property
     def verifies(self) -> bool:

@@ -45,7 +45,7 @@ from ostiary.jose.jws import Verified, sign_bytes, verify_signature
 from ostiary.jose.jwt import Unverified, decode_unverified, sign, verify_at
 from ostiary.jose.key_set import KeySet
 from ostiary.jose.keys import Key, insecure_hmac_key_shorter_than_the_hash
-from ostiary.jose.nested import decrypt_token, encrypt_token, sign_then_encrypt, verify_nested
+from ostiary.jose.nested import decrypt_token, encrypt_token, is_encrypted, sign_then_encrypt, verify_nested
 from ostiary.jose.proof import Proof, sign_proof, verify_proof
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ __all__ = [
     "encrypt",
     "encrypt_token",
     "insecure_hmac_key_shorter_than_the_hash",
+    "is_encrypted",
     "sign",
     "sign_bytes",
     "sign_proof",

@@ -34,6 +34,11 @@ def encrypt_token(
     return encrypt(token.encode("ascii"), key, enc=enc, cty="JWT", random=random)
 
 
+def is_encrypted(token: str) -> bool:
+    """Whether it has the five segments of a compact JWE. Says nothing about what they hold."""
+    return token.count(".") == 4
+
+
 def decrypt_token(token: str, keys: EncryptionKey | EncryptionKeySet) -> str:
     """The token inside a JWE: to be verified now, and not to be believed before (flaw class 47). Raises what `decrypt`
     raises, and `MalformedToken` if the JWE does not say that it holds a JWT."""

@@ -32,7 +32,7 @@ class Audit:
             "logins_last_hour": await store.audit.count_since(Event.LOGIN_SUCCEEDED.value, now - 3600),
             "failed_logins_last_hour": await store.audit.count_since(Event.LOGIN_FAILED.value, now - 3600),
             "reused_refresh_tokens_last_hour": await store.audit.count_since(Event.REFRESH_REUSED.value, now - 3600),
-            "signing_keys": sum(key.state is KeyState.ACTIVE or key.state is KeyState.UPCOMING for key in keys),
+            "signing_keys": sum(key.state in (KeyState.ACTIVE, KeyState.UPCOMING) for key in keys if not key.encrypts),
             "revocations_in_memory": len(self._context.replica),
             "bound": self._context.bound,
         }

@@ -36,6 +36,7 @@ class Policy:
     reauthentication_window: float = 300.0
     clock_leeway: float = 30.0
     signing_algorithm: str = "ES256"
+    encrypt_stateless: bool = False
     binding: str = "off"
 
 

@@ -133,7 +133,11 @@ class Issuing:
         row = TOKEN_KINDS[kind]
         claims = row.claims(grant)
         access_token.check_before_signing(claims)
-        return access_token.check_after_signing(jose.sign(claims, self._keys.ring.signer, typ=row.typ))
+        ring = self._keys.ring
+        token = access_token.check_after_signing(jose.sign(claims, ring.signer, typ=row.typ))
+        return (
+            ring.hide(token, self._context.random) if row.hidden and self._context.policy.encrypt_stateless else token
+        )
 
     def _life(self, kind: Kind) -> float:
         return max(1.0, self._context.policy.lifetimes.of_access_token(kind))

@@ -104,7 +104,9 @@ class Recognition:
             return caller
         await self.check_lease()
         self._known.pop(credential, None)
-        if len(credential) > limits.CREDENTIAL_CHARS:
+        if len(credential) > limits.CREDENTIAL_CHARS and not (
+            len(credential) <= limits.ENCRYPTED_CREDENTIAL_CHARS and jose.is_encrypted(credential)
+        ):
             raise InvalidToken(private="too long")
         if opaque.is_session_token(credential):
             return await self._recognise_session(credential, now)
@@ -124,9 +126,12 @@ class Recognition:
 
     def verify(self, credential: str, now: float) -> tuple[AccessToken, str]:
         """An access JWT of this issuer, read, and the id of the key that signed it; signature, type, issuer and times
-        hold. Says nothing about revocation, or about whom it is meant for. Raises InvalidToken or Expired."""
+        hold, of the token inside if it is encrypted. Says nothing about revocation, or about whom it is meant for.
+        Raises InvalidToken or Expired."""
+        ring = self._keys.ring
         try:
-            verified = self._keys.ring.verify_signature(credential)
+            token = ring.show(credential) if jose.is_encrypted(credential) else credential
+            verified = ring.verify_signature(token)
             row = KIND_OF_TYPE.get(verified.header.type or "")
             if row is None:
                 raise InvalidToken(private="not an access token")
@@ -134,7 +139,7 @@ class Recognition:
             try:
                 return row.read(jose.check_claims(verified, rules, now)), verified.header.kid or ""
             except jose.Expired:
-                expired_at = float(jose.decode_unverified(credential).claims["exp"])
+                expired_at = float(jose.decode_unverified(token).claims["exp"])
                 claims = jose.check_claims(verified, rules, expired_at - 1.0)
                 raise Expired(row.read(claims)) from None
         except jose.JoseError as error:

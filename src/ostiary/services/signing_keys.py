@@ -2,17 +2,21 @@
 
 import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ostiary import jose
 from ostiary.credentials.derived_keys import seal, unseal
 from ostiary.domain.audit import Event
-from ostiary.domain.signing_key import KeyState, SigningKey
+from ostiary.domain.signing_key import ENCRYPTION_ALGORITHM, KeyState, SigningKey
 from ostiary.errors import InvalidRequest, Misconfigured, NotFound
 from ostiary.revocation.entry import KEY_REVOKED, KEYS_CHANGED, Entry, Scope
 from ostiary.services.context import Context, Ended, judged_again
 from ostiary.stores.port import Add, Append, Change, Swap
+
+_CONTENT_ENCRYPTION = ("A256GCM",)
+_NONE = jose.EncryptionKeySet(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,8 @@ class Ring:
     signer: jose.Key
     key_sets: tuple[jose.KeySet, ...]
     jwks: bytes
+    hider: jose.EncryptionKey | None = None
+    hiders: jose.EncryptionKeySet = _NONE
 
     def verify_signature(self, token: str) -> jose.Verified:
         """Raises `jose.JoseError`. More than one set only while HS256 and an asymmetric algorithm overlap: a set has
@@ -32,9 +38,21 @@ class Ring:
                 return jose.verify_signature(token, keys)
         return jose.verify_signature(token, last)
 
+    def hide(self, token: str, random: Callable[[int], bytes]) -> str:
+        """A signed token, encrypted to ourselves. Raises Misconfigured if there is no key to do it with: a token is
+        never sent in the clear instead."""
+        if self.hider is None:
+            raise Misconfigured("No encryption key is active.")
+        return jose.encrypt_token(token, self.hider, random=random)
+
+    def show(self, token: str) -> str:
+        """The signed token inside one that we encrypted: to be verified now. Raises `jose.JoseError`."""
+        return jose.decrypt_token(token, self.hiders)
+
 
 class SigningKeys:
-    """Use cases of signing keys. `ring` is what the rest of the process signs and verifies with."""
+    """Use cases of signing keys, and of the keys that hide stateless tokens, which live and rotate with them. `ring` is
+    what the rest of the process uses."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -55,9 +73,12 @@ class SigningKeys:
         """Read the keys; make the first ones if there are none, and for a process that serves, ones of the algorithm
         that is now configured."""
         records = await self.all()
-        active = [key for key in records if key.state is KeyState.ACTIVE]
+        active = _active(records, encrypts=False)
         if not active or (serving and active[-1].algorithm != self._context.policy.signing_algorithm):
             await self._begin()
+            records = await self.all()
+        if self._context.policy.encrypt_stateless and not _active(records, encrypts=True):
+            await self._begin_hiding()
             records = await self.all()
         self._ring = self._read(records)
 
@@ -71,20 +92,16 @@ class SigningKeys:
         async def attempt() -> SigningKey | None:
             now = self._context.now()
             records = await self.all()
-            upcoming = self._upcoming(records)
-            fresh = self._new(now, KeyState.UPCOMING)
-            changes: list[Change] = [Add(fresh)]
-            if upcoming is None:
-                active = replace(self._new(now, KeyState.ACTIVE), activated_at=now)
-                changes.append(Add(active))
-            else:
-                active = replace(upcoming, state=KeyState.ACTIVE, activated_at=now)
-                changes.append(Swap(active))
-            changes += [
-                Swap(replace(key, state=KeyState.RETIRING, retiring_at=now))
-                for key in records
-                if key.state is KeyState.ACTIVE
-            ]
+            algorithm = self._context.policy.signing_algorithm
+            active, changes = self._rotated(records, algorithm, now)
+            if self._context.policy.encrypt_stateless:
+                changes += self._rotated(records, ENCRYPTION_ALGORITHM, now)[1]
+            else:  # what an earlier setting left: it only decrypts, until nothing that it hid can be alive
+                changes += [
+                    Swap(replace(key, state=KeyState.RETIRING, retiring_at=now))
+                    for key in records
+                    if key.encrypts and key.state in (KeyState.ACTIVE, KeyState.UPCOMING)
+                ]
             changes += [self._changed(now), self._audit(Event.KEY_ROTATED, now, active.id, actor)]
             return active if await self._write_serialised(*changes) else None
 
@@ -111,7 +128,10 @@ class SigningKeys:
         return key
 
     async def revoke(self, kid: str, *, actor: str | None = None) -> Ended:
-        """Emergency: refuse all that this key signed, at once. If it is the one that signs, the next takes over."""
+        """Emergency: refuse all that this key signed, at once. If it is the one that signs, the next takes over.
+
+        What an encryption key hid can no longer be read, so it is refused where it is not remembered yet; what was
+        remembered is still genuine, and is so until it expires."""
 
         async def attempt() -> Ended | None:
             now = self._context.now()
@@ -121,14 +141,15 @@ class SigningKeys:
             revoked = replace(key, state=KeyState.REVOKED, ended_at=now, sealed=b"")
             changes: list[Change] = [Swap(revoked), self._audit(Event.KEY_REVOKED, now, kid, actor)]
             others = [other for other in await self.all() if other.id != kid]
-            upcoming = self._upcoming(others)
+            algorithm = key.algorithm if key.encrypts else self._context.policy.signing_algorithm
+            upcoming = _upcoming(others, algorithm)
             if key.state is KeyState.ACTIVE:
                 if upcoming is None:
-                    changes.append(Add(replace(self._new(now, KeyState.ACTIVE), activated_at=now)))
+                    changes.append(Add(replace(self._new(now, KeyState.ACTIVE, algorithm), activated_at=now)))
                 else:
                     changes.append(Swap(replace(upcoming, state=KeyState.ACTIVE, activated_at=now)))
             if key.state in (KeyState.ACTIVE, KeyState.UPCOMING):
-                changes.append(Add(self._new(now, KeyState.UPCOMING)))
+                changes.append(Add(self._new(now, KeyState.UPCOMING, algorithm)))
             changes.append(self._refused(kid, now))
             return self._context.ended(1) if await self._write_serialised(*changes) else None
 
@@ -151,13 +172,12 @@ class SigningKeys:
     async def _begin(self) -> None:
         async def attempt() -> bool | None:
             now = self._context.now()
-            records = await self.all()
+            records = [key for key in await self.all() if not key.encrypts]
             algorithm = self._context.policy.signing_algorithm
-            active = [key for key in records if key.state is KeyState.ACTIVE]
+            active = _active(records, encrypts=False)
             if active and active[-1].algorithm == algorithm:
                 return True  # another process was quicker
-            first = replace(self._new(now, KeyState.ACTIVE), activated_at=now)
-            changes: list[Change] = [Add(first), Add(self._new(now, KeyState.UPCOMING))]
+            first, changes = self._first(algorithm, now)
             changes += [Swap(replace(key, state=KeyState.RETIRING, retiring_at=now)) for key in active]
             changes += [
                 Swap(replace(key, state=KeyState.RETIRED, ended_at=now, sealed=b""))
@@ -169,6 +189,37 @@ class SigningKeys:
 
         await judged_again(attempt)
 
+    async def _begin_hiding(self) -> None:
+        async def attempt() -> bool | None:
+            now = self._context.now()
+            if _active(await self.all(), encrypts=True):
+                return True  # another process was quicker
+            first, changes = self._first(ENCRYPTION_ALGORITHM, now)
+            changes += [self._changed(now), self._audit(Event.KEY_CREATED, now, first.id, "system")]
+            return True if await self._write_serialised(*changes) else None
+
+        await judged_again(attempt)
+
+    def _first(self, algorithm: str, now: float) -> tuple[SigningKey, list[Change]]:
+        first = replace(self._new(now, KeyState.ACTIVE, algorithm), activated_at=now)
+        return first, [Add(first), Add(self._new(now, KeyState.UPCOMING, algorithm))]
+
+    def _rotated(self, records: list[SigningKey], algorithm: str, now: float) -> tuple[SigningKey, list[Change]]:
+        """The key of `algorithm` that is active from now on, and what has to be written for it."""
+        upcoming = _upcoming(records, algorithm)
+        changes: list[Change] = [Add(self._new(now, KeyState.UPCOMING, algorithm))]
+        if upcoming is None:
+            active = replace(self._new(now, KeyState.ACTIVE, algorithm), activated_at=now)
+            changes.append(Add(active))
+        else:
+            active = replace(upcoming, state=KeyState.ACTIVE, activated_at=now)
+            changes.append(Swap(active))
+        changes += [
+            Swap(replace(key, state=KeyState.RETIRING, retiring_at=now))
+            for key in _active(records, encrypts=active.encrypts)
+        ]
+        return active, changes
+
     async def _write_serialised(self, *changes: Change) -> bool:
         """Swapping the issuer's record keeps two processes from both making a key active."""
         return await self._context.write(Swap(await self._context.store.issuer()), *changes)
@@ -179,35 +230,45 @@ class SigningKeys:
                 return key
         raise NotFound("No signing key has this id.")
 
-    def _upcoming(self, records: list[SigningKey]) -> SigningKey | None:
-        algorithm = self._context.policy.signing_algorithm
-        return next((key for key in records if key.state is KeyState.UPCOMING and key.algorithm == algorithm), None)
-
-    def _new(self, now: float, state: KeyState) -> SigningKey:
-        key = jose.Key.generate(self._context.policy.signing_algorithm)
+    def _new(self, now: float, state: KeyState, algorithm: str) -> SigningKey:
+        key = (
+            jose.EncryptionKey.generate(algorithm, random=self._context.random)
+            if algorithm == ENCRYPTION_ALGORITHM
+            else jose.Key.generate(algorithm)
+        )
         kid = key.thumbprint()
         private = json.dumps(key.to_jwk(private=True)).encode()
-        symmetric = self._context.policy.signing_algorithm.startswith("HS")
         return SigningKey(
             id=kid,
-            algorithm=self._context.policy.signing_algorithm,
+            algorithm=algorithm,
             state=state,
-            public_jwk="" if symmetric else json.dumps(key.to_jwk()),
+            public_jwk="" if key.symmetric else json.dumps(key.to_jwk()),
             sealed=seal(self._context.derived.seal, private, context=kid, nonce=self._context.random(12)),
             created_at=now,
         )
 
     def _open(self, record: SigningKey) -> jose.Key:
-        private = unseal(self._context.derived.seal, record.sealed, context=record.id)
-        return jose.Key.from_jwk(json.loads(private), alg=record.algorithm)
+        return jose.Key.from_jwk(self._unsealed(record), alg=record.algorithm)
+
+    def _open_hider(self, record: SigningKey) -> jose.EncryptionKey:
+        return jose.EncryptionKey.from_jwk(self._unsealed(record), alg=record.algorithm, encs=_CONTENT_ENCRYPTION)
+
+    def _unsealed(self, record: SigningKey) -> bytes:
+        return unseal(self._context.derived.seal, record.sealed, context=record.id)
 
     def _read(self, records: list[SigningKey]) -> Ring:
         signer: jose.Key | None = None
         public_keys: list[jose.Key] = []
         secret_keys: list[jose.Key] = []
         published: list[dict[str, Any]] = []
+        hider: jose.EncryptionKey | None = None
+        hiders: list[jose.EncryptionKey] = []
         for record in records:
             if not record.verifies:
+                continue
+            if record.encrypts:
+                hiders.append(self._open_hider(record))
+                hider = hiders[-1] if record.state is KeyState.ACTIVE else hider
                 continue
             if record.state is KeyState.ACTIVE:
                 signer = self._open(record)
@@ -220,7 +281,13 @@ class SigningKeys:
         if signer is None:
             raise Misconfigured("No signing key is active.")
         key_sets = tuple(jose.KeySet(keys) for keys in (public_keys, secret_keys) if keys)
-        return Ring(signer=signer, key_sets=key_sets, jwks=json.dumps({"keys": published}).encode())
+        return Ring(
+            signer=signer,
+            key_sets=key_sets,
+            jwks=json.dumps({"keys": published}).encode(),
+            hider=hider,
+            hiders=jose.EncryptionKeySet(hiders),
+        )
 
     def _changed(self, now: float) -> Append:
         return Append(Entry(scope=Scope.KEY, id="", value=KEYS_CHANGED, until=self._context.keep_until(now, now)))
@@ -236,3 +303,11 @@ class SigningKeys:
 
     def _audit(self, event: Event, now: float, kid: str, actor: str | None) -> Change:
         return self._context.audit(event, now, actor=actor or "system", kid=kid)
+
+
+def _active(records: list[SigningKey], *, encrypts: bool) -> list[SigningKey]:
+    return [key for key in records if key.state is KeyState.ACTIVE and key.encrypts is encrypts]
+
+
+def _upcoming(records: list[SigningKey], algorithm: str) -> SigningKey | None:
+    return next((key for key in records if key.state is KeyState.UPCOMING and key.algorithm == algorithm), None)

@@ -160,5 +160,4 @@ _NOT_YET: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
         lambda policy: policy in ("step-up", "end"),
         'no session is bound to anything in this version, so nothing would be stepped up or ended; write "off"',
     ),
-    ("encrypt_stateless", bool, "encrypted tokens are not in this version; write false"),
 )

@@ -126,7 +126,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Setting(read.choice(*SIGNATURE_ALGORITHMS), "Algorithm of new signing keys (RFC 7518, RFC 8037, RFC 9864)."),
     ] = "ES256"
-    encrypt_stateless: Annotated[bool, Setting(read.truth(), "Not in this version.")] = False
+    encrypt_stateless: Annotated[
+        bool, Setting(read.truth(), "Whether stateless tokens are encrypted: then this issuer alone can read them.")
+    ] = False
     binding: Annotated[
         str, Setting(read.choice("off", "observe", "step-up", "end"), "What a session's move to another client causes.")
     ] = "off"
