@@ -212,9 +212,20 @@ async def test_the_setting_can_change_while_people_are_logged_in(start_on_file: 
             assert (await phone.renew()).status == 200
             assert phone.credential.count(".") == (4 if encrypts else 2)
             assert (await phone.me()).status == 200
-    async with start_on_file() as server:
-        await server.system.signing_keys.rotate()
-        assert KeyState.ACTIVE not in await _hiders(server)
+
+
+async def test_a_process_with_another_setting_takes_no_key_away(start_on_file: StartServer) -> None:
+    """A command that was not told of the setting may rotate: the server beside it goes on under the next key."""
+    async with start_on_file(encrypt_stateless=True) as server, start_on_file() as command:
+        await server.account("alice")
+        phone = await server.log_in("alice", STATELESS[0])
+        former = _header(phone)["kid"]
+        await command.system.signing_keys.rotate()
+        await server.system.feed.ask()
+        assert (await phone.me()).status == 200
+        assert (await phone.renew()).status == 200
+        assert _header(phone)["kid"] not in (former, "")
+        assert (await phone.me()).status == 200
 
 
 async def test_two_servers_of_one_store(start_on_file: StartServer, carrier: Carrier) -> None:

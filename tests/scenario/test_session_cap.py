@@ -74,7 +74,8 @@ async def test_logins_that_see_the_same_room_do_not_all_take_it(start: StartServ
 
 async def test_the_cap_is_exact_over_two_servers(start_on_file: StartServer) -> None:
     """The same on two processes with one store."""
-    async with start_on_file(max_sessions=5) as here, start_on_file(max_sessions=5) as there:
+    choices = {"max_sessions": 5, "login_free_failures": 20}
+    async with start_on_file(**choices) as here, start_on_file(**choices) as there:
         await here.account("alice")
         devices = [server.device(CARRIERS[0]) for _ in range(10) for server in (here, there)]
 
