@@ -35,9 +35,9 @@ class Flight:
         self.number = number
         self.sent_at = sent_at
         self.landed: Future[None] = Future()
-        self.landed.set_running_or_notify_cancel()  # one who stops waiting does not cancel it for the others
 
     async def wait(self) -> None:
+        # unlike `wait_for`, this does not cancel for the others what one of them stops waiting for
         await asyncio.wait((asyncio.wrap_future(self.landed),), timeout=limits.FETCH_SECONDS + _GRACE)
 
     def wait_blocking(self) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ostiary import jose, limits
 from ostiary.clock import SYSTEM_CLOCK, Clock
@@ -284,7 +284,9 @@ def _names(scope: str | Iterable[str] | None) -> tuple[str, ...]:
     return tuple(scope.split() if isinstance(scope, str) else scope or ())
 
 
-def _policy(issuer: str, audience: str | Sequence[str], token_type: str, leeway: float, *, revocable: bool) -> Any:
+def _policy(
+    issuer: str, audience: str | Sequence[str], token_type: str, leeway: float, *, revocable: bool
+) -> jose.Policy:
     if comparable_type(token_type) == STATEFUL_TYPE:
         raise Misconfigured("A stateful token can only be checked where the issuer's store is.")
     required = PROFILE if comparable_type(token_type) == STATELESS_TYPE else PROFILE[:1]

@@ -82,6 +82,17 @@ def test_a_key_of_the_same_name_that_is_another(issuer: FakeIssuer) -> None:
     assert refused.value.private == "invalid_signature"
 
 
+def test_what_an_old_key_set_vouched_for_takes_no_room(issuer: FakeIssuer) -> None:
+    """The first token under a new set makes room of all that was verified with the old one."""
+    verifier = issuer.verifier()
+    for number in range(20):
+        verifier.verify_sync(issuer.token(jti=str(number)))
+    issuer.rotate("two")
+    issuer.clock.advance(60)
+    verifier.verify_sync(issuer.token())
+    assert len(verifier._cache) == 1
+
+
 def test_an_unchanged_key_set_costs_nothing(issuer: FakeIssuer) -> None:
     """Fetched anew and found to be the same, it leaves what was verified in its place."""
     verifier, token = issuer.verifier(), issuer.token(exp=int(issuer.clock.wall) + 1000)
