@@ -16,12 +16,14 @@ def read_input(name: str, *, most: int, what: str) -> bytes:
     tell. Raises Usage; a secret that was given in place of a name is not repeated."""
     if name == "-":
         return sys.stdin.buffer.read(most + 1)
-    if name.startswith(_PREFIXES) and not Path(name).exists():
-        raise Usage(f"pass the {what} on stdin or in a file: what stands on a command line can be seen by others")
     try:
         with Path(name).open("rb") as file:
             return file.read(most + 1)
     except (OSError, ValueError) as wrong:
+        if name.startswith(_PREFIXES):
+            raise Usage(
+                f"pass the {what} on stdin or in a file: what stands on a command line can be seen by others"
+            ) from None
         told = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else "not a usable name"
         raise Usage(f"the {what} cannot be read from that file ({told})") from None
 

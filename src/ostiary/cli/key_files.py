@@ -16,22 +16,25 @@ from ostiary.jose.algorithms import ALGORITHMS
 from ostiary.jose.jwe_algorithms import KEY_MANAGEMENT
 from ostiary.limits import RSA_BITS_MIN
 
-File = Annotated[str, Parameter(help="JWK, JWK set or PEM file; - is stdin.")]
+File = Annotated[str, Parameter(help="JWK, JWK set or PEM file; - is stdin.", allow_leading_hyphen=True)]
 
 
 def generate(
     *,
     alg: Annotated[str, Parameter(help="ES256, EdDSA, RS256, …; or ECDH-ES+A256KW, … to encrypt.")] = "ES256",
     bits: Annotated[int, Parameter(help="Size of an RSA key.")] = RSA_BITS_MIN,
+    enc: Annotated[str | None, Parameter(help="Content encryption of a key to encrypt with, such as A256GCM.")] = None,
     kid: Annotated[str | None, Parameter(help="The key's id; by default its thumbprint (RFC 7638).")] = None,
     out: Annotated[Path | None, Parameter(help="A new file, which only you may read.")] = None,
     pem: Annotated[bool, Parameter(negative=(), help="PEM (PKCS#8) instead of a JWK.")] = False,
 ) -> None:
     """Make a private key: a JWK on stdout, or in a new file of mode 0600."""
+    if alg in ALGORITHMS and enc is not None:
+        raise Usage("--enc goes with an algorithm to encrypt with")
     if alg in ALGORITHMS:
         key: jose.Key | jose.EncryptionKey = jose.Key.generate(alg, kid=kid, bits=bits)
     elif alg in KEY_MANAGEMENT:
-        key = jose.EncryptionKey.generate(alg, kid=kid, bits=bits)
+        key = jose.EncryptionKey.generate(alg, encs=(enc,) if enc is not None else None, kid=kid, bits=bits)
     else:
         raise Usage(f"the algorithm is one of {', '.join((*ALGORITHMS, *KEY_MANAGEMENT))}")
     content = key.to_pem(private=True).decode() if pem else _jwk_text(key.to_jwk(private=True))

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 app = noun("token")
 
-Source = Annotated[str, Parameter(help="File that holds it; - is stdin.")]
-KeyFile = Annotated[str | None, Parameter(name="--key", help="JWK, JWK set or PEM file; - is stdin.")]
+Source = Annotated[str, Parameter(help="File that holds it; - is stdin.", allow_leading_hyphen=True)]
+KeyFile = Annotated[
+    str | None, Parameter(name="--key", help="JWK, JWK set or PEM file; - is stdin.", allow_leading_hyphen=True)
+]
 Alg = Annotated[str | None, Parameter(help="The key's algorithm, where its file does not say it.")]
 
 
@@ -110,7 +112,7 @@ async def _by_server(
 @app.command
 def sign(
     *,
-    key: Annotated[str, Parameter(name="--key", help="File with a private JWK, or PEM.")],
+    key: Annotated[str, Parameter(name="--key", help="File with a private JWK, or PEM.", allow_leading_hyphen=True)],
     alg: Alg = None,
     type: Annotated[str | None, Parameter(help="The header's typ, such as at+jwt.")] = None,  # noqa: A002
 ) -> None:
