@@ -94,14 +94,8 @@ class SigningKeys:
             records = await self.all()
             algorithm = self._context.policy.signing_algorithm
             active, changes = self._rotated(records, algorithm, now)
-            if self._context.policy.encrypt_stateless:
+            if _active(records, encrypts=True):  # whatever this process's setting: a server beside it may use them
                 changes += self._rotated(records, ENCRYPTION_ALGORITHM, now)[1]
-            else:  # what an earlier setting left: it only decrypts, until nothing that it hid can be alive
-                changes += [
-                    Swap(replace(key, state=KeyState.RETIRING, retiring_at=now))
-                    for key in records
-                    if key.encrypts and key.state in (KeyState.ACTIVE, KeyState.UPCOMING)
-                ]
             changes += [self._changed(now), self._audit(Event.KEY_ROTATED, now, active.id, actor)]
             return active if await self._write_serialised(*changes) else None
 
