@@ -28,6 +28,7 @@ pytestmark = pytest.mark.anyio
 
 CHECKS = {
     "form": "ok malformed too_large",
+    "encryption": "ok",
     "header": "ok never_accepted",
     "algorithm": "ok none unknown_algorithm algorithm_not_allowed",
     "key": "ok unknown_key no_kid key_retired key_revoked skipped",
@@ -221,6 +222,26 @@ async def test_a_token_for_another_service_is_not_for_this_server(site: Site) ->
     login = await site.log_in(kind="stateless", audience=API)
     assert await reason_for(site, login.access_token) == ("aud", "wrong_audience")
     assert not await site.alive(login)
+
+
+async def test_an_encrypted_token_is_judged_and_not_revealed() -> None:
+    """It was encrypted so that its holder cannot read it: the page says whether it is accepted, and nothing of what it
+    says; the operator may see that."""
+    async with open_site(FakeClock(), encrypt_stateless=True) as site:
+        await site.account()
+        login = await site.log_in(kind="stateless")
+        assert login.access_token.count(".") == 4
+        html = await ask(site, login.access_token)
+        assert verdict(html) == "accepted"
+        assert login.account_id not in html
+        assert "roles" not in html
+        assert verdict(await ask(site, login.access_token[:-4] + "AAAA")) == "refused"
+        services = site.auth.services
+        reports = TokenReports(services.context, services.signing_keys, services.recognition)
+        seen = await reports.examine(login.access_token, site.clock.clock.wall(), reveal_encrypted=True)
+        assert ("sub", login.account_id) in {(member.name, str(member.value)) for member in seen.claims or ()}
+        await _end(site, login)
+        assert await reason_for(site, login.access_token) == ("revoked", "session_revoked")
 
 
 async def test_a_refresh_token_is_explained_and_not_spent(site: Site) -> None:

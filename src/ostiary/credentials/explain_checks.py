@@ -37,22 +37,21 @@ class Rules:
 def header_checks(header: Mapping[str, Any], signature: Signature | None) -> list[Check]:
     """`header`, `algorithm`, `key`, `signature`."""
     found = signature or Signature(code="unreadable")
-    alg = {"alg": one_line(found.alg, SHOWN_CHARS)}
-    kid = {"kid": one_line(found.kid, SHOWN_CHARS)}
+    alg, kid = (one_line(text, SHOWN_CHARS) for text in (found.alg, found.kid))
     forbidden = sorted(NEVER_ACCEPTED.intersection(header))
     checks = [
         _check("header", "never_accepted" if forbidden else "ok", names=_names(forbidden)),
-        _check("algorithm", _algorithm(found), **alg),
+        _check("algorithm", _algorithm(found), alg=alg),
     ]
     if found.code in ("unsigned", "malformed", "unreadable", "no_keys"):
         return [*checks, _check("signature", found.code)]
     if found.code == "unknown_key" or len(found.kid) > KID_CHARS:
-        return [*checks, _check("key", "unknown_key" if found.kid else "no_kid", **kid), _skipped("signature")]
+        return [*checks, _check("key", "unknown_key" if found.kid else "no_kid", kid=kid), _skipped("signature")]
     if found.code == "algorithm_not_allowed":
         return [*checks, _skipped("key"), _skipped("signature")]
     return [
         *checks,
-        _check("key", "ok", **kid),
+        _check("key", "ok", kid=kid),
         _check("signature", "ok" if found.code == "verified" else found.code),
     ]
 

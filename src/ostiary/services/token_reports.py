@@ -8,6 +8,7 @@ request that is refused.
 from dataclasses import replace
 from types import MappingProxyType
 
+from ostiary import jose
 from ostiary.credentials import opaque
 from ostiary.credentials.access_token import AccessToken
 from ostiary.credentials.explain import Rules, bare_token, explain
@@ -44,8 +45,12 @@ class TokenReports:
             actors=False,
         )
 
-    async def examine(self, text: str, now: float, rules: Rules | None = None) -> Report:
-        """The report, with a verdict. Raises Unavailable if this process cannot know what has been revoked."""
+    async def examine(
+        self, text: str, now: float, rules: Rules | None = None, *, reveal_encrypted: bool = False
+    ) -> Report:
+        """The report, with a verdict. What an encrypted token says is judged, and shown only with `reveal_encrypted`:
+        it was encrypted so that whoever holds it cannot read it. Raises Unavailable if this process cannot know what
+        has been revoked."""
         await self._recognition.check_lease()
         own = rules or self.rules()
         report = explain(text, now=now, keys=self._keys.ring.key_sets, rules=own)
@@ -58,7 +63,25 @@ class TokenReports:
             return _with(report, *await self._refresh_token(token, now))
         if report.form is Form.JWS:
             return await self._access_token(report, token, now)
-        return report
+        return await self._encrypted(report, token, own, now, reveal=reveal_encrypted)
+
+    async def _encrypted(self, outer: Report, token: str, rules: Rules, now: float, *, reveal: bool) -> Report:
+        ring = self._keys.ring
+        try:
+            shown = ring.show(token)
+        except jose.JoseError:
+            return outer
+        inner = await self._access_token(explain(shown, now=now, keys=ring.key_sets, rules=rules), token, now)
+        first, *others = inner.checks
+        return replace(
+            inner,
+            form=outer.form,
+            size=outer.size,
+            header=outer.header,
+            claims=inner.claims if reveal else None,
+            cautions=inner.cautions if reveal else outer.cautions,
+            checks=(first, Check(name="encryption", outcome=Outcome.PASSED), *others),
+        )
 
     async def _access_token(self, report: Report, token: str, now: float) -> Report:
         if report.signature is not None and report.signature.code == "unknown_key":
