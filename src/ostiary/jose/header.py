@@ -10,6 +10,7 @@ from ostiary.limits import HEADER_CHARS, KID_CHARS
 NEVER_ACCEPTED = frozenset(("crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"))
 """Members that would let a token say how it is to be read, or which key to trust. Never obeyed, so never accepted."""
 
+_CONTAINERS = (list, dict)
 _TEXTS = ("alg", "typ", "kid", "cty")
 
 
@@ -23,7 +24,7 @@ class Members(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         value = self._members[name]
-        return _copy(value) if isinstance(value, list | dict) else value
+        return _copy(value) if value.__class__ in _CONTAINERS else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._members)

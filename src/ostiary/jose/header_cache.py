@@ -19,10 +19,10 @@ class HeaderCache(Generic[K]):
     __slots__ = ("_known", "get")
 
     def __init__(self) -> None:
-        self._known: dict[bytes, tuple[Header, K]] = {}
+        self._known: dict[str, tuple[Header, K]] = {}
         self.get = self._known.get
 
-    def remember(self, segment: bytes, header: Header, key: K) -> None:
+    def remember(self, segment: str, header: Header, key: K) -> None:
         if len(self._known) >= HEADERS:
             self._known.clear()
         self._known[segment] = (header, key)

@@ -42,7 +42,7 @@ class Encryption(msgspec.Struct, frozen=True):
 TAG_BYTES = 16
 """Of GCM. An HMAC tag is as long as half of the key."""
 
-AGREEMENT_CURVES = frozenset(("P-256", "P-384", "P-521", "X25519"))
+AGREEMENT_CURVES = ("P-256", "P-384", "P-521", "X25519")
 """`crv` of the keys that can agree on another."""
 
 _MANAGEMENT = (

@@ -48,20 +48,18 @@ def assemble(header: dict[str, Any], payload: bytes, key: Key) -> str:
     return token.decode("ascii")
 
 
-def split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
+def split(token: str) -> tuple[bytes, str, bytes, bytes]:
     """The text that was signed, and header, payload and signature, all still encoded. One grammar: two dots, and
     nothing empty but perhaps the payload (flaw classes 26 to 28)."""
     if token.__class__ is not str or len(token) > CREDENTIAL_CHARS:
         raise MalformedToken("a token is a string of limited length")
-    try:
-        text = token.encode("ascii")
-    except UnicodeEncodeError:
-        raise MalformedToken("a token is ASCII") from None
-    signed, _, tail = text.rpartition(b".")
-    segment, dot, body = signed.partition(b".")
-    if not dot or not segment or not tail or b"." in body:
+    if not token.isascii():
+        raise MalformedToken("a token is ASCII")
+    signed, _, tail = token.rpartition(".")
+    segment, dot, body = signed.partition(".")
+    if not dot or not segment or not tail or "." in body:
         raise MalformedToken("a token has three segments")
-    return signed, segment, body, tail
+    return signed.encode(), segment, body.encode(), tail.encode()
 
 
 def verify_signature(token: str, keys: Key | KeySet) -> Verified:
@@ -89,8 +87,8 @@ def verify_signature(token: str, keys: Key | KeySet) -> Verified:
     return Verified(header, payload, key)
 
 
-def _choose(segment: bytes, keys: Key | KeySet) -> tuple[Header, Key]:
-    header = read_header(segment)
+def _choose(segment: str, keys: Key | KeySet) -> tuple[Header, Key]:
+    header = read_header(segment.encode())
     key = keys.candidate(header.kid, header.alg)
     if key is None:
         raise UnknownKey(header.kid)

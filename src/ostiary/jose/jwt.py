@@ -46,7 +46,7 @@ def verify_at(token: str, keys: Key | KeySet, policy: Policy, now: float) -> Cla
 def decode_unverified(token: str) -> Unverified:
     """Header and claims, read as strictly as `verify` reads them, and believed by nobody. Raises `MalformedToken`."""
     _, segment, body, tail = split(token)
-    header = decode_header(segment)
+    header = decode_header(segment.encode())
     try:
         decode_bytes(tail)
         return Unverified(header, decode_object(decode_bytes(body)))

@@ -38,7 +38,7 @@ def sign_proof(claims: Mapping[str, Any], key: Key, *, typ: str) -> str:
 def verify_proof(token: str, *, typ: str, algorithms: Collection[str]) -> Proof:
     """Raises `MalformedToken`, `WrongType`, `AlgorithmNotAllowed`, `InvalidSignature`."""
     signed, segment, body, tail = split(token)
-    header = decode_header(segment)
+    header = decode_header(segment.encode())
     jwk = header.get("jwk")
     unacceptable = NEVER_ACCEPTED - {"jwk"}
     if not isinstance(jwk, dict) or not PRIVATE_MEMBERS.isdisjoint(jwk) or not unacceptable.isdisjoint(header):
