@@ -195,7 +195,8 @@ def test_key_set() -> None:
     assert not any({"d", "k", "p"} & set(jwk) for jwk in published["keys"])
     foreign = [{"kty": "new"}, key("ES256").to_jwk(), {"kty": "RSA", "alg": "RSA1_5", "use": "enc"}, {"kty": "OKP"},
                {**boxes[0].to_jwk(), "crv": "X448"},
-               {**boxes[0].to_jwk(), "crv": ["X25519"]}, {**boxes[0].to_jwk(), "kty": {}}, {**boxes[0].to_jwk(), "use": "sig"}]  # fmt: skip
+               {**boxes[0].to_jwk(), "crv": ["X25519"]}, {**boxes[0].to_jwk(), "kty": {}},
+               {**boxes[0].to_jwk(), "use": "sig"}]  # fmt: skip
     again = jose.EncryptionKeySet.from_jwks(json.dumps({"keys": [*published["keys"], *foreign]}))
     assert [box.kid for box in again] == [box.kid for box in keys]
     assert again.get("0") is not None
