@@ -23,7 +23,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "debugger.payload": "载荷",
         "debugger.payload.about": "令牌所陈述的内容。它经过签名，但并不保密：任何人都能读取。",
         "debugger.payload.unverified": "签名未经确认，以下内容没有任何人担保。",
-        "debugger.as_json": "JSON 原文",
+        "debugger.as_json": "以 JSON 显示",
         "debugger.nothing": "没有内容。",
         # --- what it is
         "token.form.jws": "已签名的令牌（JWT）：共三段",
