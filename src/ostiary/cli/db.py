@@ -20,8 +20,8 @@ def upgrade(*, where: Where = HERE, json: Json = False) -> None:
     path = settings.database_path
     assert path is not None  # noqa: S101 - checked above
     before = migrations.current(path)
+    secret_key_of(settings)  # the key first: a database without one is taken for one whose key was lost
     migrations.upgrade(path)
-    secret_key_of(settings)
     if json:
         say_json({"before": before, **_state(settings)})
     elif before == migrations.HEAD:

@@ -1,6 +1,9 @@
 """`ostiary key …`."""
 
 import sys
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from ostiary.cli.app import noun
 from ostiary.cli.options import HERE, Json, Where, Yes
@@ -10,6 +13,9 @@ from ostiary.cli.shapes import key_shape
 from ostiary.cli.system import ACTOR, opened
 
 app = noun("key")
+
+Kid = Annotated[str, Parameter(allow_leading_hyphen=True)]
+"""A thumbprint in base64url: one in 64 begins with a hyphen."""
 
 _OF_FILES = {
     "generate": "Make a private key, as a JWK or PEM.",
@@ -48,7 +54,7 @@ async def rotate(*, where: Where = HERE, json: Json = False) -> None:
 
 
 @app.command
-async def retire(kid: str, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
+async def retire(kid: Kid, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
     """Accept nothing more that a retiring key signed. Housekeeping does it once all of that has expired.
 
     Parameters
@@ -67,7 +73,7 @@ async def retire(kid: str, /, *, yes: Yes = False, where: Where = HERE, json: Js
 
 
 @app.command
-async def revoke(kid: str, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
+async def revoke(kid: Kid, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
     """Emergency: refuse at once all that this key signed. If it is the one that signs, the next takes over.
 
     Parameters

@@ -12,8 +12,8 @@ from ostiary.domain.signing_key import SigningKey
 def account_shape(account: Account) -> dict[str, Any]:
     """`account`."""
     from ostiary.http.answers import (
-    account_view,
-)
+        account_view,
+    )
 
     return _members(account_view(account))
 
@@ -21,8 +21,8 @@ def account_shape(account: Account) -> dict[str, Any]:
 def session_shape(session: Session) -> dict[str, Any]:
     """`session`, with the account that it belongs to; none is the caller's own here."""
     from ostiary.http.answers import (
-    session_view,
-)
+        session_view,
+    )
 
     return {"account_id": session.account_id, **_members(session_view(session, with_account=True))}
 
@@ -30,8 +30,8 @@ def session_shape(session: Session) -> dict[str, Any]:
 def key_shape(key: SigningKey) -> dict[str, Any]:
     """A signing key, never its private half."""
     from ostiary.http.answers import (
-    key_view,
-)
+        key_view,
+    )
 
     return _members(key_view(key))
 

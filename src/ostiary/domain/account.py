@@ -41,8 +41,9 @@ class Issuer:
     """What concerns every account at once: one record in a store.
 
     `everything` counts how often everything was ended. `lease` is the longest that any server of this store has
-    started with, in seconds: what another process, such as the command line, can promise. `revision` also serialises changes that could remove the last
-    administrator: each of them swaps this record, so that two cannot both believe that the other one stays.
+    started with, in seconds: what another process, such as the command line, can promise. `revision` also serialises
+    changes that could remove the last administrator: each of them swaps this record, so that two cannot both believe
+    that the other one stays.
     """
 
     id: str = "issuer"

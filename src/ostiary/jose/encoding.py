@@ -28,7 +28,8 @@ _decode_base64 = msgspec.json.Decoder(bytes).decode
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 _ROOM = 4 * JSON_MEMBERS  # bytes: no object in less has too many members
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""Strings, closed or not, and brackets. Possessive: what has been read is never read again, so one pass is one pass."""
 
 
 class Unreadable(ValueError):

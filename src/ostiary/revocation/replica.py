@@ -39,6 +39,7 @@ class Replica:
     __slots__ = (
         "_accounts",
         "_expiries",
+        "_expiry_of",
         "_generation",
         "_keys",
         "_sessions",
@@ -58,6 +59,7 @@ class Replica:
         self._accounts: dict[str, int] = {}
         self._keys: dict[str, int] = {}
         self._expiries: list[tuple[float, str, str]] = []
+        self._expiry_of: dict[tuple[str, str], float] = {}
 
     def __len__(self) -> int:
         return len(self._sessions) + len(self._accounts) + len(self._keys)
@@ -111,7 +113,14 @@ class Replica:
                 self.lease_until = -math.inf
                 raise Unavailable(private="the replica is full")
             known[entry.id] = entry.value
-        heapq.heappush(self._expiries, (entry.until, entry.scope.value, entry.id))
+        self._keep(entry)
+
+    def _keep(self, entry: Entry) -> None:
+        """An id's latest expiry counts; an earlier one that is still queued finds that it no longer does."""
+        name = (entry.scope.value, entry.id)
+        if entry.until > self._expiry_of.get(name, -math.inf):
+            self._expiry_of[name] = entry.until
+            heapq.heappush(self._expiries, (entry.until, *name))
 
     def on_reply(self, *, sent_at: float, reply: Probe) -> bool:
         """Take in a probe's answer; True if the log holds more and another probe must follow at once.
@@ -134,18 +143,16 @@ class Replica:
 
     def forget_expired(self, now: float) -> int:
         """Drop what nothing alive can refer to (`now` is wall time); how many were dropped."""
-        expired: set[tuple[str, str]] = set()
-        while self._expiries and self._expiries[0][0] <= now:
-            _, scope, entry_id = heapq.heappop(self._expiries)
-            expired.add((scope, entry_id))
-        if expired:
-            # what was revoked again with a later expiry stays
-            expired.difference_update((scope, entry_id) for _, scope, entry_id in self._expiries)
         tables = {
             Scope.SESSION.value: self._sessions,
             Scope.ACCOUNT.value: self._accounts,
             Scope.KEY.value: self._keys,
         }
-        for scope, entry_id in expired:
-            tables[scope].pop(entry_id, None)
-        return len(expired)
+        dropped = 0
+        while self._expiries and self._expiries[0][0] <= now:
+            until, scope, entry_id = heapq.heappop(self._expiries)
+            if self._expiry_of.get((scope, entry_id)) == until:
+                del self._expiry_of[scope, entry_id]
+                tables[scope].pop(entry_id, None)
+                dropped += 1
+        return dropped

@@ -152,7 +152,7 @@ class Accounts:
 
         async def attempt() -> Issued | None:
             account = await self.get(caller.account_id)
-            await self._passwords.prove(account, current, client)
+            await self._passwords.prove(account, current, client, session_id=caller.session_id)
             self._passwords.check_rules(new, username=account.username, email=account.email)
             password_hash = await self._passwords.hash(new)
             now = self._context.now()
@@ -293,7 +293,7 @@ class Accounts:
     async def delete_own(self, caller: Caller, password: str, client: Client) -> Ended:
         """Raises WrongPassword, TooManyAttempts, LastAdmin."""
         account = await self.get(caller.account_id)
-        await self._passwords.prove(account, password, client)
+        await self._passwords.prove(account, password, client, session_id=caller.session_id)
         return await self.delete(account.id, actor=account.id, client=client)
 
     async def end_everything(self, *, actor: str, client: Client | None = None) -> Ended:

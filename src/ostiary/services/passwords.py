@@ -41,13 +41,15 @@ class Passwords:
         """Whether it is the one; the same work if there is none to compare with."""
         return await self._hasher.verify(stored, password)
 
-    async def prove(self, account: Account, password: str, client: Client) -> None:
+    async def prove(self, account: Account, password: str, client: Client, *, session_id: str) -> None:
         """The logged-in caller's own password, again. Raises WrongPassword or TooManyAttempts.
 
-        A counter of its own, without a hard stop: whoever holds a stolen session cannot guess quickly, and cannot lock
-        the owner out of logging in.
+        A counter of the session's own, without a hard stop: whoever holds a stolen session cannot guess quickly, and
+        neither locks the owner out of logging in nor keeps them waiting in their own sessions.
         """
-        async with self._throttling.attempt(account.username_key, network=client.ip, device="proof") as attempt:
+        async with self._throttling.attempt(
+            account.username_key, network=client.ip, device=f"proof in {session_id}"
+        ) as attempt:
             verdict = await self._hasher.verify(account.password_hash, password)
             if not verdict.matches:
                 raise WrongPassword

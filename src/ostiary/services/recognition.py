@@ -30,6 +30,10 @@ class Expired(InvalidToken):
         self.token = token
 
 
+class UnknownSigningKey(InvalidToken):
+    """No key of ours has this `kid`, as far as this process knows. Outside it looks like any other invalid token."""
+
+
 class Seen:
     """When a session was last used, shared by all of its remembered credentials."""
 
@@ -110,7 +114,12 @@ class Recognition:
             raise InvalidToken(private="too long")
         if opaque.is_session_token(credential):
             return await self._recognise_session(credential, now)
-        token, kid = self.verify(credential, now)
+        try:
+            token, kid = self.verify(credential, now)
+        except UnknownSigningKey:
+            # another process may have rotated a moment ago; all who ask at once share one question
+            await self._feed.ask()
+            token, kid = self.verify(credential, now)
         if token.kind is Kind.STATEFUL:
             return await self._recognise_reference(credential, token, kid, now)
         return await self._recognise_stateless(credential, token, kid, now)
@@ -142,6 +151,8 @@ class Recognition:
                 expired_at = float(jose.decode_unverified(token).claims["exp"])
                 claims = jose.check_claims(verified, rules, expired_at - 1.0)
                 raise Expired(row.read(claims)) from None
+        except jose.UnknownKey as error:
+            raise UnknownSigningKey(private=error.code) from None
         except jose.JoseError as error:
             raise InvalidToken(private=error.code) from None
 

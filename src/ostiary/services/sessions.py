@@ -57,23 +57,26 @@ class Sessions:
         *,
         reason: EndReason,
         actor: str,
-        owner: str | None = None,
+        owner: Caller | None = None,
         client: Client | None = None,
     ) -> Ended:
-        """End one session. Raises NotFound if it is not live, or is not `owner`'s where an owner is given."""
+        """End one session. Raises NotFound if it is not live, or is not `owner`'s where an owner is given; InvalidToken
+        if the owner's own session has ended or moved on meanwhile."""
 
         async def attempt() -> Ended | None:
             now = self._context.now()
+            asking = await self._asking(owner)
             session = await self._context.store.sessions.get(session_id)
             issuer = await self._context.store.issuer()
             if (
                 session is None
-                or (owner is not None and session.account_id != owner)
+                or (owner is not None and session.account_id != owner.account_id)
                 or not session.is_live(now, issuer.everything)
             ):
                 raise NotFound("No such session.")
             event = Event.LOGGED_OUT if reason is EndReason.LOGOUT else Event.SESSION_ENDED
             written = await self._context.write(
+                *asking,
                 *end_session(self._context, session, now, reason),
                 self._context.audit(
                     event,
@@ -91,15 +94,35 @@ class Sessions:
 
     async def end_others(self, caller: Caller, client: Client) -> Ended:
         """End every session of the caller but the one that asks."""
-        return await self._end_many(caller.account_id, keep=caller.session_id, actor=caller.account_id, client=client)
+        return await self._end_many(caller.account_id, owner=caller, keep=caller.session_id, client=client)
+
+    async def end_all_own(self, caller: Caller, client: Client) -> Ended:
+        """End every session of the caller, the one that asks too."""
+        return await self._end_many(caller.account_id, owner=caller, client=client)
 
     async def end_all(self, account_id: str, *, actor: str, client: Client | None = None) -> Ended:
         """End every session of an account, and void what its tokens say. Raises NotFound if there is no account."""
-        return await self._end_many(account_id, keep=None, actor=actor, client=client)
+        return await self._end_many(account_id, actor=actor, client=client)
 
-    async def _end_many(self, account_id: str, *, keep: str | None, actor: str, client: Client | None) -> Ended:
+    async def _asking(self, caller: Caller | None) -> list[Change]:
+        """The condition that the caller's own session is, at the moment of the write, what it was recognised as: a
+        change that was already under way must not act for somebody whom a password change has just shut out."""
+        return [] if caller is None else [Expect((await self.current(caller))[1])]
+
+    async def _end_many(
+        self,
+        account_id: str,
+        *,
+        owner: Caller | None = None,
+        actor: str = "",
+        keep: str | None = None,
+        client: Client | None,
+    ) -> Ended:
+        actor = owner.account_id if owner is not None else actor
+
         async def attempt() -> Ended | None:
             now = self._context.now()
+            asking = await self._asking(owner)
             account = await self._context.store.accounts.get(account_id)
             if account is None:
                 raise NotFound("No such account.")
@@ -107,7 +130,7 @@ class Sessions:
             live = await live_sessions(self._context, account_id, issuer.everything, now)
             over = [session for session in live if session.id != keep]
             reason = EndReason.ENDED_BY_OWNER if actor == account_id else EndReason.ENDED_BY_ADMIN
-            changes: list[Change] = []
+            changes = asking
             if keep is None:
                 raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
                 changes += [Swap(raised), entry]
@@ -135,7 +158,7 @@ class Sessions:
         """The password, proven again: the session goes on under new credentials, and all its former ones are dead.
         Raises WrongPassword, TooManyAttempts, InvalidToken."""
         account, _ = await self.current(caller)
-        await self._passwords.prove(account, password, client)
+        await self._passwords.prove(account, password, client, session_id=caller.session_id)
 
         async def attempt() -> Issued | None:
             now = self._context.now()

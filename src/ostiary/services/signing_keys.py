@@ -34,7 +34,7 @@ class Ring:
         one symmetry."""
         *others, last = self.key_sets
         for keys in others:
-            with contextlib.suppress(jose.UnknownKey):
+            with contextlib.suppress(jose.UnknownKey, jose.AlgorithmNotAllowed):
                 return jose.verify_signature(token, keys)
         return jose.verify_signature(token, last)
 

@@ -76,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     refresh_lifetime: Annotated[float, Setting(_duration, "Refreshing ends this long after the login.")] = 2_592_000.0
     refresh_grace: Annotated[
-        float, Setting(_duration, "The preceding refresh token gets the same successor for this long.")
+        float, Setting(read.duration(zero=True), "The preceding refresh token gets the same successor for this long.")
     ] = 10.0
     one_time_lifetime: Annotated[float, Setting(_duration, "Life of a one-time token.")] = 120.0
     reauthentication_window: Annotated[

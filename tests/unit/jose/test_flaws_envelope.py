@@ -22,6 +22,7 @@ from tests.unit.jose.forge import (
 )
 
 from ostiary import jose
+from ostiary.jose.encoding import Unreadable, decode_object
 from ostiary.jose.header import decode_header
 from ostiary.jose.header_cache import HEADERS
 from ostiary.limits import CREDENTIAL_CHARS, HEADER_CHARS, JSON_DEPTH, JSON_MEMBERS
@@ -126,6 +127,13 @@ def test_flaw_28_oversize() -> None:
 
 def nested(depth: int) -> bytes:
     return b'{"x":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+def test_flaw_29_an_unclosed_string_is_read_once() -> None:
+    """However often a string could begin and never ends, the text is passed over once: an answer at once."""
+    for text in (b"[" * 17 + b'"' + b"\\a" * 31_000, b"[" * 40 + b'"a' * 32_000, b'["' * 20 + b"\\" * 64_000):
+        with pytest.raises(Unreadable):
+            decode_object(text)
 
 
 def test_flaw_29_deep_nesting() -> None:

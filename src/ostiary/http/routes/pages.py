@@ -258,7 +258,7 @@ async def end_session(call: Call) -> Response:
         call.path("id"),
         reason=EndReason.ENDED_BY_OWNER,
         actor=call.me.account_id,
-        owner=call.me.account_id,
+        owner=call.me,
         client=call.client,
     )
     if call.path("id") == call.me.session_id:

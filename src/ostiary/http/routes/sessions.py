@@ -166,7 +166,7 @@ async def end_session(call: Call) -> Response:
         session_id,
         reason=EndReason.LOGOUT if own else EndReason.ENDED_BY_OWNER,
         actor=call.me.account_id,
-        owner=call.me.account_id,
+        owner=call.me,
         client=call.client,
     )
     return json_response(
@@ -181,7 +181,7 @@ async def end_others(call: Call) -> Response:
 
 async def end_all(call: Call) -> Response:
     """POST /v1/sessions/end-all"""
-    ended = await call.services.sessions.end_all(call.me.account_id, actor=call.me.account_id, client=call.client)
+    ended = await call.services.sessions.end_all_own(call.me, call.client)
     return json_response(
         ended_answer(ended),
         headers={"Clear-Site-Data": CLEAR_SITE_DATA} if call.from_cookie else None,
