@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test check format bench bench-peers lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ check: $(STAMP)  ## lint, types, import contracts
 format: $(STAMP)  ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix --quiet . || true
+
+bench-peers: $(STAMP)  ## install what `make bench` compares refreshes with
+	@$(BIN)/python -m benchmarks.peers
 
 bench: $(STAMP)  ## measure: ratios against peers in the same run
 	@$(BIN)/python -m benchmarks

@@ -60,7 +60,7 @@ def help_of(words: tuple[str, ...]) -> str:
     return done.stdout
 
 
-NOT_YET = {"token", "client", "bench", "download-server"}
+NOT_YET = {"client", "bench", "download-server"}
 
 
 def test_commands_exist() -> None:

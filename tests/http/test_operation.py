@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 PAGES = {
     "/", "/login", "/signup", "/logout", "/account", "/account/sessions/{id}/end", "/account/sessions/end-others",
-    "/account/password", "/static/{name}", "/openapi.json", "/docs",
+    "/account/password", "/static/{name}", "/openapi.json", "/docs", "/debugger",
 }  # fmt: skip
 
 

@@ -338,7 +338,7 @@ def test_short_key_file_is_refused_and_kept(tmp_path: Path) -> None:
 
 def test_missing_folder_is_told(tmp_path: Path) -> None:
     """A folder that is not there is a clear refusal, not a traceback."""
-    with pytest.raises(Misconfigured, match="cannot be read or made"):
+    with pytest.raises(Misconfigured, match="does not exist"):
         load_or_create_secret_key(tmp_path / "nowhere" / "o.db")
 
 

@@ -36,6 +36,8 @@ def load_or_create_secret_key(database_path: Path) -> bytes:
     ``Misconfigured`` if the file can be read by others, is too short, or cannot be read or made.
     """
     path = secret_key_path(database_path)
+    if not path.parent.is_dir():
+        raise Misconfigured(f"The database's folder {path.parent} does not exist: make it, or choose another database")
     try:
         # the database first: whoever makes one makes the key before it
         has_database = database_path.exists() and database_path.stat().st_size > 0
