@@ -23,7 +23,7 @@ demo: $(STAMP)  ## start the demonstration: auth server, notes API, seeded accou
 	@$(BIN)/ostiary demo
 
 test: $(STAMP)  ## run the tests, those in a browser too
-	@sh scripts/ensure-chromium
+	@sh scripts/ensure-debian-packages
 	@$(BIN)/python -m pytest -q -n 2 $(TESTS)
 
 check: $(STAMP)  ## lint, types, import contracts
@@ -45,7 +45,7 @@ bench: $(STAMP)  ## measure: ratios against peers in the same run
 lock:  ## pin every dependency anew
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 --extra server --group dev --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 --extra all --group dev --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what was made
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache
