@@ -18,6 +18,7 @@ log = logging.getLogger("ostiary.housekeeping")
 FLUSH_INTERVAL = 5.0  # seconds between writes of collected `last_seen_at`
 FORGET_INTERVAL = 30.0  # seconds between looks for what may leave memory
 PURGE_INTERVAL = 600.0  # seconds between removals from the store
+SPENT_SECONDS = 60.0  # what was spent is remembered for so much longer: no clock of a node is that wrong
 THROTTLE_SECONDS = 400 * 86_400.0  # counters of failed logins stay for as long as a browser keeps a device's mark
 
 
@@ -29,6 +30,7 @@ class Purged:
     throttles: int
     revocations: int
     audit_events: int
+    spent: int = 0
 
 
 class Housekeeping:
@@ -82,6 +84,7 @@ class Housekeeping:
             throttles=await store.throttles.purge(before=now - THROTTLE_SECONDS),
             revocations=await store.revocations.purge(before=now - limits.RECOGNISED_SECONDS),
             audit_events=await store.audit.purge(before=now - limits.AUDIT_SECONDS),
+            spent=await store.spent.purge(before=now - SPENT_SECONDS),
         )
 
     async def _purge(self) -> None:

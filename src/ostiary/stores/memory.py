@@ -12,15 +12,17 @@ from typing import Any, Generic, TypeVar
 
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe
 from ostiary.stores import port
 from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Swap
 
-R = TypeVar("R", Account, Session, Throttle, SigningKey, AuditEvent, Issuer)
+R = TypeVar("R", Account, Session, Throttle, SigningKey, AuditEvent, Issuer, Client, Spent)
 _NONCES = 2**53 - 1  # what JSON carries everywhere
 
 
@@ -178,6 +180,16 @@ class _SigningKeys(_Table[SigningKey]):
         return [self.by_id[key_id] for key_id in self.ids]
 
 
+class _Clients(_Table[Client]):
+    async def page(self, *, after: str = "", limit: int) -> list[Client]:
+        return _first(self.after(after), limit)
+
+
+class _Spent(_Table[Spent]):
+    async def purge(self, *, before: float) -> int:
+        return self.drop_all(lambda spent: spent.until < before)
+
+
 class _Audit(_Table[AuditEvent]):
     async def page(
         self, *, account_id: str = "", event: str = "", session_id: str = "", before: str = "", limit: int
@@ -247,6 +259,10 @@ class MemoryStore:
         self.throttles = throttles = _Throttles()
         self.signing_keys: port.SigningKeys
         self.signing_keys = signing_keys = _SigningKeys()
+        self.clients: port.Clients
+        self.clients = clients = _Clients()
+        self.spent: port.SpentOnce
+        self.spent = spent = _Spent()
         self.audit: port.Audit
         self.audit = audit = _Audit()
         self.revocations: port.Revocations
@@ -262,6 +278,8 @@ class MemoryStore:
             SigningKey: signing_keys,
             AuditEvent: audit,
             Issuer: issuers,
+            Client: clients,
+            Spent: spent,
         }
         self._closed = False
 

@@ -21,12 +21,14 @@ from typing import Protocol
 
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.revocation.entry import Cursor, Entry, Probe
 
-Record = Account | Session | Throttle | SigningKey | AuditEvent | Issuer
+Record = Account | Session | Throttle | SigningKey | AuditEvent | Issuer | Client | Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,23 @@ class SigningKeys(Protocol):
     async def all(self) -> list[SigningKey]: ...
 
 
+class Clients(Protocol):
+    """Registered services, by id."""
+
+    async def get(self, client_id: str) -> Client | None: ...
+    async def page(self, *, after: str = "", limit: int) -> list[Client]: ...
+
+
+class SpentOnce(Protocol):
+    """What may be used once: `Add` succeeds for exactly one of all who ever add an id, from whatever process."""
+
+    async def get(self, spent_id: str) -> Spent | None: ...
+    async def purge(self, *, before: float) -> int:
+        """Remove what was spent and whose `until` is before `before`. A backend may also do so by itself once `until`
+        has passed by a minute, and then counts less here."""
+        ...
+
+
 class Audit(Protocol):
     """Events, newest first: the one listing that is sorted downwards, so `before` takes the place of `after`."""
 
@@ -166,6 +185,10 @@ class Store(Protocol):
     def throttles(self) -> Throttles: ...
     @property
     def signing_keys(self) -> SigningKeys: ...
+    @property
+    def clients(self) -> Clients: ...
+    @property
+    def spent(self) -> SpentOnce: ...
     @property
     def audit(self) -> Audit: ...
     @property

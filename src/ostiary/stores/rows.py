@@ -15,9 +15,11 @@ import msgspec
 
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
 from ostiary.domain.refresh import RefreshState
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 
 R = TypeVar("R")
@@ -150,4 +152,6 @@ THROTTLES = Table("throttles", Throttle)
 SIGNING_KEYS = Table("signing_keys", SigningKey)
 AUDIT_EVENTS = Table("audit_events", AuditEvent)
 ISSUERS = Table("issuers", Issuer)
-TABLES: tuple[Table[Any], ...] = (ACCOUNTS, SESSIONS, THROTTLES, SIGNING_KEYS, AUDIT_EVENTS, ISSUERS)
+CLIENTS = Table("clients", Client)
+SPENT = Table("spent", Spent)
+TABLES: tuple[Table[Any], ...] = (ACCOUNTS, SESSIONS, THROTTLES, SIGNING_KEYS, AUDIT_EVENTS, ISSUERS, CLIENTS, SPENT)

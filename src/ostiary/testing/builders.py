@@ -4,9 +4,11 @@ from typing import Any
 
 from ostiary.domain.account import Account
 from ostiary.domain.audit import AuditEvent, Event
+from ostiary.domain.client import Client
 from ostiary.domain.refresh import RefreshState
 from ostiary.domain.session import Kind, Session, default_transport
 from ostiary.domain.signing_key import KeyState, SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.revocation.entry import Entry, Scope
 
@@ -74,6 +76,23 @@ def signing_key(kid: str = "key-1", /, **changes: Any) -> SigningKey:
         "activated_at": NOW,
     }
     return SigningKey(**(values | changes))
+
+
+def client(client_id: str = "client-1", /, **changes: Any) -> Client:
+    """A service with a secret that may do nothing."""
+    values: dict[str, Any] = {
+        "id": client_id,
+        "name": client_id,
+        "secret_digest": b"digest of " + client_id.encode(),
+        "created_at": NOW,
+    }
+    return Client(**(values | changes))
+
+
+def spent(spent_id: str = "spent-1", /, **changes: Any) -> Spent:
+    """Used just now, and to be remembered beyond any test's real time: a backend may forget by itself."""
+    values: dict[str, Any] = {"id": spent_id, "until": 2 * NOW}
+    return Spent(**(values | changes))
 
 
 def audit_event(event_id: str = "event-1", /, **changes: Any) -> AuditEvent:

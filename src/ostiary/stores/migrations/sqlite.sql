@@ -146,3 +146,28 @@ until DOUBLE NOT NULL
 );
 
 CREATE INDEX revocations_until ON revocations (until);
+
+CREATE TABLE clients (
+id TEXT NOT NULL,
+name TEXT NOT NULL,
+secret_digest BLOB,
+jwks TEXT,
+grants TEXT NOT NULL,
+audiences TEXT NOT NULL,
+targets TEXT NOT NULL,
+scopes TEXT NOT NULL,
+epoch BIGINT NOT NULL,
+created_at DOUBLE NOT NULL,
+revision BIGINT NOT NULL,
+PRIMARY KEY (id)
+);
+
+CREATE TABLE spent (
+id TEXT NOT NULL,
+until DOUBLE NOT NULL,
+revision BIGINT NOT NULL,
+PRIMARY KEY (id)
+)
+WITHOUT ROWID;
+
+CREATE INDEX spent_until ON spent (until);

@@ -12,8 +12,10 @@ from typing import Any
 
 from ostiary.domain.account import Account
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
 from ostiary.stores.rows import prefix_end
@@ -141,6 +143,27 @@ class SigningKeys(_Part):
 
     async def all(self) -> list[SigningKey]:
         return await self._lanes.quick.submit(lambda c: of.SIGNING_KEYS.many(c, "ORDER BY id"))
+
+
+class Clients(_Part):
+    """See the port."""
+
+    async def get(self, client_id: str) -> Client | None:
+        return await self._lanes.quick.submit(lambda c: of.CLIENTS.one(c, "WHERE id = ?", client_id))
+
+    async def page(self, *, after: str = "", limit: int) -> list[Client]:
+        where = "WHERE id > ? ORDER BY id LIMIT ?"
+        return await self._lanes.slow.submit(lambda c: of.CLIENTS.many(c, where, after, limit))
+
+
+class SpentOnce(_Part):
+    """See the port."""
+
+    async def get(self, spent_id: str) -> Spent | None:
+        return await self._lanes.quick.submit(lambda c: of.SPENT.one(c, "WHERE id = ?", spent_id))
+
+    async def purge(self, *, before: float) -> int:
+        return await self._purge("spent", "until < ?", before)
 
 
 class Audit(_Part):

@@ -7,8 +7,10 @@ from typing import Any, Generic, TypeVar
 
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.revocation.entry import Entry
 from ostiary.stores import rows
@@ -64,6 +66,8 @@ THROTTLES = _statements(rows.THROTTLES)
 SIGNING_KEYS = _statements(rows.SIGNING_KEYS)
 AUDIT_EVENTS = _statements(rows.AUDIT_EVENTS)
 ISSUERS = _statements(rows.ISSUERS)
+CLIENTS = _statements(rows.CLIENTS)
+SPENT = _statements(rows.SPENT)
 _OF: dict[type[Record], Statements[Any]] = {
     Account: ACCOUNTS,
     Session: SESSIONS,
@@ -71,6 +75,8 @@ _OF: dict[type[Record], Statements[Any]] = {
     SigningKey: SIGNING_KEYS,
     AuditEvent: AUDIT_EVENTS,
     Issuer: ISSUERS,
+    Client: CLIENTS,
+    Spent: SPENT,
 }
 _APPEND = "INSERT INTO revocations (nonce, scope, entry_id, value, until) VALUES (?, ?, ?, ?, ?)"
 

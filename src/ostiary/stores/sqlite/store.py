@@ -13,7 +13,17 @@ from ostiary.stores import migrations, port
 from ostiary.stores.port import Change
 from ostiary.stores.sqlite import statements as of
 from ostiary.stores.sqlite.lanes import Lane, run_reads, run_writes
-from ostiary.stores.sqlite.parts import Accounts, Audit, Lanes, Revocations, Sessions, SigningKeys, Throttles
+from ostiary.stores.sqlite.parts import (
+    Accounts,
+    Audit,
+    Clients,
+    Lanes,
+    Revocations,
+    Sessions,
+    SigningKeys,
+    SpentOnce,
+    Throttles,
+)
 from ostiary.stores.sqlite.presence import Presence
 from ostiary.stores.sqlite_file import connect, translated
 
@@ -33,6 +43,8 @@ class SqliteStore:
         self.sessions: port.Sessions = Sessions(lanes)
         self.throttles: port.Throttles = Throttles(lanes)
         self.signing_keys: port.SigningKeys = SigningKeys(lanes)
+        self.clients: port.Clients = Clients(lanes)
+        self.spent: port.SpentOnce = SpentOnce(lanes)
         self.audit: port.Audit = Audit(lanes)
         self.revocations: port.Revocations = Revocations(lanes, watching)
 

@@ -8,8 +8,10 @@ import pytest
 
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.revocation.entry import Cursor
 from ostiary.stores.port import Add, Record, Store
@@ -66,6 +68,10 @@ async def find(store: Store, record: Record) -> Record | None:
             return next((key for key in await store.signing_keys.all() if key.id == record.id), None)
         case AuditEvent():
             return next((event for event in await store.audit.page(limit=1000) if event.id == record.id), None)
+        case Client():
+            return await store.clients.get(record.id)
+        case Spent():
+            return await store.spent.get(record.id)
         case Issuer():
             return await store.issuer()
 
@@ -77,9 +83,11 @@ async def everything(store: Store, *ids: str) -> dict[str, object]:
         "accounts": await store.accounts.page(limit=1000),
         "sessions": await store.sessions.page(limit=1000),
         "keys": await store.signing_keys.all(),
+        "clients": await store.clients.page(limit=1000),
         "audit": await store.audit.page(limit=1000),
         "log": (await store.revocations.probe(Cursor(), 1000)).items,
         "throttles": [await store.throttles.get(throttle_id) for throttle_id in ids],
+        "spent": [await store.spent.get(spent_id) for spent_id in ids],
         "ended": [await store.sessions.get(session_id) for session_id in ids],
     }
 

@@ -17,6 +17,8 @@ STORED: tuple[Any, ...] = (
     builders.session("other"),
     builders.throttle("counter"),
     builders.signing_key("key"),
+    builders.client("service"),
+    builders.spent("counter"),
 )
 IDS = ("old", "other", "new", "counter", "fresh")
 GOOD: tuple[Change, ...] = (
@@ -26,12 +28,17 @@ GOOD: tuple[Change, ...] = (
     Expect(builders.account("anna", revision=1)),
     Remove(builders.signing_key("key", revision=1)),
     Swap(builders.throttle("counter", failures=7, revision=1)),
+    Swap(builders.client("service", epoch=1, revision=1)),
+    Add(builders.spent("fresh")),
     Add(builders.audit_event()),
 )
 FAILING: dict[str, Change] = {
     "add: id taken": Add(builders.account("anna", username_key="free")),
     "add: user name taken": Add(builders.account("free", username_key="anna")),
     "add: token digest taken": Add(builders.session("free", token_digest=b"taken")),
+    "add: spent already": Add(builders.spent("counter")),
+    "swap: client stale": Swap(builders.client("service", epoch=9, revision=0)),
+    "remove: client absent": Remove(builders.client("nothing", revision=1)),
     "swap: stale": Swap(builders.account("bert", disabled=True, revision=0)),
     "swap: absent": Swap(builders.account("nobody", revision=1)),
     "swap: user name taken": Swap(builders.account("bert", username_key="anna", revision=1)),
@@ -57,6 +64,14 @@ class Batches(StoreCase):
         assert now["throttles"] == [None, None, None, builders.throttle("counter", failures=7, revision=2), None]
         assert now["keys"] == []
         assert now["audit"] == [builders.audit_event(revision=1)]
+        assert now["clients"] == [builders.client("service", epoch=1, revision=2)]
+        assert now["spent"] == [
+            None,
+            None,
+            None,
+            builders.spent("counter", revision=1),
+            builders.spent("fresh", revision=1),
+        ]
         assert len(now["log"]) == 1  # type: ignore[arg-type]
         assert now["accounts"] == [builders.account("anna", revision=1), builders.account("bert", revision=1)]
         old = await store.sessions.get("old")

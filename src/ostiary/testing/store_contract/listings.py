@@ -55,6 +55,13 @@ class Listings(StoreCase):
         assert seen == SORTED_IDS
 
     @pages
+    async def test_clients_are_paged_by_id(self, store: Store, limit: int) -> None:
+        """The same for clients, whose names need not differ."""
+        await add(store, *(builders.client(client_id, name="same") for client_id in reversed(SORTED_IDS)))
+        seen = await walk(lambda last: store.clients.page(after=last, limit=limit), limit)
+        assert seen == SORTED_IDS
+
+    @pages
     async def test_events_are_paged_downwards(self, store: Store, limit: int) -> None:
         """Audit events come newest first, each on exactly one page."""
         await add(store, *(builders.audit_event(event_id) for event_id in SORTED_IDS))

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from ostiary.domain.session import Session
-from ostiary.stores.port import Append, Store, Swap
+from ostiary.stores.port import Add, Append, Store, Swap
 from ostiary.testing import builders
 from ostiary.testing.builders import NOW
 from ostiary.testing.store_contract.base import StoreCase, add, at_revision
@@ -76,6 +76,17 @@ class Purges(StoreCase):
         assert await store.throttles.purge(before=JUST_AFTER) == 1
         assert await store.throttles.get("over") is None
         assert await store.throttles.get("live") is not None
+
+    async def test_spent_is_purged_by_its_end(self, store: Store) -> None:
+        """M-62: what was spent stays spent until its end, to the last bit, and only then may be forgotten."""
+        end = 2 * OVER
+        await add(store, builders.spent("over", until=end), builders.spent("live", until=2 * FAR))
+        assert await store.spent.purge(before=end) == 0
+        assert await store.spent.get("over") == builders.spent("over", until=end, revision=1)
+        assert await store.spent.purge(before=math.nextafter(end, math.inf)) == 1
+        assert await store.spent.get("over") is None
+        assert await store.spent.get("live") is not None
+        assert await store.write(Add(builders.spent("over", until=end)))
 
     async def test_events_are_purged_by_their_time(self, store: Store) -> None:
         """Strictly before, to the last bit."""

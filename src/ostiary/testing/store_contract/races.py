@@ -39,6 +39,14 @@ class Races(StoreCase):
         assert won.count(True) == 1
         assert await other.throttles.get("throttle-1") == replace(new[won.index(True)], revision=1)
 
+    async def test_one_spends_it(self, store: Store, other: Store) -> None:
+        """M-52, M-62: of fifty who use what may be used once, through two processes, one does."""
+        won = await asyncio.gather(
+            *(which.write(Add(builders.spent())) for which, _ in zip(cycle((store, other)), range(MANY), strict=False))
+        )
+        assert won.count(True) == 1
+        assert await other.spent.get("spent-1") == builders.spent(revision=1)
+
     async def test_one_account_gets_the_name(self, store: Store, other: Store) -> None:
         """Fifty registrations of one user name: one account has it, and there is one account."""
         new = [builders.account(f"a{i}", username_key="same") for i in range(MANY)]

@@ -22,6 +22,8 @@ PLAIN: dict[str, Any] = {
     "session": builders.session(),
     "throttle": builders.throttle(),
     "signing key": builders.signing_key(),
+    "client": builders.client(),
+    "spent": builders.spent(),
     "audit event": builders.audit_event(),
 }
 CHANGED: dict[str, Any] = {
@@ -29,6 +31,8 @@ CHANGED: dict[str, Any] = {
     "session": builders.session(last_seen_at=NOW + 1),
     "throttle": builders.throttle(failures=2),
     "signing key": builders.signing_key(sealed=b""),
+    "client": builders.client(epoch=7),
+    "spent": builders.spent(until=2 * NOW + 1 / 3),
     "audit event": builders.audit_event(client_ip="192.0.2.1"),
 }
 
@@ -51,6 +55,9 @@ class Records(StoreCase):
         assert await store.sessions.count_not_ended(everything=0, now=NOW) == 0
         assert await store.throttles.get("x") is None
         assert await store.signing_keys.all() == []
+        assert await store.clients.get("x") is None
+        assert await store.clients.page(limit=5) == []
+        assert await store.spent.get("x") is None
         assert await store.audit.page(limit=5) == []
         assert await store.audit.count_since("x", 0.0) == 0
         await store.check()

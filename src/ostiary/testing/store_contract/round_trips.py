@@ -6,9 +6,11 @@ import pytest
 
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
 from ostiary.domain.refresh import RefreshState
 from ostiary.domain.session import ENDED_VERSION, Kind, Session, Transport
 from ostiary.domain.signing_key import KeyState, SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.stores.port import Add, Store, Swap
 from ostiary.testing import builders
@@ -83,6 +85,21 @@ RECORDS: dict[str, Any] = {
         ended_at=0.0,
     ),
     "key with nothing": builders.signing_key(public_jwk="", sealed=b"", activated_at=None, state=KeyState.UPCOMING),
+    "client with everything": Client(
+        id="c" * 64,
+        name=TEXT,
+        secret_digest=ALL_BYTES,
+        jwks='{"keys":[]}',
+        grants=("client_credentials", TEXT),
+        audiences=("https://a.example", TEXT, ""),
+        targets=(TEXT,),
+        scopes=("read", "write"),
+        epoch=2**53 - 1,
+        created_at=UNEVEN,
+    ),
+    "client with nothing": Client(id="0", name=""),
+    "client with empty values": builders.client(secret_digest=b"", jwks="", grants=("",)),
+    "spent": Spent(id=TEXT, until=2 * UNEVEN + 1 / 3),
     "event with everything": AuditEvent(
         id="e" * 64,
         at=UNEVEN,
@@ -119,6 +136,8 @@ class RoundTrips(StoreCase):
             Throttle: builders.throttle,
             SigningKey: builders.signing_key,
             AuditEvent: builders.audit_event,
+            Client: builders.client,
+            Spent: builders.spent,
         }
         await add(store, plain[type(record)](record.id))
         assert await store.write(Swap(at_revision(record, 1)))
