@@ -94,6 +94,16 @@ async def test_list_accounts(site: Site) -> None:
     assert len(seen) == len(set(seen)) == 9
 
 
+async def test_accounts_are_narrowed(site: Site) -> None:
+    """`only` leaves the enabled administrators, or the disabled accounts; another word for it is 422."""
+    root, ann = await cast(site)
+    await site.patch(f"/v1/admin/accounts/{ann.account_id}", json={"disabled": True}, **root.use)
+    for only, names in (("admins", ["root"]), ("disabled", ["ann"]), ("disabled&query=b", [])):
+        found = (await site.get(f"/v1/admin/accounts?only={only}", **root.use)).json()["accounts"]
+        assert [account["username"] for account in found] == names
+    assert problem(await site.get("/v1/admin/accounts?only=users", **root.use)) == (422, "invalid_request")
+
+
 @pytest.mark.parametrize(
     "query", ["%25", "_", "*", "?", "'; DROP TABLE accounts; --", "[a-z]", "\\", "%00", "%ED%A0%80", "%FF"]
 )

@@ -141,9 +141,9 @@ class Accounts:
             raise NotFound("No such account.")
         return account
 
-    async def page(self, *, query: str, after: str, limit: int) -> tuple[list[Account], str | None]:
-        """Accounts by id, and the id to go on after (None at the end)."""
-        rows = await self._context.store.accounts.page(query=query, after=after, limit=limit + 1)
+    async def page(self, *, query: str, only: str = "", after: str, limit: int) -> tuple[list[Account], str | None]:
+        """Accounts by id, and the id to go on after (None at the end). `only`: see the port."""
+        rows = await self._context.store.accounts.page(query=query, only=only, after=after, limit=limit + 1)
         return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
 
     async def change_password(self, caller: Caller, current: str, new: str, client: Client) -> Issued:

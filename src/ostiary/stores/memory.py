@@ -97,14 +97,17 @@ class _Accounts(_Table[Account]):
     async def by_username(self, username_key: str) -> Account | None:
         return self.find(username_key)
 
-    async def page(self, *, query: str = "", after: str = "", limit: int) -> list[Account]:
+    async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
         start = query.casefold()
         matching = (
             account
             for account in self.after(after)
-            if account.username_key.startswith(start)
-            or (account.email is not None and account.email.casefold().startswith(start))
-            or account.id == query
+            if (not only or (account.disabled if only == "disabled" else account.is_enabled_admin))
+            and (
+                account.username_key.startswith(start)
+                or (account.email is not None and account.email.casefold().startswith(start))
+                or account.id == query
+            )
         )
         return _first(matching, limit)
 
@@ -153,8 +156,10 @@ class _Sessions(_Table[Session]):
         )
         return _first(matching, limit)
 
-    async def count_not_ended(self, *, everything: int, now: float) -> int:
-        return sum(session.is_live(now, everything) for session in self.by_id.values())
+    async def count_not_ended(self, *, everything: int, now: float, kind: str = "") -> int:
+        return sum(
+            session.is_live(now, everything) and (not kind or session.kind == kind) for session in self.by_id.values()
+        )
 
     async def touch(self, last_seen: Mapping[str, float]) -> None:
         for session_id, at in last_seen.items():

@@ -74,9 +74,10 @@ class Accounts(Protocol):
 
     async def get(self, account_id: str) -> Account | None: ...
     async def by_username(self, username_key: str) -> Account | None: ...
-    async def page(self, *, query: str = "", after: str = "", limit: int) -> list[Account]:
+    async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
         """`query` matches, without regard to case, the start of the user name's normal form or of the e-mail, or is an
-        exact id. Wildcards in it are ordinary characters."""
+        exact id. Wildcards in it are ordinary characters. `only` is "" for all, "admins" for those enabled
+        administrators, or "disabled"; both together narrow."""
         ...
 
     async def count_enabled_admins(self) -> int: ...
@@ -95,8 +96,9 @@ class Sessions(Protocol):
         """Sessions that have not been ended; empty arguments do not filter."""
         ...
 
-    async def count_not_ended(self, *, everything: int, now: float) -> int:
-        """How many are live: not ended, of this count of `everything`, neither idle nor expired at `now`."""
+    async def count_not_ended(self, *, everything: int, now: float, kind: str = "") -> int:
+        """How many are live: not ended, of this count of `everything`, neither idle nor expired at `now`; of one kind
+        if it is named."""
         ...
 
     async def touch(self, last_seen: Mapping[str, float]) -> None:

@@ -34,8 +34,10 @@ _LIMIT = Query(name="limit", description="Rows of a page, 1 to 100.")
 
 async def list_accounts(call: Call) -> Response:
     """GET /v1/admin/accounts"""
+    if call.query("only") not in ("", "admins", "disabled"):
+        raise InvalidRequest("'only' is 'admins' or 'disabled'.")
     accounts, following = await call.services.accounts.page(
-        query=call.query("query"), after=call.query("cursor"), limit=call.limit()
+        query=call.query("query"), only=call.query("only"), after=call.query("cursor"), limit=call.limit()
     )
     return json_response(AccountsAnswer(accounts=[account_view(account) for account in accounts], next=following))
 
@@ -153,7 +155,12 @@ ENDPOINTS = (
         handler=list_accounts,
         summary="Accounts by id; `query` matches the start of the user name or e-mail, or an id",
         auth=Auth.ADMIN,
-        query=(Query(name="query", description="What to look for."), _CURSOR, _LIMIT),
+        query=(
+            Query(name="query", description="What to look for."),
+            Query(name="only", description="`admins`: enabled administrators; `disabled`: disabled accounts."),
+            _CURSOR,
+            _LIMIT,
+        ),
         answers={200: AccountsAnswer},
         refusals=(422,),
         tag="administration",

@@ -63,13 +63,28 @@ class Accounts(_Part):
     async def by_username(self, username_key: str) -> Account | None:
         return await self._lanes.quick.submit(lambda c: of.ACCOUNTS.one(c, "WHERE username_key = ?", username_key))
 
-    async def page(self, *, query: str = "", after: str = "", limit: int) -> list[Account]:
+    async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
+        if only:
+            return await self._page_of_few(query, only, after, limit)
         if not query:
             where = "WHERE id > ? ORDER BY id LIMIT ?"
             return await self._lanes.slow.submit(lambda c: of.ACCOUNTS.many(c, where, after, limit))
         search, values = _search(query, after, limit)
         where = f"WHERE id IN ({search}) ORDER BY id"
         return await self._lanes.slow.submit(lambda c: of.ACCOUNTS.many(c, where, *values))
+
+    async def _page_of_few(self, query: str, only: str, after: str, limit: int) -> list[Account]:
+        """Administrators and disabled accounts are few: the index of those, and the query looked at on each."""
+        where = f"WHERE {'disabled' if only == 'disabled' else 'enabled_admin'} AND id > ?"
+        values: list[Any] = [after]
+        if query:
+            start = query.casefold()
+            end = prefix_end(start)
+            within = "{0} >= ?" + ("" if end is None else " AND {0} < ?")
+            where += f" AND ({within.format('username_key')} OR {within.format('email_folded')} OR id = ?)"
+            values += [start, *([] if end is None else [end])] * 2 + [query]
+        where += " ORDER BY id LIMIT ?"
+        return await self._lanes.slow.submit(lambda c: of.ACCOUNTS.many(c, where, *values, limit))
 
     async def count_enabled_admins(self) -> int:
         statement = "SELECT count(*) FROM accounts WHERE enabled_admin"
@@ -108,9 +123,11 @@ class Sessions(_Part):
         where = f"WHERE ended_at IS NULL{where} AND id > ? ORDER BY id LIMIT ?"
         return await self._lanes.slow.submit(lambda c: of.SESSIONS.many(c, where, *values, after, limit))
 
-    async def count_not_ended(self, *, everything: int, now: float) -> int:
-        statement = "SELECT count(*) FROM sessions WHERE ended_at IS NULL AND idle_expires_at > ? AND everything = ?"
-        return await self._lanes.slow.submit(lambda c: _number(c, statement, now, everything))
+    async def count_not_ended(self, *, everything: int, now: float, kind: str = "") -> int:
+        where, values = _filter({"kind": kind})
+        statement = f"SELECT count(*) FROM sessions WHERE ended_at IS NULL{where} AND idle_expires_at > ?"
+        statement += " AND everything = ?"
+        return await self._lanes.slow.submit(lambda c: _number(c, statement, *values, now, everything))
 
     async def touch(self, last_seen: Mapping[str, float]) -> None:
         statement = (

@@ -125,6 +125,33 @@ class Listings(StoreCase):
         seen = await walk(lambda last: store.accounts.page(query="x", after=last, limit=limit), limit)
         assert seen == [f"x{i:02}" for i in range(20)] + ["y0", "y1", "y2"]
 
+    @pages
+    async def test_accounts_are_narrowed(self, store: Store, limit: int) -> None:
+        """Enabled administrators alone, or disabled accounts alone; with a query, those of them that match it; what
+        changes changes sides."""
+        roles = {"a": ("admin", "user"), "b": ("user",), "c": ("admin",), "d": ("administrator",), "e": ("admin",)}
+        await add(
+            store,
+            *(
+                builders.account(i, username_key=f"name-{i}", email=f"{i}@example.org", roles=r, disabled=i in "be")
+                for i, r in roles.items()
+            ),
+        )
+
+        async def ids(only: str, query: str = "") -> list[str]:
+            return await walk(lambda last: store.accounts.page(only=only, query=query, after=last, limit=limit), limit)
+
+        assert await ids("admins") == ["a", "c"]
+        assert await ids("disabled") == ["b", "e"]
+        assert await ids("admins", "NAME-") == ["a", "c"]
+        assert await ids("admins", "c@Exa") == ["c"]
+        assert await ids("admins", "b") == []
+        assert await ids("disabled", "b") == ["b"]
+        assert await ids("disabled", "name-e") == ["e"]
+        assert await store.write(Swap(builders.account("a", username_key="name-a", disabled=True, revision=1)))
+        assert await ids("admins") == ["c"]
+        assert await ids("disabled") == ["a", "b", "e"]
+
     async def test_sessions_are_filtered(self, store: Store) -> None:
         """Account and kind narrow the listing, together or alone; ended sessions are in none."""
         await add(
@@ -153,7 +180,7 @@ class Listings(StoreCase):
         await add(
             store,
             builders.session("live", idle_lifetime=10.0),
-            builders.session("expires", idle_lifetime=100.0, expires_at=NOW + 5),
+            builders.session("expires", idle_lifetime=100.0, expires_at=NOW + 5, kind=Kind.STATELESS),
             builders.session("ended", ended_at=NOW),
             builders.session("earlier count", everything=1),
         )
@@ -162,6 +189,8 @@ class Listings(StoreCase):
         ]
         assert counts == [2, 2, 1, 1, 0]
         assert await store.sessions.count_not_ended(everything=1, now=NOW) == 1
+        of_kind = [await store.sessions.count_not_ended(everything=0, now=NOW + 1, kind=kind) for kind in Kind]
+        assert of_kind == [1, 0, 1]
 
     async def test_events_are_filtered_and_counted(self, store: Store) -> None:
         """Account, session and event narrow the listing together; a count takes in its first instant."""
