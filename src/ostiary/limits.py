@@ -32,6 +32,9 @@ NUMERIC_DATE_MAX = 10**12  # seconds: the year 33658. A date in milliseconds is 
 # --- Tokens -------------------------------------------------------------------------------------------------------
 ISSUED_TOKEN_CHARS = 2048  # an access token larger than this is refused at issue: it would not fit beside other cookies
 INTERNAL_TOKEN_SECONDS = 60  # exchanged and forward-auth tokens
+RESOURCE_BYTES = 1024  # what a one-time token is for, in UTF-8: a quarter of a credential once it is encoded
+RESOURCE_SEGMENT_BYTES = 255  # one name of it; what file systems take (NAME_MAX)
+ACTION_CHARS = 64
 ACTOR_DEPTH = 8  # nested `act` (RFC 8693 section 4.1)
 EXPLAINED_CHARS = 32 * 1024  # a text that is taken apart for a person: four times what could be accepted
 

@@ -246,4 +246,6 @@ def _services_of(system: System, config: HttpConfig) -> Services:
         recognition=system.recognition,
         signing_keys=system.signing_keys,
         audit=system.audit,
+        downloads=system.downloads,
+        forward_auth=system.forward_auth,
     )

@@ -15,6 +15,8 @@ from ostiary.revocation.replica import Replica
 from ostiary.services.accounts import Accounts
 from ostiary.services.audit import Audit
 from ostiary.services.context import Context, Policy, judged_again
+from ostiary.services.downloads import Downloads
+from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.housekeeping import Housekeeping
 from ostiary.services.issuing import Issuing
 from ostiary.services.passwords import Passwords
@@ -45,6 +47,8 @@ class System:
     throttling: Throttling
     signing_keys: SigningKeys
     audit: Audit
+    downloads: Downloads
+    forward_auth: ForwardAuth
     housekeeping: Housekeeping
 
     @property
@@ -169,5 +173,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         throttling=throttling,
         signing_keys=keys,
         audit=Audit(context),
+        downloads=Downloads(context, keys),
+        forward_auth=ForwardAuth(context, keys),
         housekeeping=Housekeeping(context, recognition, refresh, keys),
     )

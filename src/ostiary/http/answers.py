@@ -63,6 +63,14 @@ class AccountAnswer(Struct, frozen=True):
     account: AccountView
 
 
+class OneTimeAnswer(Struct, frozen=True, omit_defaults=True):
+    """A one-time token; `url` where the audience's name is the address of a download server."""
+
+    token: str
+    expires_in: Lifetime
+    url: str | UnsetType = UNSET
+
+
 class EndedAnswer(Struct, frozen=True):
     """What an ending call did."""
 

@@ -44,6 +44,19 @@ class LogoutBody(RequestBody, frozen=True):
     refresh_token: str | None = None
 
 
+class OneTimeBody(RequestBody, frozen=True):
+    """What a one-time token is for. `resource` is a relative path in normal form or an id; `confirm` is for links that
+    are mailed: a person presses a button before anything is spent."""
+
+    audience: Name
+    action: Annotated[str, Meta(min_length=1, max_length=limits.ACTION_CHARS, examples=["download"])]
+    resource: Annotated[str, Meta(min_length=1, max_length=limits.RESOURCE_BYTES, examples=["reports/2026/q3.pdf"])]
+    expires_in: (
+        Annotated[int, Meta(ge=1, le=2**31, description="Seconds; never more than `one_time_lifetime`.")] | None
+    ) = None
+    confirm: bool = False
+
+
 class EmptyBody(RequestBody, frozen=True):
     """Nothing."""
 

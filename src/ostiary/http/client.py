@@ -29,6 +29,12 @@ def address_of(peer: str, headers: Headers, trusted: Networks) -> str:
     return str(address)
 
 
+def is_near_or_trusted(peer: str, trusted: Networks) -> bool:
+    """True for this machine itself and for trusted proxies, by the connection's own address."""
+    address = _parse(peer)
+    return address is not None and (address.is_loopback or _is_in(address, trusted))
+
+
 def user_agent_of(headers: Headers) -> str:
     """What the client says that it is, cut to `limits.USER_AGENT_CHARS`."""
     for name, value in headers:

@@ -10,6 +10,8 @@ from ostiary.http.pages import Pages
 from ostiary.services.accounts import Accounts
 from ostiary.services.audit import Audit
 from ostiary.services.context import Context
+from ostiary.services.downloads import Downloads
+from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
 from ostiary.services.sessions import Sessions
@@ -34,3 +36,5 @@ class Services:
     recognition: Recognition
     signing_keys: SigningKeys
     audit: Audit
+    downloads: Downloads
+    forward_auth: ForwardAuth

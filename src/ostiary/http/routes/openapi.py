@@ -79,7 +79,7 @@ def describe(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "."}],
-        "tags": [{"name": name} for name in ("account", "session", "oauth", "administration", "operation")],
+        "tags": [{"name": name} for name in ("account", "session", "oauth", "services", "administration", "operation")],
         "paths": paths,
         "components": {
             "schemas": components,
