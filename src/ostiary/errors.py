@@ -88,6 +88,25 @@ class InvalidToken(OstiaryError):
     title = "The credential is not accepted"
 
 
+class InvalidProof(InvalidToken):
+    """A DPoP proof is missing, or does not hold for this request, its credential and its key (RFC 9449 section 7.1).
+    400 where a credential is only being asked for (section 5), 401 where one was presented."""
+
+    code = "invalid_dpop_proof"
+    title = "The DPoP proof is not accepted"
+
+    def __init__(self, message: str = "", *, private: str = "", status: int = 401) -> None:
+        super().__init__(message, private=private)
+        self.status = status  # type: ignore[misc]
+
+
+class ProofNonceRequired(InvalidProof):
+    """The proof lacks a nonce of this server's, which the answer's `DPoP-Nonce` header gives (RFC 9449 section 8)."""
+
+    code = "use_dpop_nonce"
+    title = "Send the proof again with the nonce in DPoP-Nonce"
+
+
 class InvalidCredentials(OstiaryError):
     """A user name or password is wrong; the same whether the account exists, is disabled, or the password is wrong."""
 

@@ -22,6 +22,7 @@ from ostiary.http.app import make_app
 from ostiary.http.authentication import Authenticator
 from ostiary.http.config import HttpConfig
 from ostiary.http.cookies import Cookies
+from ostiary.http.dpop import ProofReader
 from ostiary.http.pages import Pages
 from ostiary.http.problems import headers_of
 from ostiary.http.protect import Protect, check_rights
@@ -232,12 +233,16 @@ def _http_exception(error: OstiaryError) -> HTTPException:
 
 def _services_of(system: System, config: HttpConfig) -> Services:
     cookies = Cookies(secure=config.secure_cookies)
+    proofs = ProofReader(config, system.proofs)
     return Services(
         config=config,
         clock=system.context.clock,
         context=system.context,
-        authenticator=Authenticator(config, cookies, system.recognition, system.refresh, system.context.derived),
+        authenticator=Authenticator(
+            config, cookies, proofs, system.recognition, system.refresh, system.context.derived
+        ),
         cookies=cookies,
+        proofs=proofs,
         pages=Pages(config.base_path),
         accounts=system.accounts,
         sessions=system.sessions,

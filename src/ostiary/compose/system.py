@@ -20,6 +20,7 @@ from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.housekeeping import Housekeeping
 from ostiary.services.issuing import Issuing
 from ostiary.services.passwords import Passwords
+from ostiary.services.proofs import Proofs
 from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
 from ostiary.services.sessions import Sessions
@@ -44,6 +45,7 @@ class System:
     refresh: Refresh
     accounts: Accounts
     passwords: Passwords
+    proofs: Proofs
     throttling: Throttling
     signing_keys: SigningKeys
     audit: Audit
@@ -159,6 +161,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
     passwords = Passwords(context, hasher, throttling, load_common_passwords)
     recognition = Recognition(context, keys, feed)
     refresh = Refresh(context, issuing)
+    proofs = Proofs(context, nonce_required=settings.dpop_nonce == "required")
     return System(
         settings=settings,
         context=context,
@@ -170,10 +173,11 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         refresh=refresh,
         accounts=Accounts(context, passwords, throttling, issuing),
         passwords=passwords,
+        proofs=proofs,
         throttling=throttling,
         signing_keys=keys,
         audit=Audit(context),
         downloads=Downloads(context, keys),
         forward_auth=ForwardAuth(context, keys),
-        housekeeping=Housekeeping(context, recognition, refresh, keys),
+        housekeeping=Housekeeping(context, recognition, refresh, proofs, keys),
     )

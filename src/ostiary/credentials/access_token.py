@@ -42,6 +42,7 @@ class Grant:
     token_id: str
     roles: tuple[str, ...]
     scope: tuple[str, ...]
+    key_thumbprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ class AccessToken:
     roles: tuple[str, ...]
     scope: tuple[str, ...]
     actors: tuple[str, ...]
+    key_thumbprint: str | None = None
 
 
 def stateful_claims(grant: Grant) -> dict[str, Any]:
@@ -72,6 +74,7 @@ def stateful_claims(grant: Grant) -> dict[str, Any]:
         "iat": grant.issued_at,
         "exp": grant.expires_at,
         "jti": grant.token_id,
+        **_confirmation(grant),
     }
 
 
@@ -91,6 +94,7 @@ def stateless_claims(grant: Grant) -> dict[str, Any]:
         "scope": " ".join(grant.scope),
         "roles": list(grant.roles),
         "ep": grant.epoch,
+        **_confirmation(grant),
     }
 
 
@@ -126,6 +130,7 @@ def read_stateful(claims: Mapping[str, Any]) -> AccessToken:
         roles=(),
         scope=(),
         actors=(),
+        key_thumbprint=_key_thumbprint(claims.get("cnf")),
     )
 
 
@@ -147,6 +152,7 @@ def read_stateless(claims: Mapping[str, Any]) -> AccessToken:
         roles=tuple(roles),
         scope=tuple(_text(claims, "scope").split()),
         actors=_actors(claims.get("act")),
+        key_thumbprint=_key_thumbprint(claims.get("cnf")),
     )
 
 
@@ -171,6 +177,20 @@ def _count(claims: Mapping[str, Any], name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise InvalidToken(private=f"{name} is not a whole number")
     return value
+
+
+def _confirmation(grant: Grant) -> dict[str, Any]:
+    """The claim `cnf` (RFC 7800 section 3.1, RFC 9449 section 6.1)."""
+    return {"cnf": {"jkt": grant.key_thumbprint}} if grant.key_thumbprint else {}
+
+
+def _key_thumbprint(confirmation: object) -> str | None:
+    """A confirmation that is not understood must not be passed over: the token would be taken from anybody."""
+    if confirmation is None:
+        return None
+    if not isinstance(confirmation, Mapping) or set(confirmation) != {"jkt"} or not isinstance(confirmation["jkt"], str):
+        raise InvalidToken(private="cnf is not the thumbprint of a key")
+    return confirmation["jkt"]
 
 
 def _actors(act: object) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ class DerivedKeys:
     refresh_successor: bytes = field(repr=False)
     device: bytes = field(repr=False)
     csrf: bytes = field(repr=False)
+    dpop_nonce: bytes = field(repr=False)
     password_pepper: bytes = field(repr=False)
     seal: bytes = field(repr=False)
     fingerprint: str = ""
@@ -46,6 +47,7 @@ class DerivedKeys:
             refresh_successor=derive("refresh successor"),
             device=derive("device"),
             csrf=derive("csrf"),
+            dpop_nonce=derive("dpop nonce"),
             password_pepper=derive("password pepper"),
             seal=derive("seal"),
             fingerprint=derive("fingerprint").hex()[:16],

@@ -314,6 +314,11 @@ def ended_answer(ended: Ended) -> EndedAnswer:
     return EndedAnswer(ended=ended.ended, bound=ended.bound)
 
 
+def token_type_of(session: Session) -> str:
+    """How its access tokens are to be presented (RFC 6749 section 7.1, RFC 9449 section 5)."""
+    return "DPoP" if session.key_thumbprint else "Bearer"
+
+
 def login_answer(issued: Issued, *, bound: float | None = None, asked_scope: bool = False) -> LoginAnswer:
     """What a login, a password change (with `bound`) and a re-authentication answer."""
     session = issued.session
@@ -325,7 +330,7 @@ def login_answer(issued: Issued, *, bound: float | None = None, asked_scope: boo
         account=account_view(issued.account),
         session=session_view(session, current_id=session.id),
         access_token=UNSET if in_cookie else issued.access_token,
-        token_type=UNSET if in_cookie else "Bearer",
+        token_type=UNSET if in_cookie else token_type_of(session),
         expires_in=UNSET if in_cookie else issued.expires_in,
         refresh_token=issued.refresh_token if refresh_in_body and issued.refresh_token else UNSET,
         refresh_expires_in=issued.refresh_expires_in

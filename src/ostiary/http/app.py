@@ -102,6 +102,8 @@ class _PathApp:
         del response.headers["Set-Cookie"]
         for line in lines:
             response.headers.append("Set-Cookie", line)
+        if "dpop" in request.headers:
+            response.headers["DPoP-Nonce"] = services.proofs.nonce(now)  # also for the next one (RFC 9449 section 8.2)
         await response(scope, receive, send)
 
 

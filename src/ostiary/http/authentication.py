@@ -1,6 +1,7 @@
 """Which credential a request presents, and whose it is. Contract sections 2 and 3."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from starlette.types import Scope
 
@@ -12,10 +13,19 @@ from ostiary.errors import CsrfRejected, InvalidGrant, InvalidToken, Malformed, 
 from ostiary.http import csrf
 from ostiary.http.config import HttpConfig
 from ostiary.http.cookies import Cookies
-from ostiary.http.problems import UnboundToken
+from ostiary.http.dpop import ProofReader
+from ostiary.http.problems import WrongScheme
 from ostiary.services.context import Client
 from ostiary.services.recognition import Expired, Recognition
 from ostiary.services.refresh import Refresh
+
+
+class Carrier(Enum):
+    """How a credential came."""
+
+    COOKIE = "cookie"
+    BEARER = "bearer"
+    DPOP = "dpop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +33,12 @@ class Presented:
     """A credential as it was sent."""
 
     credential: str = field(repr=False)
-    from_cookie: bool
+    carrier: Carrier
+
+    @property
+    def from_cookie(self) -> bool:
+        """True if a browser may have sent it by itself."""
+        return self.carrier is Carrier.COOKIE
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +54,17 @@ class Authenticator:
     """Reads credentials of requests. One for each process."""
 
     def __init__(
-        self, config: HttpConfig, cookies: Cookies, recognition: Recognition, refresh: Refresh, derived: DerivedKeys
+        self,
+        config: HttpConfig,
+        cookies: Cookies,
+        proofs: ProofReader,
+        recognition: Recognition,
+        refresh: Refresh,
+        derived: DerivedKeys,
     ) -> None:
         self._config = config
         self._cookies = cookies
+        self._proofs = proofs
         self._recognition = recognition
         self._refresh = refresh
         self._derived = derived
@@ -50,12 +72,11 @@ class Authenticator:
         self.trusted = frozenset(origin.encode() for origin in (config.origin, *config.trusted_origins))
 
     def presented(self, scope: Scope) -> Presented | None:
-        """The one credential of this request, None if there is none. Raises Malformed if there is more than one,
-        UnboundToken if it came under the DPoP scheme: no credential is bound to a key in this version."""
-        credential, from_cookie = self._find(scope)
-        return Presented(credential, from_cookie) if credential else None
+        """The one credential of this request, None if there is none. Raises Malformed if there is more than one."""
+        credential, carrier = self._find(scope)
+        return Presented(credential, carrier) if credential else None
 
-    def _find(self, scope: Scope) -> tuple[str, bool]:
+    def _find(self, scope: Scope) -> tuple[str, Carrier]:
         """What `presented` says, without an object made for it: this is on the path of every request."""
         authorization: bytes | None = None
         session: str | None = None
@@ -67,27 +88,25 @@ class Authenticator:
             elif name == b"cookie":
                 session = self._cookies.session_in(value, session)
         if authorization is None:
-            return session or "", True
+            return session or "", Carrier.COOKIE
         if session is not None:
             raise Malformed("Send the Authorization header or the session cookie, not both.")
         scheme, _, credential = authorization.partition(b" ")
         scheme = scheme.lower()
         if scheme not in (b"bearer", b"dpop"):
-            return "", False
+            return "", Carrier.BEARER
         credential = credential.strip()
         if b"," in credential:
             raise Malformed("Send one credential.")
-        if credential and scheme == b"dpop":
-            raise UnboundToken(private="bound to no key")
-        return credential.decode("latin-1"), False
+        return credential.decode("latin-1"), Carrier.BEARER if scheme == b"bearer" else Carrier.DPOP
 
     def known(self, scope: Scope, now: float) -> Caller | None:
         """The caller if no waiting is needed to know it, under the rules of `authenticate`. Raises Malformed,
-        UnboundToken, InvalidToken, CsrfRejected."""
-        credential, from_cookie = self._find(scope)
+        InvalidToken, CsrfRejected."""
+        credential, carrier = self._find(scope)
         caller = self._recognition.known(credential, now)
         if caller is not None:
-            self._check(scope, caller, from_cookie)
+            self._check(scope, caller, credential, carrier, now)
         return caller
 
     async def authenticate(
@@ -103,8 +122,8 @@ class Authenticator:
         except Expired as expired:
             if not presented.from_cookie or not may_renew:
                 raise
-            return await self._renew(scope, now, client or Client(), expired.token)
-        self._check(scope, caller, presented.from_cookie)
+            return await self._renew(scope, now, client or Client(), presented.credential, expired.token)
+        self._check(scope, caller, presented.credential, presented.carrier, now)
         return Authenticated(caller, presented.from_cookie)
 
     def check_csrf(self, scope: Scope) -> None:
@@ -112,10 +131,20 @@ class Authenticator:
         if not csrf.allowed(scope["headers"], self.trusted):
             raise CsrfRejected
 
-    def _check(self, scope: Scope, caller: Caller, from_cookie: bool) -> None:
+    def _check(self, scope: Scope, caller: Caller, credential: str, carrier: Carrier, now: float) -> None:
         self.check_meant_for_us(caller.audience, caller.act)
-        if from_cookie:
+        if carrier is Carrier.COOKIE:
             self._check_cookie_borne(scope, caller.session_id)
+        if caller.key_thumbprint is not None:
+            self._check_possession(scope, caller.key_thumbprint, credential, carrier, now)
+        elif carrier is Carrier.DPOP:
+            raise WrongScheme(private="bound to no key")
+
+    def _check_possession(self, scope: Scope, thumbprint: str, credential: str, carrier: Carrier, now: float) -> None:
+        """RFC 9449 section 7: what is bound to a key is no bearer token, whoever carries it."""
+        if carrier is Carrier.BEARER:
+            raise WrongScheme(private="bound to a key, and sent as if it were not")
+        self._proofs.presenting(scope, credential, thumbprint, now)
 
     def check_meant_for_us(self, audience: tuple[str, ...], actors: tuple[str, ...]) -> None:
         """Raises InvalidToken."""
@@ -138,21 +167,25 @@ class Authenticator:
         """Bound to the caller's session."""
         return opaque.csrf_token(self._derived, caller.session_id)
 
-    async def _renew(self, scope: Scope, now: float, client: Client, expired: AccessToken) -> Authenticated:
+    async def _renew(
+        self, scope: Scope, now: float, client: Client, credential: str, expired: AccessToken
+    ) -> Authenticated:
         """Transport `cookie`: the access token has expired, the refresh cookie of its session may be live. Everything
         that could refuse the request is looked at before the refresh token is spent."""
         self.check_meant_for_us(expired.audience, expired.actors)
         self._check_cookie_borne(scope, expired.session_id)
+        if expired.key_thumbprint is not None:
+            self._check_possession(scope, expired.key_thumbprint, credential, Carrier.COOKIE, now)
         text = self._cookies.value(scope["headers"], self._cookies.refresh)
         refresh_token = opaque.parse_refresh_token(self._derived, text) if text else None
         if refresh_token is None or refresh_token.session_id != expired.session_id:
             raise InvalidToken(private="expired, and no refresh token of its session")
         try:
-            issued = await self._refresh.refresh(refresh_token.text, client)
+            issued = await self._refresh.refresh(refresh_token.text, client, key_thumbprint=expired.key_thumbprint)
         except InvalidGrant as error:
             raise InvalidToken(private=f"expired, and {error.private}") from None
         caller = await self._recognition.recognise(issued.access_token, now)
-        self._check(scope, caller, from_cookie=True)
+        self.check_meant_for_us(caller.audience, caller.act)
         return Authenticated(caller, from_cookie=True, cookies=tuple(self._cookies.issue(issued, now)))
 
 

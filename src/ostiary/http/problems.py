@@ -10,7 +10,9 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Scope
 
+from ostiary.credentials import dpop
 from ostiary.errors import (
+    InvalidProof,
     InvalidRequest,
     InvalidToken,
     OstiaryError,
@@ -20,7 +22,7 @@ from ostiary.errors import (
 )
 
 REALM = 'Bearer realm="ostiary"'
-DPOP_REALM = 'DPoP realm="ostiary"'
+DPOP_REALM = f'DPoP realm="ostiary", algs="{" ".join(dpop.ALGORITHMS)}"'
 
 
 class ContentTooLarge(InvalidRequest):
@@ -55,8 +57,9 @@ class WrongHost(OstiaryError):
     title = "This server does not answer for that host"
 
 
-class UnboundToken(InvalidToken):
-    """A credential that is bound to no key came under the DPoP scheme (RFC 9449 section 7.1)."""
+class WrongScheme(InvalidToken):
+    """A credential that is bound to no key came under the DPoP scheme, or one that is bound under Bearer (RFC 9449
+    sections 7.1 and 7.2)."""
 
 
 class NoSuchRoute(OstiaryError):
@@ -108,8 +111,9 @@ def headers_of(error: OstiaryError) -> dict[str, str]:
     """What must stand beside the body."""
     headers = {"Cache-Control": "no-store"}
     if error.status == 401:
-        realm = DPOP_REALM if isinstance(error, UnboundToken) else REALM
-        headers["WWW-Authenticate"] = f'{realm}, error="invalid_token"' if isinstance(error, InvalidToken) else realm
+        realm = DPOP_REALM if isinstance(error, WrongScheme | InvalidProof) else REALM
+        code = error.code if isinstance(error, InvalidProof) else "invalid_token"
+        headers["WWW-Authenticate"] = f'{realm}, error="{code}"' if isinstance(error, InvalidToken) else realm
     if isinstance(error, TooManyAttempts | Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, MethodNotAllowed):

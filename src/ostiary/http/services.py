@@ -6,6 +6,7 @@ from ostiary.clock import Clock
 from ostiary.http.authentication import Authenticator
 from ostiary.http.config import HttpConfig
 from ostiary.http.cookies import Cookies
+from ostiary.http.dpop import ProofReader
 from ostiary.http.pages import Pages
 from ostiary.services.accounts import Accounts
 from ostiary.services.audit import Audit
@@ -28,6 +29,7 @@ class Services:
     context: Context
     authenticator: Authenticator
     cookies: Cookies
+    proofs: ProofReader
     pages: Pages
     accounts: Accounts
     sessions: Sessions

@@ -10,6 +10,7 @@ from ostiary import limits
 from ostiary.errors import OstiaryError
 from ostiary.services.context import Context
 from ostiary.services.recognition import Recognition
+from ostiary.services.proofs import Proofs
 from ostiary.services.refresh import Refresh
 from ostiary.services.signing_keys import SigningKeys
 
@@ -36,10 +37,13 @@ class Purged:
 class Housekeeping:
     """Runs beside the server; each part can also be called on its own."""
 
-    def __init__(self, context: Context, recognition: Recognition, refresh: Refresh, keys: SigningKeys) -> None:
+    def __init__(
+        self, context: Context, recognition: Recognition, refresh: Refresh, proofs: Proofs, keys: SigningKeys
+    ) -> None:
         self._context = context
         self._recognition = recognition
         self._refresh = refresh
+        self._proofs = proofs
         self._keys = keys
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -73,6 +77,7 @@ class Housekeeping:
         self._context.replica.forget_expired(now)
         self._recognition.forget_expired(now)
         self._refresh.forget_old_counts(now)
+        self._proofs.forget_expired(now)
 
     async def purge(self) -> Purged:
         """Remove from the store what nothing refers to any more."""

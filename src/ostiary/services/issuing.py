@@ -116,6 +116,7 @@ class Issuing:
             token_id=opaque.encode(self._context.random(16)),
             roles=account.roles,
             scope=scope,
+            key_thumbprint=session.key_thumbprint,
         )
         return Issued(
             account=account,

@@ -222,6 +222,7 @@ class Recognition:
             epoch=token.epoch,
             client_id=token.client_id,
             act=token.actors,
+            key_thumbprint=token.key_thumbprint,
         )
         seen = self._seen.get(token.session_id)
         if seen is None:
@@ -259,6 +260,7 @@ class Recognition:
             version=session.version,
             epoch=epoch,
             client_id=session.client_id,
+            key_thumbprint=session.key_thumbprint,
         )
 
     def _is_live(self, session: Session, seen: Seen, everything: int, now: float) -> bool:

@@ -5,7 +5,7 @@ from ostiary.credentials.opaque import RefreshToken
 from ostiary.domain.audit import Event
 from ostiary.domain.refresh import Presented, judge
 from ostiary.domain.session import EndReason, Session
-from ostiary.errors import InvalidGrant, TooManyAttempts
+from ostiary.errors import InvalidGrant, InvalidProof, TooManyAttempts
 from ostiary.services.context import Client, Context, judged_again
 from ostiary.services.ending import end_session
 from ostiary.services.issuing import Issued, Issuing
@@ -20,8 +20,9 @@ class Refresh:
         self._issuing = issuing
         self._rates: dict[str, tuple[float, int]] = {}
 
-    async def refresh(self, text: str, client: Client) -> Issued:
-        """New credentials for the session that this refresh token belongs to. Raises InvalidGrant, TooManyAttempts."""
+    async def refresh(self, text: str, client: Client, *, key_thumbprint: str | None = None) -> Issued:
+        """New credentials for the session that this refresh token belongs to; `key_thumbprint` names the key that the
+        client has proven to hold. Raises InvalidGrant, InvalidProof, TooManyAttempts."""
         presented = opaque.parse_refresh_token(self._context.derived, text)
         if presented is None:
             raise InvalidGrant(private="not a refresh token of this issuer")
@@ -31,7 +32,7 @@ class Refresh:
         async def attempt() -> Issued | None:
             nonlocal again
             counts, again = not again, True
-            return await self._judge(presented, client, counts=counts)
+            return await self._judge(presented, client, key_thumbprint, counts=counts)
 
         return await judged_again(attempt)
 
@@ -43,7 +44,9 @@ class Refresh:
             return None
         return session if presented.digest in (session.refresh.digest, session.refresh.previous_digest) else None
 
-    async def _judge(self, presented: RefreshToken, client: Client, *, counts: bool) -> Issued | None:
+    async def _judge(
+        self, presented: RefreshToken, client: Client, key_thumbprint: str | None, *, counts: bool
+    ) -> Issued | None:
         """`counts` is False where a race was lost and the same request is judged again."""
         context = self._context
         now = context.now()
@@ -53,6 +56,9 @@ class Refresh:
         issuer = await context.store.issuer()
         if not session.is_live(now, issuer.everything):
             raise InvalidGrant(private="session over")
+        if session.key_thumbprint != key_thumbprint:
+            # before the token is judged: whoever lacks the key can neither spend it nor end the session with an old one
+            raise InvalidProof("The refresh token is bound to another key, or to none.", status=400)
         grace = context.policy.lifetimes.refresh_grace
         meaning = judge(session.refresh, generation=presented.generation, digest=presented.digest, now=now, grace=grace)
         if meaning is Presented.REUSED:

@@ -31,6 +31,8 @@ class LoginRequest:
     scope: tuple[str, ...] | None = None
     replaces: str | None = None
     """Id of the session whose cookie came along: a login with transport `cookie` overwrites that, so it ends it."""
+    key_thumbprint: str | None = None
+    """The key to bind the credentials to, if the client has proven to hold one (RFC 9449 section 5)."""
 
 
 class SignIn:
@@ -188,4 +190,5 @@ class SignIn:
             client_label=client.label,
             client_ip=client.ip,
             binding=self._context.policy.binding,
+            key_thumbprint=request.key_thumbprint,
         )

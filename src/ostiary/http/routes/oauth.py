@@ -3,10 +3,12 @@
 import msgspec
 from starlette.responses import Response
 
+from ostiary.credentials import dpop
 from ostiary.domain.session import EndReason, Transport
 from ostiary.errors import InvalidToken, OstiaryError
 from ostiary.http.answers import (
     TokenAnswer,
+    token_type_of,
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Dialect, Endpoint
@@ -42,10 +44,11 @@ async def token(call: Call) -> Response:
         call.services.authenticator.check_csrf(call.scope)
     if call.form.get("scope"):
         await _check_scope(call, text, call.form["scope"])
-    issued = await call.services.refresh.refresh(text, call.client)
+    thumbprint = call.services.proofs.asking(call.scope, call.now)
+    issued = await call.services.refresh.refresh(text, call.client, key_thumbprint=thumbprint)
     in_cookie = from_cookie and issued.session.transport is Transport.COOKIE
     answer = TokenAnswer(
-        token_type="Bearer",  # noqa: S106
+        token_type=token_type_of(issued.session),
         expires_in=issued.expires_in,
         access_token=msgspec.UNSET if in_cookie else issued.access_token,
         refresh_token=msgspec.UNSET if from_cookie or issued.refresh_token is None else issued.refresh_token,
@@ -109,6 +112,7 @@ async def metadata(call: Call) -> Response:
             "jwks_uri": f"{issuer}/.well-known/jwks.json",
             "grant_types_supported": ["refresh_token"],
             "response_types_supported": [],
+            "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
             "token_endpoint_auth_methods_supported": ["none"],
             "revocation_endpoint_auth_methods_supported": ["none"],
             "service_documentation": f"{issuer}/docs",

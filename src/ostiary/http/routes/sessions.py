@@ -32,6 +32,7 @@ CLEAR_SITE_DATA = '"cache", "cookies", "storage"'
 async def login(call: Call) -> Response:
     """POST /v1/login"""
     call.services.authenticator.check_csrf(call.scope)
+    key_thumbprint = call.services.proofs.asking(call.scope, call.now)
     body: LoginBody = call.body
     transport = Transport(body.transport) if body.transport else None
     audience = (body.audience,) if isinstance(body.audience, str) else tuple(body.audience or ())
@@ -44,6 +45,7 @@ async def login(call: Call) -> Response:
         audience=audience,
         scope=scope_of(body.scope),
         replaces=await replaced_session(call),
+        key_thumbprint=key_thumbprint,
     )
     issued = await call.services.sign_in.login(request, call.client)
     return json_response(

@@ -1,0 +1,59 @@
+"""DPoP at the HTTP shell: which proof came with a request, and what it had to be made for (RFC 9449)."""
+
+from starlette.types import Scope
+
+from ostiary.credentials.dpop import origin_of
+from ostiary.errors import InvalidProof
+from ostiary.http.config import HttpConfig
+from ostiary.services.proofs import Proofs, Target
+
+
+class ProofReader:
+    """Reads the header `DPoP` of requests. One for each process."""
+
+    def __init__(self, config: HttpConfig, proofs: Proofs) -> None:
+        self._proofs = proofs
+        self._base = config.base_path
+        scheme = config.origin.partition("://")[0]
+        hosts = (f"{scheme}://{host}" for host in config.allowed_hosts)
+        self._origins = frozenset(map(origin_of, (config.origin, *hosts))) - {""}
+
+    def nonce(self, now: float) -> str:
+        """For the header `DPoP-Nonce`."""
+        return self._proofs.nonce(now)
+
+    def asking(self, scope: Scope, now: float) -> str | None:
+        """The thumbprint of the key that this request proves to hold, None if it brings no proof. Raises InvalidProof
+        as 400 (RFC 9449 section 5): no credential was presented yet."""
+        try:
+            text = _proof_in(scope)
+            return None if text is None else self._proofs.asking(text, self._target(scope), now)
+        except InvalidProof as error:
+            error.status = 400  # type: ignore[misc]
+            raise
+
+    def presenting(self, scope: Scope, credential: str, thumbprint: str, now: float) -> None:
+        """Raises InvalidProof unless this request proves to hold the key that the credential is bound to."""
+        text = _proof_in(scope)
+        if text is None:
+            raise InvalidProof(private="no proof")
+        self._proofs.presenting(text, self._target(scope), credential, thumbprint, now)
+
+    def _target(self, scope: Scope) -> Target:
+        path = scope["path"]
+        # a proxy may have taken the issuer's path away before the request came here
+        return Target(
+            method=scope.get("method", "GET"),  # a WebSocket's handshake is a GET (RFC 6455 section 4.1)
+            origins=self._origins,
+            paths=(path, self._base + path),
+        )
+
+
+def _proof_in(scope: Scope) -> str | None:
+    found: str | None = None
+    for name, value in scope["headers"]:
+        if name == b"dpop":
+            if found is not None:
+                raise InvalidProof(private="two proofs")
+            found = value.decode("latin-1").strip()
+    return found
