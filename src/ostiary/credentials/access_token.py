@@ -188,7 +188,11 @@ def _key_thumbprint(confirmation: object) -> str | None:
     """A confirmation that is not understood must not be passed over: the token would be taken from anybody."""
     if confirmation is None:
         return None
-    if not isinstance(confirmation, Mapping) or set(confirmation) != {"jkt"} or not isinstance(confirmation["jkt"], str):
+    if (
+        not isinstance(confirmation, Mapping)
+        or set(confirmation) != {"jkt"}
+        or not isinstance(confirmation["jkt"], str)
+    ):
         raise InvalidToken(private="cnf is not the thumbprint of a key")
     return confirmation["jkt"]
 

@@ -134,9 +134,10 @@ async def answer(endpoint: Endpoint, call: Call) -> Response:
 
 async def _look_again(endpoint: Endpoint, call: Call) -> None:
     """A body may take its time to arrive, and what it was sent with may have been ended meanwhile. Costs a dictionary
-    look-up; a credential that was renewed in passing is looked at as the one that it became."""
+    look-up; a credential that was renewed in passing is looked at as the one that it became, and a proof of possession
+    not twice: it is good for one look."""
     call.now = call.services.clock.wall()
-    if not call.cookies:
+    if not call.cookies and call.me.key_thumbprint is None:
         await _demand_caller(endpoint, call)
     elif not call.services.recognition.still_holds(call.me):
         raise InvalidToken(private="ended while the body was on its way")
