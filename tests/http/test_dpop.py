@@ -305,7 +305,7 @@ async def test_a_bound_cookie_needs_a_proof_too(device: Device, kind: str) -> No
 
 
 async def test_a_bound_cookie_is_renewed_in_passing_with_a_proof_only(device: Device) -> None:
-    """An expired access JWT in a cookie is renewed by the refresh cookie if the key is proven, else nothing is spent."""
+    """An expired access JWT in a cookie is renewed by the refresh cookie if the key is proven; else nothing is."""
     login = await device.log_in("stateless", transport="cookie")
     device.site.clock.advance(301.0)
     cookies = {SESSION: login.cookies[SESSION], REFRESH: login.cookies[REFRESH]}

@@ -139,6 +139,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "notice.password_changed.one": "Your password is changed, and {count} other device is signed out.",
         "notice.password_changed.other": "Your password is changed, and {count} other devices are signed out.",
         # --- what went wrong: a title for a page of its own, and the text
+        "error.invalid_dpop_proof": "This request could not be tied to the key that its login is bound to.",
+        "error.use_dpop_nonce": "Send the proof of the key again with the number that the server gave.",
         "error.title": "Something went wrong",
         "error.title.not_found": "There is nothing here",
         "error.title.forbidden": "Not allowed",

@@ -138,6 +138,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "notice.password_changed.one": "密码已更改，另有 {count} 台设备已退出登录。",
         "notice.password_changed.other": "密码已更改，另有 {count} 台设备已退出登录。",
         # --- what went wrong: a title for a page of its own, and the text
+        "error.invalid_dpop_proof": "无法证明此请求持有登录所绑定的密钥。",
+        "error.use_dpop_nonce": "请附上服务器给出的随机数，重新发送密钥证明。",
         "error.title": "出错了",
         "error.title.not_found": "这里什么也没有",
         "error.title.forbidden": "没有权限",
