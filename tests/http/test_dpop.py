@@ -212,7 +212,7 @@ async def test_other_algorithms_will_do(site: Site, alg: str) -> None:
 async def test_a_symmetric_or_private_key_is_no_proof(device: Device) -> None:
     """Flaw class: a proof whose header brings a secret, or is signed with one (RFC 9449 section 4.3, 5 and 7)."""
     login = await device.log_in("stateless")
-    header, body, _ = device.proof("GET", "/v1/me", login.access_token).split(".")
+    _header, body, _ = device.proof("GET", "/v1/me", login.access_token).split(".")
     private = {**device.key.to_jwk(private=True)}
     forged = encode(json.dumps({"alg": "ES256", "typ": "dpop+jwt", "jwk": private}).encode())
     signature = encode(device.key.sign(f"{forged}.{body}".encode()))

@@ -11,8 +11,8 @@ class Caller:
 
     `roles` and `scope` are today's for kinds `session` and `stateful`; for `stateless` they are the token's, which the
     account's epoch keeps current. `expires_at` and `auth_time` are Unix seconds. `act` is the innermost actor's
-    subject if the credential was exchanged (RFC 8693 section 4.1). `key_thumbprint` names the key that the credential is
-    bound to, None if to none (RFC 9449).
+    subject if the credential was exchanged (RFC 8693 section 4.1). `key_thumbprint` names the key that it is bound to,
+    None if to none (RFC 9449).
     """
 
     account_id: str

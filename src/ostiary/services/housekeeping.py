@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ostiary import limits
 from ostiary.errors import OstiaryError
 from ostiary.services.context import Context
-from ostiary.services.recognition import Recognition
 from ostiary.services.proofs import Proofs
+from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
 from ostiary.services.signing_keys import SigningKeys
 
