@@ -11,4 +11,4 @@ class TestMemory(StoreContract):
     durable = False
 
     async def open_store(self) -> Store:
-        return MemoryStore()
+        return MemoryStore(uptime=self.uptime)

@@ -17,4 +17,4 @@ class TestSqlite(StoreContract):
         self.path = tmp_path / "ostiary.db"
 
     async def open_store(self) -> Store:
-        return await SqliteStore.open(self.path)
+        return await SqliteStore.open(self.path, uptime=self.uptime)

@@ -1,6 +1,7 @@
 """Two processes on one store: what one ends, the other refuses within the lease, whatever happens to the feed."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -8,7 +9,7 @@ from tests.scenario.world import Carrier, Device, Server, StartServer, until
 
 from ostiary.domain.account import ADMIN, USER
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Probe
+from ostiary.revocation.entry import Cursor, Entry, Probe
 from ostiary.revocation.feed import Source
 from ostiary.testing import FakeClock
 
@@ -25,16 +26,14 @@ class Cut:
     is_cut: bool = True
     asked: int = 0
 
-    async def probe(self, cursor: Cursor, limit: int) -> Probe:
+    async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
         self.asked += 1
         if self.is_cut:
             raise Unavailable(private="cut")
-        return await self.inner.probe(cursor, limit)
+        return await self.inner.probe(cursor, limit, node=node)
 
-    async def changed(self) -> bool:
-        if self.is_cut:
-            raise Unavailable(private="cut")
-        return await self.inner.changed()
+    def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+        return self.inner.hints()
 
 
 def _cut(server: Server) -> Cut:
@@ -231,7 +230,7 @@ async def test_hanging_is_no_answer(start_on_file: StartServer, kind: Carrier) -
         assert (await away.look()).status == 200
 
         class Hanging(Cut):
-            async def probe(self, cursor: Cursor, limit: int) -> Probe:
+            async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
                 await asyncio.Event().wait()
                 raise AssertionError
 

@@ -108,7 +108,6 @@ async def test_close_finishes_what_was_submitted(store: SqliteStore) -> None:
     for read in (store.accounts.get("x"), store.accounts.page(limit=1), store.issuer(), store.sessions.purge(before=1)):
         with pytest.raises(Unavailable):
             await read
-    assert await store.revocations.changed() is True
 
 
 async def test_cancelled_write_still_happens(store: SqliteStore) -> None:
@@ -152,12 +151,31 @@ async def test_slow_listing_does_not_hold_up_look_ups(store: SqliteStore) -> Non
     await held
 
 
-async def test_hint_is_true_once(store: SqliteStore) -> None:
-    """M-30: the hint costs a probe only when there was a write."""
-    await store.revocations.changed()
-    assert await store.revocations.changed() is False
+async def test_hint_is_given_once(store: SqliteStore) -> None:
+    """M-30: the hint costs a probe only when there was a write or a nudge."""
+    log = store.revocations
+    states = [log._state()]
+    assert log._state() == states[0]
     assert await store.write(Append(builders.entry()))
-    assert [await store.revocations.changed() for _ in range(3)] == [True, False, False]
+    states.append(log._state())
+    await log.nudge()
+    states.append(log._state())
+    await log.nudge()
+    states.append(log._state())
+    assert len(set(states)) == 4
+    assert log._state() == states[-1]
+
+
+async def test_replaced_file_gives_no_lease(store: SqliteStore, tmp_path: Path) -> None:
+    """Flaw class: a server goes on with a file that nobody else writes to any more."""
+    path = tmp_path / "ostiary.db"
+    await store.revocations.probe(Cursor(), 10)
+    path.rename(tmp_path / "old.db")
+    with pytest.raises(Unavailable):
+        await store.revocations.probe(Cursor(), 10)
+    await (await SqliteStore.open(path)).close()
+    with pytest.raises(Unavailable):
+        await store.revocations.probe(Cursor(), 10)
 
 
 Call = Callable[[SqliteStore], Any]

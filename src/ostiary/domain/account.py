@@ -41,15 +41,17 @@ class Issuer:
     """What concerns every account at once: one record in a store.
 
     `everything` counts how often everything was ended. `lease` is the longest that any server of this store has
-    started with, in seconds: what another process, such as the command line, can promise. `revision` also serialises
-    changes that could remove the last administrator: each of them swaps this record, so that two cannot both believe
-    that the other one stays.
+    started with, in seconds: what another process, such as the command line, can promise. `log_generation` is the
+    revocation log's that `everything` was last raised for, 0 before the first: another one means that a log was lost
+    (decision 3). `revision` also serialises changes that could remove the last administrator: each of them swaps this
+    record, so that two cannot both believe that the other one stays.
     """
 
     id: str = "issuer"
     everything: int = 0
     lease: float = 0.0
     created_at: float = 0.0
+    log_generation: int = 0
     revision: int = 0
 
 

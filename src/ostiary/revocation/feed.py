@@ -3,26 +3,25 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+import math
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from ostiary import limits
 from ostiary.clock import Clock
 from ostiary.errors import OstiaryError, Unavailable
-from ostiary.revocation.entry import Cursor, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, Probe, Scope
 from ostiary.revocation.replica import Replica
 
 log = logging.getLogger("ostiary.feed")
-
-HINT_INTERVAL = 0.05
-"""Seconds between looks at whether another process wrote at all."""
 
 
 class Source(Protocol):
     """Where the log is: see `ostiary.stores.port.Revocations`."""
 
-    async def probe(self, cursor: Cursor, limit: int) -> Probe: ...
-    async def changed(self) -> bool: ...
+    async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe: ...
+    def hints(self) -> AsyncIterator[tuple[Entry, ...]]: ...
 
 
 class Feed:
@@ -44,22 +43,28 @@ class Feed:
         self._clock = clock
         self._keys_changed = keys_changed
         self._keys_due = False
+        self._node = secrets.token_hex(8) if replica.lease != math.inf else ""
         self._probing = asyncio.Lock()
         self._asked: asyncio.Task[None] | None = None
-        self._runner: asyncio.Task[None] | None = None
+        self._look = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, *, follow: bool) -> None:
         """Read the whole log once, so that the replica knows; then `follow` it, if others may write to it."""
         await self._probe()
         if follow:
-            self._runner = asyncio.create_task(self._run(), name="ostiary-feed")
+            self._tasks = [
+                asyncio.create_task(self._run(), name="ostiary-feed"),
+                asyncio.create_task(self._listen(), name="ostiary-hints"),
+            ]
 
     async def stop(self) -> None:
         """End the background work."""
-        if self._runner is not None:
-            self._runner.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
-                await self._runner
+                await task
 
     async def ask(self) -> None:
         """Return when the replica holds everything that was committed before this call; raises Unavailable.
@@ -83,7 +88,7 @@ class Feed:
             timeout = min(self._replica.lease / 2, 5.0)
             try:
                 async with asyncio.timeout(timeout):
-                    reply = await self._source.probe(self._replica.cursor, limits.REVOCATION_PAGE)
+                    reply = await self._source.probe(self._replica.cursor, limits.REVOCATION_PAGE, node=self._node)
             except TimeoutError as error:
                 raise Unavailable(private="the revocation log did not answer in time") from error
             # a log that does not hold the cursor may have forgotten what it said of keys
@@ -94,14 +99,24 @@ class Feed:
             await self._keys_changed()
             self._keys_due = False
 
-    async def _run(self) -> None:
-        due = self._clock.monotonic() + self._replica.lease / 4
+    async def _listen(self) -> None:
         while True:
-            await asyncio.sleep(HINT_INTERVAL)
             try:
-                if await self._source.changed() or self._clock.monotonic() >= due:
-                    async with self._probing:
-                        await self._probe()
-                    due = self._clock.monotonic() + self._replica.lease / 4
+                async for entries in self._source.hints():
+                    self._replica.apply(entries)
+                    self._look.set()
+            except OstiaryError as error:
+                log.warning("nobody tells of revocations: %s %s", error.code, error.private)
+            await asyncio.sleep(self._replica.lease / 4)
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._replica.lease / 4):
+                    await self._look.wait()
+            self._look.clear()
+            try:
+                async with self._probing:
+                    await self._probe()
             except OstiaryError as error:
                 log.warning("the revocation log could not be read: %s %s", error.code, error.private)

@@ -5,11 +5,11 @@ frozen and therefore handed out as they are.
 """
 
 import bisect
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
+from ostiary.clock import SYSTEM_CLOCK
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
 from ostiary.domain.client import Client
@@ -18,16 +18,12 @@ from ostiary.domain.signing_key import SigningKey
 from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe
+from ostiary.revocation.entry import Entry
 from ostiary.stores import port
+from ostiary.stores.memory_log import MemoryLog
 from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Swap
 
 R = TypeVar("R", Account, Session, Throttle, SigningKey, AuditEvent, Issuer, Client, Spent)
-_NONCES = 2**53 - 1  # what JSON carries everywhere
-
-
-def _nonce() -> int:
-    return 1 + secrets.randbelow(_NONCES)
 
 
 class _Table(Generic[R]):
@@ -215,47 +211,11 @@ class _Audit(_Table[AuditEvent]):
         return self.drop_all(lambda event: event.at < before)
 
 
-class _Revocations:
-    """The log: a list of items, oldest first."""
-
-    def __init__(self) -> None:
-        self.items: list[LogItem] = []
-        self.generation = _nonce()
-        self.unseen = False
-        self._last = 0
-
-    def append(self, entry: Entry) -> None:
-        self._last += 1
-        self.items.append(LogItem(position=self._last, nonce=_nonce(), entry=entry))
-        self.unseen = True
-
-    async def probe(self, cursor: Cursor, limit: int) -> Probe:
-        start = bisect.bisect_left(self.items, cursor.position, key=lambda item: item.position)
-        if cursor != Cursor():
-            here = self.items[start] if start < len(self.items) else None
-            if here is None or (here.position, here.nonce) != (cursor.position, cursor.nonce):
-                return Probe(generation=self.generation, matches=False, items=(), complete=False)
-            start += 1
-        items = tuple(self.items[start : start + limit])
-        complete = start + len(items) == len(self.items)
-        return Probe(generation=self.generation, matches=True, items=items, complete=complete)
-
-    async def changed(self) -> bool:
-        """True once after something was appended, although no other process can have done it."""
-        unseen, self.unseen = self.unseen, False
-        return unseen
-
-    async def purge(self, *, before: float) -> int:
-        kept = [item for item in self.items[:-1] if item.entry.until >= before] + self.items[-1:]
-        gone = len(self.items) - len(kept)
-        self.items = kept
-        return gone
-
-
 class MemoryStore:
-    """See the module. `issuer()` and everything else begin anew with each object."""
+    """See the module. `issuer()` and everything else begin anew with each object. `uptime`: seconds, by a clock that is
+    never set."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, uptime: Callable[[], float] = SYSTEM_CLOCK.monotonic) -> None:
         self.accounts: port.Accounts
         self.accounts = accounts = _Accounts()
         self.sessions: port.Sessions
@@ -271,7 +231,7 @@ class MemoryStore:
         self.audit: port.Audit
         self.audit = audit = _Audit()
         self.revocations: port.Revocations
-        self.revocations = log = _Revocations()
+        self.revocations = log = MemoryLog(uptime)
         issuers = _Table[Issuer]()
         issuers.put(Issuer(revision=1))
         self._log = log
@@ -315,6 +275,8 @@ class MemoryStore:
                 return False
         for entry in entries:
             self._log.append(entry)
+        if entries:
+            self._log.tell(*entries)
         return True
 
     def _apply(self, change: Add | Swap | Expect | Remove, undo: list[Callable[[], object]]) -> bool:

@@ -15,7 +15,7 @@
 * **Listings** are sorted by id, start after `after` and hold at most `limit` records (keyset paging).
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -159,16 +159,45 @@ class Audit(Protocol):
 
 
 class Revocations(Protocol):
-    """The log that every replica follows. Written by `Append` only, in the same write as the change itself."""
+    """The log that every replica follows. Written by `Append` only, in the same write as the change itself.
 
-    async def probe(self, cursor: Cursor, limit: int) -> Probe:
+    A *node* is a process that holds a replica; its name is its own choice, random and never used again.
+    """
+
+    async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
         """Every item committed before this call began, after `cursor`, at most `limit` of them. `Cursor()` always
-        matches; where the cursor does not, there are no items."""
+        matches; where the cursor does not, there are no items.
+
+        With a `node` it also records, in the same transaction and by the backend's own clock, that this node is alive
+        and has applied everything up to `cursor` (nothing, if the cursor does not match). It is then answered after
+        that commit: where several machines share the backend only its authoritative primary can do so. A node is known
+        from its first probe on, at whatever cursor.
+        """
         ...
 
-    async def changed(self) -> bool:
-        """A hint, cheap enough to be asked many times a second: False only if nothing at all can have been written by
-        another process since the last call."""
+    def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+        """Endless: yields as soon as somebody, this process too, may have appended: the entries that the message
+        carried, or () for "look". The first is () as soon as it listens, for whatever came before. Messages may be
+        lost, repeated, reordered, and come early. Raises Unavailable when it can no longer listen; the caller calls
+        again, later."""
+        ...
+
+    async def head(self) -> Cursor:
+        """The newest item; `Cursor()` if there is none. All that was committed before the call is at or before it."""
+        ...
+
+    async def nudge(self) -> None:
+        """Make `hints` of every process yield () soon. The message may be lost."""
+        ...
+
+    async def behind(self, cursor: Cursor, *, within: float) -> int | None:
+        """How many nodes that probed within the last `within` seconds, by the backend's clock, have not acknowledged
+        `cursor`. None if it cannot be told: the log does not hold that very item, or it was made anew less than
+        `within` seconds ago and so does not know of everybody yet. `Cursor()` is acknowledged by whoever probed."""
+        ...
+
+    async def leave(self, node: str) -> None:
+        """A node that stops cleanly is no longer waited for. May be repeated."""
         ...
 
     async def purge(self, *, before: float) -> int:

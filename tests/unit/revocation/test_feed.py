@@ -27,14 +27,13 @@ class Source:
     let_go: int = 0
     fails: bool = False
     matches: bool = True
-    has_changed: bool = False
 
     def revoke(self, session_id: str, *, scope: Scope = Scope.SESSION, value: int = 2) -> None:
         position = len(self.items) + 1
         entry = Entry(scope=scope, id=session_id, value=value, until=1e12)
         self.items.append(LogItem(position=position, nonce=position, entry=entry))
 
-    async def probe(self, cursor: Cursor, limit: int) -> Probe:
+    async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
         self.probes += 1
         number = self.probes
         items = tuple(item for item in self.items if item.position > cursor.position)
@@ -46,8 +45,9 @@ class Source:
         matches, self.matches = self.matches, True
         return Probe(generation=1, matches=matches, items=items if matches else (), complete=matches)
 
-    async def changed(self) -> bool:
-        return self.has_changed
+    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+        yield ()
+        await asyncio.Event().wait()
 
     async def answer(self, count: int = 1) -> None:
         async with self.answers:

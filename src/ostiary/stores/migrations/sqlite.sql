@@ -34,7 +34,7 @@ id TEXT NOT NULL,
 everything BIGINT NOT NULL,
 lease DOUBLE NOT NULL,
 created_at DOUBLE NOT NULL,
-revision BIGINT NOT NULL,
+revision BIGINT NOT NULL, log_generation BIGINT DEFAULT '0' NOT NULL,
 PRIMARY KEY (id)
 );
 

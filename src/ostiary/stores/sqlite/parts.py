@@ -17,13 +17,11 @@ from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
 from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
 from ostiary.stores.rows import prefix_end
 from ostiary.stores.sqlite import statements as of
 from ostiary.stores.sqlite.lanes import Lane
 
 _PORTION = 500  # rows of one step of a purge or a touch
-_LARGEST = 2**63 - 1
 
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
 
@@ -38,11 +36,14 @@ class Lanes:
     writer: Lane
 
 
-class _Part:
+class Part:
+    """What all of them do."""
+
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
 
-    async def _purge(self, table: str, where: str, *values: Any, key: str = "id") -> int:
+    async def purge_portions(self, table: str, where: str, *values: Any, key: str = "id") -> int:
+        """Delete what `where` says, a portion at a time; how many rows."""
         statement = f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {where} LIMIT {_PORTION})"
 
         def portion(connection: sqlite3.Connection) -> int:
@@ -54,7 +55,7 @@ class _Part:
         return gone
 
 
-class Accounts(_Part):
+class Accounts(Part):
     """See the port."""
 
     async def get(self, account_id: str) -> Account | None:
@@ -105,7 +106,7 @@ def _search(query: str, after: str, limit: int) -> tuple[str, list[Any]]:
     return " UNION ".join(arms) + " ORDER BY id LIMIT ?", values
 
 
-class Sessions(_Part):
+class Sessions(Part):
     """See the port."""
 
     async def get(self, session_id: str) -> Session | None:
@@ -141,28 +142,28 @@ class Sessions(_Part):
     async def purge(self, *, before: float) -> int:
         idle = "ended_at IS NULL AND idle_expires_at < ? AND credential_expires_at < ?"
         ended = "ended_at IS NOT NULL AND ended_at < ? AND credential_expires_at < ?"
-        of_idle = await self._purge("sessions", idle, before, before)
-        return of_idle + await self._purge("sessions", ended, before, before)
+        of_idle = await self.purge_portions("sessions", idle, before, before)
+        return of_idle + await self.purge_portions("sessions", ended, before, before)
 
 
-class Throttles(_Part):
+class Throttles(Part):
     """See the port."""
 
     async def get(self, throttle_id: str) -> Throttle | None:
         return await self._lanes.quick.submit(lambda c: of.THROTTLES.one(c, "WHERE id = ?", throttle_id))
 
     async def purge(self, *, before: float) -> int:
-        return await self._purge("throttles", "last_failure_at < ?", before)
+        return await self.purge_portions("throttles", "last_failure_at < ?", before)
 
 
-class SigningKeys(_Part):
+class SigningKeys(Part):
     """See the port."""
 
     async def all(self) -> list[SigningKey]:
         return await self._lanes.quick.submit(lambda c: of.SIGNING_KEYS.many(c, "ORDER BY id"))
 
 
-class Clients(_Part):
+class Clients(Part):
     """See the port."""
 
     async def get(self, client_id: str) -> Client | None:
@@ -173,17 +174,17 @@ class Clients(_Part):
         return await self._lanes.slow.submit(lambda c: of.CLIENTS.many(c, where, after, limit))
 
 
-class SpentOnce(_Part):
+class SpentOnce(Part):
     """See the port."""
 
     async def get(self, spent_id: str) -> Spent | None:
         return await self._lanes.quick.submit(lambda c: of.SPENT.one(c, "WHERE id = ?", spent_id))
 
     async def purge(self, *, before: float) -> int:
-        return await self._purge("spent", "until < ?", before)
+        return await self.purge_portions("spent", "until < ?", before)
 
 
-class Audit(_Part):
+class Audit(Part):
     """See the port."""
 
     async def page(
@@ -200,53 +201,7 @@ class Audit(_Part):
         return await self._lanes.slow.submit(lambda c: _number(c, statement, since, event))
 
     async def purge(self, *, before: float) -> int:
-        return await self._purge("audit_events", "at < ?", before)
-
-
-class Revocations(_Part):
-    """See the port. `watching` is a connection that does nothing but ask whether the file has changed."""
-
-    def __init__(self, lanes: Lanes, watching: sqlite3.Connection) -> None:
-        super().__init__(lanes)
-        self._watching = watching
-        self._seen: object = None
-
-    async def probe(self, cursor: Cursor, limit: int) -> Probe:
-        return await self._lanes.log.submit(lambda c: _probe(c, cursor, limit))
-
-    async def changed(self) -> bool:
-        """True also once after this process's own writes. Asked on the loop itself: it reads a counter in memory that
-        is shared with the other processes, waits for no lock, and if it cannot tell says that there may be something.
-        """
-        try:
-            version = self._watching.execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error:
-            return True
-        seen, self._seen = self._seen, version
-        return bool(version != seen)
-
-    async def purge(self, *, before: float) -> int:
-        where = "until < ? AND position < (SELECT max(position) FROM revocations)"
-        return await self._purge("revocations", where, before, key="position")
-
-
-def _probe(connection: sqlite3.Connection, cursor: Cursor, limit: int) -> Probe:
-    position = cursor.position if 0 <= cursor.position <= _LARGEST else 0  # no item stands at 0
-    generation, at_cursor = connection.execute(
-        "SELECT generation, (SELECT nonce FROM revocations WHERE position = ?) FROM revocation_logs", (position,)
-    ).fetchone()
-    if cursor != Cursor() and at_cursor != cursor.nonce:
-        return Probe(generation=generation, matches=False, items=(), complete=False)
-    rows = connection.execute(
-        "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
-        "WHERE position > ? ORDER BY position LIMIT ?",
-        (position, limit + 1),
-    ).fetchall()
-    items = tuple(
-        LogItem(position=position, nonce=nonce, entry=Entry(scope=Scope(scope), id=entry_id, value=value, until=until))
-        for position, nonce, scope, entry_id, value, until in rows[:limit]
-    )
-    return Probe(generation=generation, matches=True, items=items, complete=len(rows) <= limit)
+        return await self.purge_portions("audit_events", "at < ?", before)
 
 
 def _filter(wanted: dict[str, str]) -> tuple[str, list[Any]]:

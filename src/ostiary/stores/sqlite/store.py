@@ -2,23 +2,24 @@
 
 import asyncio
 import contextlib
-import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from ostiary import limits
+from ostiary.clock import SYSTEM_CLOCK
 from ostiary.domain.account import Issuer
 from ostiary.errors import Misconfigured, Unavailable
 from ostiary.stores import migrations, port
 from ostiary.stores.port import Change
 from ostiary.stores.sqlite import statements as of
 from ostiary.stores.sqlite.lanes import Lane, run_reads, run_writes
+from ostiary.stores.sqlite.log import Revocations, inode_of
 from ostiary.stores.sqlite.parts import (
     Accounts,
     Audit,
     Clients,
     Lanes,
-    Revocations,
     Sessions,
     SigningKeys,
     SpentOnce,
@@ -33,9 +34,9 @@ _BUSY_TIMEOUT = 5.0  # seconds that a write waits for another process's transact
 class SqliteStore:
     """Made by `open`. Four threads with a connection each: one writes, one looks up, one lists, one reads the log."""
 
-    def __init__(self, path: Path, lanes: Lanes, watching: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, lanes: Lanes, watching: sqlite3.Connection, uptime: Callable[[], float]) -> None:
         self._path = path
-        self._inode = os.stat(path).st_ino  # noqa: PTH116 - as in check
+        self._inode = inode_of(path)
         self._lanes = lanes
         self._watching = watching
         self._presence = Presence(path)
@@ -46,21 +47,27 @@ class SqliteStore:
         self.clients: port.Clients = Clients(lanes)
         self.spent: port.SpentOnce = SpentOnce(lanes)
         self.audit: port.Audit = Audit(lanes)
-        self.revocations: port.Revocations = Revocations(lanes, watching)
+        self.revocations: port.Revocations = Revocations(lanes, watching, self._presence, path, uptime)
 
     @classmethod
     async def open(
-        cls, path: str | Path, *, migrate: bool = True, busy_timeout: float = _BUSY_TIMEOUT
+        cls,
+        path: str | Path,
+        *,
+        migrate: bool = True,
+        busy_timeout: float = _BUSY_TIMEOUT,
+        uptime: Callable[[], float] = SYSTEM_CLOCK.monotonic,
     ) -> "SqliteStore":
         """Open the file, making it if it does not exist and bringing its schema up to date if `migrate`.
 
-        `busy_timeout`: seconds to wait for another process's write. Raises Misconfigured if the file is not ours, is
-        damaged, is newer than this code, or is older and may not be migrated; Unavailable if it cannot be used now.
+        `busy_timeout`: seconds to wait for another process's write. `uptime`: the machine's, in seconds. Raises
+        Misconfigured if the file is not ours, is damaged, is newer than this code, or is older and may not be migrated;
+        Unavailable if it cannot be used now.
         """
-        return await asyncio.to_thread(cls._open, Path(path), migrate, busy_timeout)
+        return await asyncio.to_thread(cls._open, Path(path), migrate, busy_timeout, uptime)
 
     @classmethod
-    def _open(cls, path: Path, migrate: bool, busy_timeout: float) -> "SqliteStore":
+    def _open(cls, path: Path, migrate: bool, busy_timeout: float, uptime: Callable[[], float]) -> "SqliteStore":
         if migrate:
             migrations.upgrade(path, busy_timeout=busy_timeout)
         elif not migrations.is_current(path):
@@ -78,7 +85,7 @@ class SqliteStore:
             log=Lane("log", log, run_reads, batch=1),
             writer=Lane("writer", writer, run_writes, batch=limits.STORE_BATCH),
         )
-        return cls(path, lanes, watching)
+        return cls(path, lanes, watching, uptime)
 
     @property
     def shared(self) -> bool:
@@ -107,11 +114,7 @@ class SqliteStore:
         if migrations.read_version(connection) != migrations.HEAD:
             raise Unavailable(private="sqlite: the schema is not the one that this program expects")
         connection.execute("UPDATE revocation_logs SET generation = generation")  # a write that changes nothing
-        try:
-            inode = os.stat(self._path).st_ino  # noqa: PTH116 - one call, in the writer's thread
-        except OSError as error:
-            raise Unavailable(private=f"sqlite: the file is gone: {error.strerror}") from error
-        if inode != self._inode:
+        if inode_of(self._path) != self._inode:
             raise Unavailable(private="sqlite: the file was replaced by another one; restart")
 
     async def close(self) -> None:

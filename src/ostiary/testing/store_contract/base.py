@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from ostiary.clock import SYSTEM_CLOCK
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
 from ostiary.domain.client import Client
@@ -26,6 +27,18 @@ class StoreCase:
     async def open_store(self) -> Store:
         """Open the backend of this test, which is empty at the first call."""
         raise NotImplementedError
+
+    async def age(self, store: Store, seconds: float) -> None:
+        """Let the revocation log and every node's last probe be that many seconds older. By default the stores are
+        expected to count with a clock whose reading has `self.later` added."""
+        del store
+        self.later += seconds
+
+    later: float = 0.0
+
+    def uptime(self) -> float:
+        """Of the machine, and what `age` added."""
+        return SYSTEM_CLOCK.monotonic() + self.later
 
     @pytest.fixture
     def anyio_backend(self) -> str:

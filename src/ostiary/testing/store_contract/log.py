@@ -9,7 +9,7 @@ from ostiary.revocation.entry import Cursor, Entry, LogItem, Scope
 from ostiary.stores.port import Append, Store
 from ostiary.testing import builders
 from ostiary.testing.builders import NOW
-from ostiary.testing.store_contract.base import StoreCase, add, differences
+from ostiary.testing.store_contract.base import StoreCase, differences
 
 # ruff: noqa: S101 - tests assert
 
@@ -156,14 +156,3 @@ class Log(StoreCase):
             assert (await append(again, "3"))[-1].position > items[-1].position
         finally:
             await again.close()
-
-    async def test_hint_misses_no_write_of_another(self, store: Store, other: Store) -> None:
-        """M-30: after anything was written by another process, the next hint says so."""
-        for i in range(5):
-            await store.revocations.changed()
-            assert await other.write(Append(builders.entry(str(i))))
-            assert await store.revocations.changed() is True
-            if other.shared:
-                await store.revocations.changed()
-                await add(other, builders.account(f"a{i}"))
-                assert await store.revocations.changed() is True

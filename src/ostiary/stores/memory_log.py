@@ -1,0 +1,86 @@
+"""The revocation log of the memory store."""
+
+import asyncio
+import bisect
+import secrets
+from collections.abc import AsyncIterator, Callable
+
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe
+
+_NONCES = 2**53 - 1  # what JSON carries everywhere
+
+
+def _nonce() -> int:
+    return 1 + secrets.randbelow(_NONCES)
+
+
+class MemoryLog:
+    """The log: a list of items, oldest first; and the nodes by name, each with what it has acknowledged and when."""
+
+    def __init__(self, uptime: Callable[[], float]) -> None:
+        self.items: list[LogItem] = []
+        self.generation = _nonce()
+        self._uptime = uptime
+        self._last = 0
+        self._nodes: dict[str, tuple[Cursor, float]] = {}
+        self._listening: set[asyncio.Queue[tuple[Entry, ...]]] = set()
+
+    def append(self, entry: Entry) -> None:
+        self._last += 1
+        self.items.append(LogItem(position=self._last, nonce=_nonce(), entry=entry))
+
+    async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
+        probe = self._read(cursor, limit)
+        if node:
+            self._nodes[node] = (cursor if probe.matches else Cursor(), self._uptime())
+        return probe
+
+    def _read(self, cursor: Cursor, limit: int) -> Probe:
+        start = bisect.bisect_left(self.items, cursor.position, key=lambda item: item.position)
+        if cursor != Cursor():
+            here = self.items[start] if start < len(self.items) else None
+            if here is None or (here.position, here.nonce) != (cursor.position, cursor.nonce):
+                return Probe(generation=self.generation, matches=False, items=(), complete=False)
+            start += 1
+        items = tuple(self.items[start : start + limit])
+        complete = start + len(items) == len(self.items)
+        return Probe(generation=self.generation, matches=True, items=items, complete=complete)
+
+    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+        messages: asyncio.Queue[tuple[Entry, ...]] = asyncio.Queue()
+        self._listening.add(messages)
+        try:
+            yield ()
+            while True:
+                yield await messages.get()
+        finally:
+            self._listening.discard(messages)
+
+    def tell(self, *entries: Entry) -> None:
+        """Whoever listens."""
+        for messages in self._listening:
+            messages.put_nowait(entries)
+
+    async def head(self) -> Cursor:
+        if not self.items:
+            return Cursor()
+        return Cursor(position=self.items[-1].position, nonce=self.items[-1].nonce)
+
+    async def nudge(self) -> None:
+        self.tell()
+
+    async def behind(self, cursor: Cursor, *, within: float) -> int | None:
+        if not self._read(cursor, 1).matches:
+            return None
+        since = self._uptime() - within
+        self._nodes = {node: known for node, known in self._nodes.items() if known[1] >= since}
+        return sum(acknowledged.position < cursor.position for acknowledged, _ in self._nodes.values())
+
+    async def leave(self, node: str) -> None:
+        self._nodes.pop(node, None)
+
+    async def purge(self, *, before: float) -> int:
+        kept = [item for item in self.items[:-1] if item.entry.until >= before] + self.items[-1:]
+        gone = len(self.items) - len(kept)
+        self.items = kept
+        return gone

@@ -1,0 +1,123 @@
+"""The revocation log in the SQLite file, and its nodes in the folder beside it.
+
+A probe writes nothing into the database: one file on one machine has no second primary that could answer it (decision
+16). That a node is alive, and what it has acknowledged, stands in its process's presence file, on the same machine.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from ostiary.errors import Unavailable
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.stores.sqlite.lanes import Lane
+from ostiary.stores.sqlite.parts import Lanes, Part
+from ostiary.stores.sqlite.presence import Presence
+
+_LARGEST = 2**63 - 1
+_LOOK_INTERVAL = 0.02  # seconds between looks at whether anybody wrote; one takes a few microseconds
+
+
+class Revocations(Part):
+    """See the port. `watching` is a connection that does nothing but ask whether the file has changed. `uptime` is the
+    machine's: seconds, the same in all of its processes."""
+
+    def __init__(
+        self, lanes: Lanes, watching: sqlite3.Connection, presence: Presence, path: Path, uptime: Callable[[], float]
+    ) -> None:
+        super().__init__(lanes)
+        self._watching = watching
+        self._presence = presence
+        self._path = path
+        self._inode = inode_of(path)
+        self._uptime = uptime
+
+    @property
+    def _lane(self) -> Lane:
+        return self._lanes.log
+
+    async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
+        def ask(connection: sqlite3.Connection) -> Probe:
+            if inode_of(self._path) != self._inode:
+                raise Unavailable(private="sqlite: the file was replaced by another one; restart")
+            if not node:
+                return _probe(connection, cursor, limit)
+            # known before the log is read: whoever waits for the nodes after a commit that this answer misses finds it
+            self._presence.alive(node, self._uptime())
+            probe = _probe(connection, cursor, limit)
+            self._presence.acknowledge(node, cursor.position if probe.matches else 0)
+            return probe
+
+        return await self._lane.submit(ask)
+
+    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+        seen: object = None
+        while True:
+            found = self._state()
+            if found is None or found != seen:
+                seen = found
+                yield ()
+            await asyncio.sleep(_LOOK_INTERVAL)
+
+    def _state(self) -> object:
+        """Another than before if anybody wrote or nudged since; None if it cannot be told. Asked on the loop itself: it
+        reads a counter in memory that is shared with the other processes, and waits for no lock."""
+        try:
+            return self._watching.execute("PRAGMA data_version").fetchone(), self._presence.nudged()
+        except (sqlite3.Error, OSError):
+            return None
+
+    async def head(self) -> Cursor:
+        return await self._lane.submit(_head)
+
+    async def nudge(self) -> None:
+        await self._lane.submit(lambda _: self._presence.nudge())
+
+    async def behind(self, cursor: Cursor, *, within: float) -> int | None:
+        def look(connection: sqlite3.Connection) -> int | None:
+            if cursor != Cursor() and not _probe(connection, cursor, 0).matches:
+                return None
+            return self._presence.behind(cursor.position, since=self._uptime() - within)
+
+        return await self._lane.submit(look)
+
+    async def leave(self, node: str) -> None:
+        await self._lane.submit(lambda _: self._presence.forget(node))
+
+    async def purge(self, *, before: float) -> int:
+        where = "until < ? AND position < (SELECT max(position) FROM revocations)"
+        return await self.purge_portions("revocations", where, before, key="position")
+
+
+def inode_of(path: Path) -> int:
+    """Which file it is. Raises Unavailable if it is gone."""
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116 - one call, in a lane's thread
+    except OSError as error:
+        raise Unavailable(private=f"sqlite: the file is gone: {error.strerror}") from error
+
+
+def _head(connection: sqlite3.Connection) -> Cursor:
+    found = connection.execute("SELECT position, nonce FROM revocations ORDER BY position DESC LIMIT 1").fetchone()
+    return Cursor() if found is None else Cursor(position=found[0], nonce=found[1])
+
+
+def _probe(connection: sqlite3.Connection, cursor: Cursor, limit: int) -> Probe:
+    position = cursor.position if 0 <= cursor.position <= _LARGEST else 0  # no item stands at 0
+    generation, at_cursor = connection.execute(
+        "SELECT generation, (SELECT nonce FROM revocations WHERE position = ?) FROM revocation_logs", (position,)
+    ).fetchone()
+    if cursor != Cursor() and at_cursor != cursor.nonce:
+        return Probe(generation=generation, matches=False, items=(), complete=False)
+    rows = connection.execute(
+        "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
+        "WHERE position > ? ORDER BY position LIMIT ?",
+        (position, limit + 1),
+    ).fetchall()
+    items = tuple(
+        LogItem(position=position, nonce=nonce, entry=Entry(scope=Scope(scope), id=entry_id, value=value, until=until))
+        for position, nonce, scope, entry_id, value, until in rows[:limit]
+    )
+    return Probe(generation=generation, matches=True, items=items, complete=len(rows) <= limit)

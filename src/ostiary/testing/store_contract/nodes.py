@@ -1,0 +1,172 @@
+"""Who follows the log, how far each has come, and how they are told that there is something new."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from ostiary.revocation.entry import Cursor, Entry
+from ostiary.stores.port import Append, Store
+from ostiary.testing import builders
+from ostiary.testing.store_contract.base import StoreCase
+from ostiary.testing.store_contract.log import after, append
+
+# ruff: noqa: S101 - tests assert
+
+LEASE = 60.0
+"""Seconds. Nothing here waits for them: see `StoreCase.age`."""
+
+
+@asynccontextmanager
+async def listening(store: Store) -> AsyncIterator[list[tuple[Entry, ...]]]:
+    """What `hints` has yielded so far; entered once it listens."""
+    heard: list[tuple[Entry, ...]] = []
+
+    async def listen() -> None:
+        async for hint in store.revocations.hints():
+            heard.append(hint)  # noqa: PERF401 - it is looked at while it grows
+
+    task = asyncio.create_task(listen())
+    try:
+        await until(lambda: bool(heard), task)
+        yield heard
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool], task: "asyncio.Task[None] | None" = None) -> None:
+    """Wait for it, half a minute at most."""
+    async with asyncio.timeout(30):
+        while not condition():
+            assert task is None or not task.done(), "hints ended"
+            await asyncio.sleep(0.002)
+
+
+def _more(heard: list[tuple[Entry, ...]], before: int) -> bool:
+    return len(heard) > before
+
+
+class Nodes(StoreCase):
+    """M-30, M-33: `?wait=all` rests on these."""
+
+    async def behind(self, store: Store, cursor: Cursor) -> int | None:
+        """Of the nodes that probed within a lease."""
+        return await store.revocations.behind(cursor, within=LEASE)
+
+    async def test_head_is_the_newest_item(self, store: Store, other: Store) -> None:
+        """Whoever wrote it; nothing before the first; a purge does not change it."""
+        assert await store.revocations.head() == Cursor()
+        items = await append(store, "1", "2", until=1.0)
+        assert await other.revocations.head() == after(items[-1])
+        items = await append(other, "3", until=1.0)
+        await store.revocations.purge(before=2.0)
+        assert await store.revocations.head() == after(items[-1])
+
+    async def test_node_is_behind_until_it_says_that_it_has_read(self, store: Store, other: Store) -> None:
+        """Having been answered is not having applied: only the next probe's cursor acknowledges."""
+        await self.age(store, 2 * LEASE)
+        items = await append(store, "1", "2")
+        head = after(items[-1])
+        await store.revocations.probe(Cursor(), 10, node="a")
+        await other.revocations.probe(Cursor(), 10, node="b")
+        assert await self.behind(store, head) == await self.behind(other, head) == 2
+        await store.revocations.probe(head, 10, node="a")
+        assert await self.behind(store, head) == await self.behind(other, head) == 1
+        await other.revocations.probe(after(items[0]), 10, node="b")
+        assert await self.behind(store, head) == 1
+        assert await self.behind(store, after(items[0])) == 0
+        await other.revocations.probe(head, 10, node="b")
+        assert await self.behind(store, head) == await self.behind(other, head) == 0
+        await append(store, "3")
+        assert await self.behind(other, await store.revocations.head()) == 2
+
+    async def test_node_is_known_from_its_first_probe_on(self, store: Store, other: Store) -> None:
+        """Flaw class: a node that read before an entry was written, and of which the writer does not know yet."""
+        await self.age(store, 2 * LEASE)
+        assert (await store.revocations.probe(Cursor(), 10, node="a")).items == ()
+        await append(other, "1")
+        assert await self.behind(other, await other.revocations.head()) == 1
+
+    async def test_probe_without_a_node_leaves_no_trace(self, store: Store) -> None:
+        """Whoever only looks is not waited for."""
+        await self.age(store, 2 * LEASE)
+        await append(store, "1")
+        await store.revocations.probe(Cursor(), 10)
+        assert await self.behind(store, await store.revocations.head()) == 0
+
+    async def test_cursor_that_does_not_match_acknowledges_nothing(self, store: Store) -> None:
+        """Flaw class: a position in a log that was lost counts in the one that took its place."""
+        await self.age(store, 2 * LEASE)
+        items = await append(store, "1", "2")
+        wrong = [Cursor(position=items[1].position, nonce=items[1].nonce + 1), Cursor(position=2**40, nonce=1)]
+        for cursor in wrong:
+            assert not (await store.revocations.probe(cursor, 10, node="a")).matches
+            assert await self.behind(store, after(items[0])) == 1
+        await store.revocations.probe(after(items[1]), 10, node="a")
+        assert await self.behind(store, after(items[1])) == 0
+        await store.revocations.probe(wrong[0], 10, node="a")
+        assert await self.behind(store, after(items[1])) == 1
+
+    async def test_node_that_was_silent_for_longer_is_not_waited_for(self, store: Store, other: Store) -> None:
+        """Its lease is over. When it asks again, it is waited for again."""
+        await self.age(store, 2 * LEASE)
+        await store.revocations.probe(Cursor(), 10, node="a")
+        await append(store, "1")
+        head = await store.revocations.head()
+        assert await self.behind(other, head) == 1
+        await self.age(store, LEASE + 1)
+        assert await self.behind(other, head) == 0
+        await store.revocations.probe(Cursor(), 10, node="a")
+        assert await self.behind(other, head) == 1
+
+    async def test_node_that_left_is_not_waited_for(self, store: Store, other: Store) -> None:
+        """Leaving twice, or without having been there, is no mistake."""
+        await self.age(store, 2 * LEASE)
+        await store.revocations.probe(Cursor(), 10, node="a")
+        await other.revocations.probe(Cursor(), 10, node="b")
+        await append(store, "1")
+        head = await store.revocations.head()
+        await store.revocations.leave("a")
+        await store.revocations.leave("a")
+        await other.revocations.leave("nobody")
+        assert await self.behind(store, head) == await self.behind(other, head) == 1
+        await other.revocations.leave("b")
+        assert await self.behind(store, head) == 0
+
+    async def test_lost_item_cannot_be_told_of(self, store: Store) -> None:
+        """Neither one that was purged nor one of another log; nor does a fresh log claim to know everybody."""
+        await self.age(store, 2 * LEASE)
+        items = await append(store, "1", "2", until=1.0)
+        await store.revocations.purge(before=2.0)
+        assert await self.behind(store, after(items[0])) is None
+        assert await self.behind(store, Cursor(position=items[1].position, nonce=items[1].nonce + 1)) is None
+        assert await self.behind(store, Cursor(position=2**40, nonce=1)) is None
+        assert await self.behind(store, after(items[1])) == 0
+
+    async def test_nothing_to_acknowledge_before_the_first_item(self, store: Store) -> None:
+        """`Cursor()` is acknowledged by whoever probed."""
+        await self.age(store, 2 * LEASE)
+        await store.revocations.probe(Cursor(), 10, node="a")
+        assert await self.behind(store, Cursor()) == 0
+
+    async def test_every_write_to_the_log_is_hinted_at(self, store: Store, other: Store) -> None:
+        """M-30: whoever listens hears soon of what another process appended; a hint that carries entries carries
+        those that were written."""
+        async with listening(store) as heard:
+            for i in range(5):
+                before = len(heard)
+                entry = builders.entry(f"ses_{i}")
+                assert await other.write(Append(entry))
+                await until(partial(_more, heard, before))
+                assert {said for hint in heard[before:] for said in hint} <= {entry}
+
+    async def test_nudge_reaches_everybody_who_listens(self, store: Store, other: Store) -> None:
+        """Without anything having been written."""
+        async with listening(store) as here, listening(other) as there:
+            for who in (store, other):
+                before = len(here), len(there)
+                await who.revocations.nudge()
+                await until(partial(_more, here, before[0]))
+                await until(partial(_more, there, before[1]))
+        assert {*here, *there} == {()}
