@@ -10,14 +10,14 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ostiary import __version__
+from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
+from ostiary.cli.metrics_server import metrics_served
 from ostiary.cli.output import note
 from ostiary.compose import Ostiary
-from ostiary.errors import Misconfigured
 from ostiary.settings import Settings
 
 _GRACE = 10  # seconds that answers under way get when the server is told to stop
-_BACKLOG = 2048  # connections that may wait to be accepted
 _KEEP_ALIVE = 75  # seconds an idle connection stays; longer than the usual proxies keep theirs
 
 Started = Callable[[Ostiary], Awaitable[None]]
@@ -31,7 +31,7 @@ def run_server(
     ``Misconfigured`` if the address cannot be listened on."""
     configure_logs(settings.log_format)
     with (
-        contextlib.closing(_listen(settings.host, settings.port)) as listener,
+        contextlib.closing(listen(settings.host, settings.port)) as listener,
         asyncio.Runner(loop_factory=_loop_factory()) as runner,
     ):
         runner.run(_serve(settings, listener, started or _announce, application or _auth_server))
@@ -58,8 +58,9 @@ async def _serve(
         loop.add_signal_handler(number, server.stop, number)
     await auth.start()
     try:
-        await started(auth)
-        await server.serve(sockets=[listener])
+        async with metrics_served(settings.metrics_bind, auth.metrics):
+            await started(auth)
+            await server.serve(sockets=[listener])
     finally:
         await auth.stop()
 
@@ -87,18 +88,6 @@ async def _announce(auth: Ostiary) -> None:
     if path is not None and not await auth.system.store.accounts.count_enabled_admins():
         note(f"There is no administrator yet: ostiary account create NAME --role admin --database {settings.database}")
     note(f"Listening on {settings.host} port {settings.port}; Ctrl-C stops it.")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as wrong:
-        raise Misconfigured(
-            f"Port {port} of {host} cannot be listened on ({wrong.strerror}): end what uses it, or choose another"
-        ) from wrong
-    listener.setblocking(False)
-    return listener
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

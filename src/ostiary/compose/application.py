@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ostiary.clock import SYSTEM_CLOCK, Clock
+from ostiary.compose.measuring import metrics_of
 from ostiary.compose.system import System, open_system
 from ostiary.domain.account import Account
 from ostiary.domain.caller import Caller
@@ -52,6 +53,7 @@ def http_config(settings: Settings) -> HttpConfig:
         password_min_length=settings.password_min_length,
         reauthentication_window=settings.reauthentication_window,
         hsts=parts.scheme == "https",
+        metrics_token=settings.metrics_token.strip() if settings.metrics_token else None,
     )
 
 
@@ -103,6 +105,10 @@ class Ostiary:
     def running(self) -> bool:
         """True between `start` and `stop`."""
         return self._system is not None
+
+    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application that answers `/metrics` to whoever can reach it: for a port of its own."""
+        await self.services.metrics.answer(scope, receive, send)
 
     @property
     def services(self) -> Services:
@@ -251,6 +257,7 @@ def _services_of(system: System, config: HttpConfig) -> Services:
         recognition=system.recognition,
         signing_keys=system.signing_keys,
         audit=system.audit,
+        metrics=metrics_of(system),
         downloads=system.downloads,
         forward_auth=system.forward_auth,
     )

@@ -84,6 +84,7 @@ class _PathApp:
         endpoint = self._methods.get(request.method)
         services = self._services()
         now = services.clock.wall()
+        began = services.clock.monotonic()
         call = Call(services=services, request=request, now=now, client=Client())
         dialect = endpoint.dialect if endpoint else self._dialect
         try:
@@ -102,6 +103,8 @@ class _PathApp:
         del response.headers["Set-Cookie"]
         for line in lines:
             response.headers.append("Set-Cookie", line)
+        path = endpoint.path if endpoint else "other"
+        services.metrics.answered(request.method, path, response.status_code, services.clock.monotonic() - began)
         if "dpop" in request.headers:
             response.headers["DPoP-Nonce"] = services.proofs.nonce(now)  # also for the next one (RFC 9449 section 8.2)
         await response(scope, receive, send)

@@ -1,6 +1,6 @@
 """What the HTTP shell needs to know, handed in by `compose`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 
@@ -22,3 +22,4 @@ class HttpConfig:
     password_min_length: int = 15
     reauthentication_window: float = 300.0
     hsts: bool = False
+    metrics_token: bytes | None = field(default=None, repr=False)

@@ -7,6 +7,7 @@ from ostiary.http.authentication import Authenticator
 from ostiary.http.config import HttpConfig
 from ostiary.http.cookies import Cookies
 from ostiary.http.dpop import ProofReader
+from ostiary.http.metrics import Metrics
 from ostiary.http.pages import Pages
 from ostiary.services.accounts import Accounts
 from ostiary.services.audit import Audit
@@ -38,5 +39,6 @@ class Services:
     recognition: Recognition
     signing_keys: SigningKeys
     audit: Audit
+    metrics: Metrics
     downloads: Downloads
     forward_auth: ForwardAuth

@@ -15,6 +15,7 @@ from ostiary.domain.session import Lifetimes
 from ostiary.domain.throttle import ThrottlePolicy
 from ostiary.errors import Conflict
 from ostiary.revocation.replica import Replica
+from ostiary.services.measures import Measures
 from ostiary.stores.port import Add, Append, Change, Store
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class Context:
     policy: Policy
     lease: float = 0.0
     serving: bool = False
+    measures: Measures = field(default_factory=Measures)
 
     @property
     def bound(self) -> float:
@@ -91,6 +93,11 @@ class Context:
         if not await self.store.write(*changes):
             return False
         self.replica.apply(change.entry for change in changes if isinstance(change, Append))
+        self.measures.events.update(
+            change.record.event
+            for change in changes
+            if isinstance(change, Add) and isinstance(change.record, AuditEvent)
+        )
         return True
 
     def ended(self, count: int) -> Ended:

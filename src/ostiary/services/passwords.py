@@ -33,6 +33,11 @@ class Passwords:
         if reasons:
             raise PasswordRejected(reasons)
 
+    @property
+    def waiting(self) -> int:
+        """Hashes that have not begun."""
+        return self._hasher.waiting
+
     async def hash(self, password: str) -> str:
         """What the store keeps. Raises Overloaded if too many wait."""
         return await self._hasher.hash(password)

@@ -101,11 +101,24 @@ class Recognition:
             self._mark(caller.session_id, seen, now)
         return caller
 
+    def __len__(self) -> int:
+        """Credentials that are remembered."""
+        return len(self._known)
+
     async def recognise(self, credential: str, now: float) -> Caller:
         """The caller. Raises InvalidToken (Expired if only that), or Unavailable if this process cannot know."""
         caller = self.known(credential, now)
         if caller is not None:
             return caller
+        try:
+            caller = await self._first_sight(credential, now)
+        except InvalidToken:
+            self._context.measures.recognised["unknown"] += 1
+            raise
+        self._context.measures.recognised[caller.kind.value] += 1
+        return caller
+
+    async def _first_sight(self, credential: str, now: float) -> Caller:
         await self.check_lease()
         self._known.pop(credential, None)
         if len(credential) > limits.CREDENTIAL_CHARS and not (

@@ -12,6 +12,10 @@ from ostiary.services.issuing import Issued, Issuing
 from ostiary.stores.port import Change, Expect, Swap
 
 
+class _Reused(InvalidGrant):
+    """An old refresh token came, and its session has ended. Outside it looks like any other invalid grant."""
+
+
 class Refresh:
     """The use case of renewing credentials."""
 
@@ -27,6 +31,13 @@ class Refresh:
         if presented is None:
             raise InvalidGrant(private="not a refresh token of this issuer")
 
+        try:
+            return await self._renewed(presented, client, key_thumbprint)
+        except InvalidGrant as error:
+            self._context.measures.refreshes["reused" if isinstance(error, _Reused) else "refused"] += 1
+            raise
+
+    async def _renewed(self, presented: RefreshToken, client: Client, key_thumbprint: str | None) -> Issued:
         again = False
 
         async def attempt() -> Issued | None:
@@ -75,10 +86,14 @@ class Refresh:
             successor = self._issuing.successor(presented, session.refresh.nonce)
             if successor.digest != session.refresh.digest:
                 raise InvalidGrant(private="the successor was replaced")
+            self._context.measures.refreshes["grace"] += 1
             return self._issuing.issued(account, session, issuer.everything, successor.text, now)
         rotated, secret = self._issuing.rotated(session, presented, now)
         issued = self._issuing.issued(account, rotated, issuer.everything, secret, now)
-        return issued if await context.write(Swap(rotated), Expect(account)) else None
+        if not await context.write(Swap(rotated), Expect(account)):
+            return None
+        context.measures.refreshes["rotated"] += 1
+        return issued
 
     async def _end_reused(self, session: Session, presented: RefreshToken, client: Client, now: float) -> None:
         """Somebody else holds, or held, this session's tokens: it is over for both. Returns if it lost a race."""
@@ -96,7 +111,7 @@ class Refresh:
             ),
         ]
         if await context.write(*changes):
-            raise InvalidGrant(private="reused; session ended")
+            raise _Reused(private="reused; session ended")
 
     def _count(self, session_id: str, now: float) -> None:
         """`refreshes_per_minute`, in this process: a client in a loop, not an attack, is what this stops."""

@@ -88,8 +88,6 @@ def warnings_of(values: Mapping[str, Any]) -> Iterator[str]:
         )
     if values["binding"] == "observe":
         yield 'binding = "observe" has no effect in this version.'
-    if values["metrics_bind"] is not None:
-        yield "metrics_bind has no effect in this version."
     if values["signing_algorithm"].startswith("HS"):
         yield "signing_algorithm is symmetric: only this process can verify its tokens, no other service can."
 

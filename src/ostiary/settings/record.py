@@ -43,7 +43,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Setting(read.many(read.host_and_maybe_port), "`Host` headers that are answered; by default the issuer's."),
     ] = ()
     metrics_bind: Annotated[
-        str | None, Setting(read.optional(read.text(read.host_and_port)), "`host:port` that serves /metrics.")
+        str | None,
+        Setting(
+            read.optional(read.text(read.host_and_port)),
+            "`host:port` of a listener of its own for /metrics; worker n takes the nth port after it.",
+        ),
+    ] = None
+    metrics_token: Annotated[
+        bytes | None,
+        Setting(read.optional(read.secret()), "Bearer token with which /metrics may be read here.", secret=True),
     ] = None
     log_format: Annotated[
         str, Setting(read.choice("auto", "text", "json"), "Form of log lines; `auto` is text on a terminal.")

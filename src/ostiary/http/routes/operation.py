@@ -1,11 +1,12 @@
 """For operators: is it alive, is it ready, what does it offer."""
 
+import hmac
 import logging
 from collections.abc import Awaitable
 
 from starlette.responses import Response
 
-from ostiary.errors import OstiaryError
+from ostiary.errors import InvalidToken, NotAuthenticated, OstiaryError
 from ostiary.http.answers import (
     CheckView,
     HealthAnswer,
@@ -13,7 +14,7 @@ from ostiary.http.answers import (
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Endpoint
-from ostiary.http.problems import json_response
+from ostiary.http.problems import NoSuchRoute, json_response
 
 log = logging.getLogger("ostiary.ready")
 
@@ -36,6 +37,19 @@ async def readyz(call: Call) -> Response:
         status=200 if ready else 503,
         headers=None if ready else {"Retry-After": "1"},
     )
+
+
+async def metrics(call: Call) -> Response:
+    """GET /metrics: there only for whoever has the token; without one, the numbers are on a port of their own."""
+    expected = call.services.config.metrics_token
+    if expected is None:
+        raise NoSuchRoute
+    scheme, _, token = call.request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthenticated
+    if not hmac.compare_digest(token.strip().encode("latin-1"), expected):
+        raise InvalidToken(private="not the metrics token")
+    return call.services.metrics.response()
 
 
 async def _has_signer(call: Call) -> None:
@@ -66,6 +80,15 @@ ENDPOINTS = (
         handler=readyz,
         summary="The process can serve; 503 names the check that fails",
         answers={200: ReadyAnswer, 503: ReadyAnswer},
+        tag="operation",
+    ),
+    Endpoint(
+        method="GET",
+        path="/metrics",
+        handler=metrics,
+        summary="Prometheus metrics, for the bearer of `metrics_token`",
+        answers={200: None},
+        refusals=(401, 404),
         tag="operation",
     ),
 )

@@ -1,0 +1,38 @@
+"""`metrics_bind`: /metrics on a port of its own, beside the server in the same process."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from ostiary.cli.listening import listen
+
+
+@contextlib.asynccontextmanager
+async def metrics_served(bind: str | None, app: ASGIApp, *, worker: int = 0) -> AsyncIterator[None]:
+    """While the block runs; does nothing without `bind`. Several workers take ports in a row. Raises Misconfigured if
+    the address cannot be listened on."""
+    if bind is None:
+        yield
+        return
+    host, _, port = bind.rpartition(":")
+    with contextlib.closing(listen(host.strip("[]"), int(port) + worker)) as listener:
+        server = _Quiet(
+            uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False, ws="none")
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="ostiary-metrics")
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
+
+
+class _Quiet(uvicorn.Server):
+    """Signals are the main server's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
