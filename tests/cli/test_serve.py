@@ -226,10 +226,10 @@ def test_demo_tells_what_to_open_and_it_works(ostiary: Shell) -> None:
     assert list(ostiary.folder.iterdir()) == []
 
 
-def test_metrics_have_a_port_of_their_own(shell: Shell) -> None:
+def test_metrics_have_a_port_of_their_own(ostiary: Shell) -> None:
     """`metrics_bind` serves /metrics there, and the main port does not (contract section 5)."""
     port = free_port()
-    with serving(shell, OSTIARY_METRICS_BIND=f"127.0.0.1:{port}") as server:
+    with serving(ostiary, OSTIARY_METRICS_BIND=f"127.0.0.1:{port}") as server:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
             assert b"ostiary_http_requests_total" in answer.read()
         assert server.call("GET", "/metrics")[0] == 404
