@@ -89,6 +89,9 @@ class Ostiary:
             make_app(lambda: self.services, cors_origins=self.settings.cors_origins, lifespan=self.lifespan)
         )
 
+        self.metrics: ASGIApp = _MetricsAlone(self)
+        """Answers `/metrics` to whoever can reach it: for a port of its own."""
+
     @classmethod
     def from_settings(cls, **flags: object) -> "Ostiary":
         """From `ostiary.toml`, the environment, and `flags` (contract section 7). Raises Misconfigured."""
@@ -105,10 +108,6 @@ class Ostiary:
     def running(self) -> bool:
         """True between `start` and `stop`."""
         return self._system is not None
-
-    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An ASGI application that answers `/metrics` to whoever can reach it: for a port of its own."""
-        await self.services.metrics.answer(scope, receive, send)
 
     @property
     def services(self) -> Services:
@@ -231,6 +230,16 @@ class _Started:
         if not self._auth.running and scope["type"] == "http":
             await self._auth.start()
         await self._app(scope, receive, send)
+
+
+class _MetricsAlone:
+    """See `Ostiary.metrics`."""
+
+    def __init__(self, auth: Ostiary) -> None:
+        self._auth = auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._auth.services.metrics.answer(scope, receive, send)
 
 
 def _http_exception(error: OstiaryError) -> HTTPException:
