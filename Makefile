@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check format bench bench-peers lock clean
+.PHONY: help setup demo test check format bench bench-jose bench-peers fuzz lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,10 +42,23 @@ bench-peers: $(STAMP)  ## install what `make bench` compares refreshes with
 bench: $(STAMP)  ## measure: ratios against peers in the same run
 	@$(BIN)/python -m benchmarks
 
+bench-jose: $(STAMP)  ## measure JOSE against its peers, draw docs/jose-benchmark.svg
+	@$(BIN)/python -m benchmarks.jose
+
+FUZZ := .venv-fuzz
+SECONDS ?= 1800
+$(FUZZ)/.ready: fuzz/requirements.txt requirements.lock
+	@$(PYTHON) -m venv $(FUZZ)
+	@$(FUZZ)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r fuzz/requirements.txt cryptography msgspec
+	@touch $@
+
+fuzz: $(FUZZ)/.ready  ## feed the parsers, guided by coverage: make fuzz TARGET=tokens|encrypted|keys SECONDS=1800
+	@PYTHONPATH=src:. $(FUZZ)/bin/python -m fuzz $(or $(TARGET),tokens) -max_total_time=$(SECONDS)
+
 lock:  ## pin every dependency anew
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 --extra all --group dev --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what was made
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(FUZZ) .fuzz .bench .demo .pytest_cache .mypy_cache .ruff_cache

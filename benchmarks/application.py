@@ -2,7 +2,6 @@
 
 import gc
 import time
-from typing import Any
 
 import jwt
 from starlette.applications import Starlette
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from benchmarks.sample import HS256_KEY
 from ostiary import Ostiary
 
 
@@ -34,17 +34,6 @@ def application(auth: Ostiary, more: list[Route] | None = None) -> Starlette:
         ],
         lifespan=auth.lifespan,
     )
-
-
-HS256_KEY = b"0123456789abcdef0123456789abcdef"
-
-
-def claims(issuer: str, at: int, now: int) -> dict[str, Any]:
-    """Ten of them, as many as the peers' benchmark has."""
-    return {
-        "sub": f"acc_{at:022}", "name": "Prosper Otemuyiwa", "admin": True, "role": "user", "company": "Example",
-        "iss": issuer, "aud": issuer, "iat": now, "exp": now + 3600, "jti": f"{at:022}",
-    }  # fmt: skip
 
 
 def pyjwt_application(issuer: str) -> Starlette:

@@ -11,8 +11,9 @@ import jwt
 import uvloop
 
 from benchmarks import seed
-from benchmarks.application import HS256_KEY, application, claims, pyjwt_application
+from benchmarks.application import application, pyjwt_application
 from benchmarks.report import Row
+from benchmarks.sample import HS256_KEY, claims
 from benchmarks.stats import number, spread
 from ostiary import Ostiary
 from ostiary.domain.session import EndReason

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from benchmarks.application import HS256_KEY, claims
 from benchmarks.report import Row
+from benchmarks.sample import HS256_KEY, claims
 from benchmarks.stats import number, spread
 from ostiary import jose
 

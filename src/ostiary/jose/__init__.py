@@ -42,7 +42,7 @@ from ostiary.jose.errors import (
 from ostiary.jose.header import Header
 from ostiary.jose.jwe import Decrypted, decrypt, encrypt
 from ostiary.jose.jws import Verified, sign_bytes, verify_signature
-from ostiary.jose.jwt import Unverified, decode_unverified, sign, verify_at
+from ostiary.jose.jwt import Unverified, decode_unverified, sign
 from ostiary.jose.key_set import KeySet
 from ostiary.jose.keys import Key, insecure_hmac_key_shorter_than_the_hash
 from ostiary.jose.nested import decrypt_token, encrypt_token, is_encrypted, sign_then_encrypt, verify_nested
@@ -117,7 +117,7 @@ def verify(
 ) -> Claims | T:
     """The claims of a token that one of `keys` signed and that `policy` accepts at `now` (Unix seconds; without it,
     the system's clock), as `Claims` or as an object of the type `into` (see `Claims.into`). Raises `TokenRejected`."""
-    claims = verify_at(token, keys, policy, _system_clock().wall() if now is None else now)
+    claims = check_claims(verify_signature(token, keys), policy, _system_clock().wall() if now is None else now)
     return claims if into is None else claims.into(into)
 
 

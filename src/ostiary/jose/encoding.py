@@ -19,13 +19,17 @@ _TO_STANDARD = bytes(
     {ord("-"): ord("+"), ord("_"): ord("/")}.get(byte, byte) if byte in _ALPHABET else 0xFF for byte in range(256)
 )
 _FROM_STANDARD = bytes.maketrans(b"+/", b"-_")
-_ENDS = (b'"', b'"', b'=="', b'="')
+_AROUND = ((b'"', b'"'), (b'"', b'"'), (b'"', b'=="'), (b'"', b'="'))
 # The last character may only use the bits that belong to a byte.
 _TAILS = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 
 # msgspec reads base64 out of a JSON string, strictly, and twice as fast as binascii does.
 _decode_base64 = msgspec.json.Decoder(bytes).decode
 _decode_json = msgspec.json.Decoder().decode
+# The shape of nearly every header and payload: its depth is bounded by its type, so nobody has to count brackets.
+_Flat = str | int | float | bool | None | list[str | int | float | bool | None]
+_Shallow = dict[str, _Flat | dict[str, _Flat | dict[str, _Flat]]]
+_decode_shallow = msgspec.json.Decoder(_Shallow).decode
 _encode_json = msgspec.json.Encoder().encode
 _ROOM = 4 * JSON_MEMBERS  # bytes: no object in less has too many members
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
@@ -50,7 +54,7 @@ def decode_bytes(text: bytes) -> bytes:
     """The bytes of canonical base64url. Raises `Unreadable`."""
     rest = len(text) & 3
     try:
-        raw = _decode_base64(b'"' + text.translate(_TO_STANDARD) + _ENDS[rest])
+        raw = _decode_base64(text.translate(_TO_STANDARD).join(_AROUND[rest]))
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreadable("not base64url") from None
     if rest and text[-1] not in _TAILS[rest]:
@@ -65,6 +69,18 @@ def encode_object(members: dict[str, Any]) -> bytes:
 
 def decode_object(raw: bytes) -> dict[str, Any]:
     """The members of a JSON object. Raises `Unreadable`."""
+    try:
+        members = _decode_shallow(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        members = _decode_any(raw)
+    # The decoder keeps the last of two members of one name. What encodes to the very same bytes had none twice; that
+    # is the common case and costs a third of looking at every member.
+    if (len(raw) > _ROOM and raw.count(b":") > JSON_MEMBERS) or _encode_json(members) != raw:
+        _check_members(raw)
+    return members
+
+
+def _decode_any(raw: bytes) -> dict[str, Any]:
     if raw.count(b"[") + raw.count(b"{") > JSON_DEPTH and _depth(raw) > JSON_DEPTH:
         raise Unreadable("JSON nested too deeply")
     try:
@@ -73,10 +89,6 @@ def decode_object(raw: bytes) -> dict[str, Any]:
         raise Unreadable("not JSON") from None
     if value.__class__ is not dict:
         raise Unreadable("not a JSON object")
-    # The decoder keeps the last of two members of one name. What encodes to the very same bytes had none twice; that
-    # is the common case and costs a third of looking at every member.
-    if (len(raw) > _ROOM and raw.count(b":") > JSON_MEMBERS) or _encode_json(value) != raw:
-        _check_members(raw)
     members: dict[str, Any] = value
     return members
 

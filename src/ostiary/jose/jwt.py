@@ -5,12 +5,11 @@ from typing import Any
 
 import msgspec
 
-from ostiary.jose.claims import Claims, Policy, check_claims, read_date
+from ostiary.jose.claims import read_date
 from ostiary.jose.encoding import Unreadable, decode_bytes, decode_object
 from ostiary.jose.errors import InvalidClaim, MalformedToken, Unsignable
 from ostiary.jose.header import decode_header
-from ostiary.jose.jws import sign_bytes, split, verify_signature
-from ostiary.jose.key_set import KeySet
+from ostiary.jose.jws import sign_bytes, split
 from ostiary.jose.keys import Key
 from ostiary.jose.plain import encode_plain
 
@@ -36,11 +35,6 @@ def encode_claims(claims: Mapping[str, Any]) -> bytes:
     except InvalidClaim as refused:
         raise Unsignable(f"{refused.claim} is not a date in seconds") from None
     return payload
-
-
-def verify_at(token: str, keys: Key | KeySet, policy: Policy, now: float) -> Claims:
-    """The claims of a token that one of `keys` signed and that `policy` accepts at `now`. Raises `TokenRejected`."""
-    return check_claims(verify_signature(token, keys), policy, now)
 
 
 def decode_unverified(token: str) -> Unverified:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ostiary.jose.claims import Claims, Policy
+from ostiary.jose.claims import Claims, Policy, check_claims
 from ostiary.jose.encryption_keys import EncryptionKey, EncryptionKeySet
 from ostiary.jose.errors import MalformedToken
 from ostiary.jose.header import comparable_type
 from ostiary.jose.jwe import decrypt, encrypt
-from ostiary.jose.jwt import sign, verify_at
+from ostiary.jose.jws import verify_signature
+from ostiary.jose.jwt import sign
 from ostiary.jose.key_set import KeySet
 from ostiary.jose.keys import Key
 
@@ -60,4 +61,4 @@ def verify_nested(
 ) -> Claims:
     """The claims of a token that one of `signing_keys` signed and that `policy` accepts at `now`, after one of
     `encryption_keys` has opened what it came in. Raises `TokenRejected`."""
-    return verify_at(decrypt_token(token, encryption_keys), signing_keys, policy, now)
+    return check_claims(verify_signature(decrypt_token(token, encryption_keys), signing_keys), policy, now)

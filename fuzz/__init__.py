@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of `ostiary.jose`: `make fuzz`."""
