@@ -182,7 +182,8 @@ def test_a_taken_port_is_told(ostiary: Shell) -> None:
     ("options", "environ", "says"),
     [
         (("--workers", "2"), {}, "write 1"),
-        (("--valkey", "valkey://localhost"), {}, "not in this version"),
+        (("--valkey", "http://localhost"), {}, "valkey://"),
+        (("--valkey", "valkey://localhost"), {}, "OSTIARY_SECRET_KEY"),
         (("--database", "sqlite:////nowhere/at/all/o.db"), {}, "database"),
     ],
 )

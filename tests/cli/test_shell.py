@@ -61,7 +61,7 @@ def test_precedence_of_settings(ostiary: Shell) -> None:
 
 def test_problems_of_settings_are_told_together(ostiary: Shell) -> None:
     """All that is wrong with the settings comes in one answer, exit code 1, without the values."""
-    refused = ostiary("account", "list", OSTIARY_LEASE="hunter2", OSTIARY_PORT="x", OSTIARY_VALKEY="valkey://h")
+    refused = ostiary("account", "list", OSTIARY_LEASE="hunter2", OSTIARY_PORT="x", OSTIARY_VALKEY="http://h")
     assert refused.code == 1
     lines = refused.err.splitlines()
     assert lines[0] == "error: 3 settings cannot be used (misconfigured)"

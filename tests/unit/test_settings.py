@@ -171,7 +171,7 @@ def test_durations_that_are_none(written: str) -> None:
         ("REGISTRATION", "true", "open or closed"),
         ("SIGNING_ALGORITHM", "none", "ES256"),
         ("ENCRYPT_STATELESS", "perhaps", "true or false"),
-        ("VALKEY", "valkey://localhost", "not in this version"),
+        ("VALKEY", "http://localhost", "valkey://"),
         ("DATABASE", "postgresql://u:pw@h/db", "not in this version"),
         ("DATABASE", "ostiary.db", "sqlite:///path"),
         ("DATABASE", "sqlite:///:memory:", "memory:"),

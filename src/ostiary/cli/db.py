@@ -1,5 +1,7 @@
 """`ostiary db …`."""
 
+import asyncio
+
 from ostiary.cli.app import noun
 from ostiary.cli.options import HERE, Json, Where
 from ostiary.cli.output import say, say_json
@@ -17,6 +19,9 @@ def upgrade(*, where: Where = HERE, json: Json = False) -> None:
 
     settings = where.settings()
     check_database(settings, create=True)
+    if settings.all_in_valkey:
+        _say_valkey(settings, json=json)
+        return
     path = settings.database_path
     assert path is not None  # noqa: S101 - checked above
     before = migrations.current(path)
@@ -35,6 +40,9 @@ def current(*, where: Where = HERE, json: Json = False) -> None:
     """Show the schema that the database has and the one that this program expects."""
     settings = where.settings()
     check_database(settings, create=False)
+    if settings.all_in_valkey:
+        _say_valkey(settings, json=json)
+        return
     state = _state(settings)
     if json:
         say_json(state)
@@ -42,6 +50,20 @@ def current(*, where: Where = HERE, json: Json = False) -> None:
         say(f"{state['current']}: up to date.")
     else:
         say(f"{state['current'] or 'nothing'}: this program expects {state['head']}; run `ostiary db upgrade`.")
+
+
+def _say_valkey(settings: Settings, *, json: bool) -> None:
+    """Whatever it holds of another version is refused here."""
+    from ostiary.compose import open_store
+
+    async def look() -> None:
+        await (await open_store(settings)).close()
+
+    asyncio.run(look())
+    if json:
+        say_json({"current": None, "head": None, "up_to_date": True})
+    else:
+        say("Nothing to do: Valkey has no schema.")
 
 
 def _state(settings: Settings) -> dict[str, str | bool | None]:

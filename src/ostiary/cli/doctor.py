@@ -13,7 +13,8 @@ async def doctor(*, where: Where = HERE, json: Json = False) -> int:
 
     Leaves with 1 if something has to be mended, 3 if the database cannot be used.
     """
-    from ostiary.cli.doctor_checks import Mark, checks
+    from ostiary.cli.doctor_check import Mark
+    from ostiary.cli.doctor_checks import checks
 
     settings = where.settings(quiet=True)
     found = [check async for check in checks(settings)]

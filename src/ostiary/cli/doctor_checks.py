@@ -5,10 +5,9 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from ostiary.cli.doctor_check import Check, failed, ok, warning
 from ostiary.clock import SYSTEM_CLOCK
 from ostiary.credentials.derived_keys import DerivedKeys, unseal
 from ostiary.domain.signing_key import KeyState, SigningKey
@@ -21,44 +20,18 @@ _CLOCK_SLACK = 5.0  # seconds that a record may lie ahead of the clock
 _ROOM = 256 * 1024 * 1024  # bytes; the log file alone may grow to 64 MiB
 
 
-class Mark(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """``name`` is stable; ``hint`` says how to mend it, empty if there is nothing to."""
-
-    name: str
-    mark: Mark
-    found: str
-    hint: str = ""
-    unavailable: bool = False
-
-
-def ok(name: str, found: str) -> Check:
-    """Nothing to do."""
-    return Check(name=name, mark=Mark.OK, found=found)
-
-
-def warning(name: str, found: str, hint: str) -> Check:
-    """It works, but somebody should decide."""
-    return Check(name=name, mark=Mark.WARNING, found=found, hint=hint)
-
-
-def failed(name: str, found: str, hint: str, *, unavailable: bool = False) -> Check:
-    """It does not work, or not safely."""
-    return Check(name=name, mark=Mark.FAILED, found=found, hint=hint, unavailable=unavailable)
-
-
 async def checks(settings: Settings) -> AsyncIterator[Check]:
     """All of them, in an order in which a later one needs the earlier."""
     path = settings.database_path
-    if path is None:
+    if settings.valkey is not None:
+        from ostiary.cli.doctor_valkey import valkey_checks
+
+        async for check in valkey_checks(settings):
+            yield check
+    if settings.all_in_valkey:
+        async for check in _shared(settings):
+            yield check
+    elif path is None:
         yield warning(
             "database", "in memory: everything is gone when the server stops", "set database = sqlite:///path"
         )
@@ -99,6 +72,26 @@ async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
             hint = "make the file and its folder writable, and end whatever holds its lock"
             yield failed("writable", str(wrong), hint, unavailable=True)
         async for check in _records(store, key):
+            yield check
+    finally:
+        await store.close()
+
+
+async def _shared(settings: Settings) -> AsyncIterator[Check]:
+    """What a store holds that has no file."""
+    from ostiary.compose import open_store
+
+    if settings.secret_key is None:
+        hint = "make one with `openssl rand -base64 48` and set OSTIARY_SECRET_KEY_FILE on every node"
+        yield failed("secret_key", "not set: nodes that share a store need the same", hint)
+    else:
+        yield ok("secret_key", f"{len(settings.secret_key)} bytes, from {settings.sources['secret_key']}")
+    try:
+        store = await open_store(settings, migrate=False)
+    except OstiaryError:
+        return  # told above
+    try:
+        async for check in _records(store, settings.secret_key):
             yield check
     finally:
         await store.close()

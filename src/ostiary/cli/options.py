@@ -20,7 +20,10 @@ class Where:
     """Which store a command touches."""
 
     database: Annotated[str | None, Parameter(help="sqlite:///path (four slashes: from the root) or memory:")] = None
-    valkey: Annotated[str | None, Parameter(help="Not in this version.", show=False)] = None
+    valkey: Annotated[
+        str | None,
+        Parameter(help="valkey://host:port (also valkeys, +sentinel, +cluster): keeps all but what --database does."),
+    ] = None
     config: Annotated[Path | None, Parameter(help="Settings file; by default ostiary.toml if there is one.")] = None
 
     def settings(self, flags: Mapping[str, object] | None = None, *, quiet: bool = False) -> Settings:

@@ -83,11 +83,20 @@ class _Server(uvicorn.Server):
 
 async def _announce(auth: Ostiary) -> None:
     settings = auth.settings
-    path = settings.database_path
-    note(f"Ostiary {__version__} serves {settings.issuer} from {path or 'memory: all is gone when it stops'}.")
-    if path is not None and not await auth.system.store.accounts.count_enabled_admins():
-        note(f"There is no administrator yet: ostiary account create NAME --role admin --database {settings.database}")
+    note(f"Ostiary {__version__} serves {settings.issuer} from {_whence(settings)}.")
+    if not settings.in_memory and not await auth.system.store.accounts.count_enabled_admins():
+        where = (
+            f"--valkey {settings.shown()['valkey']}" if settings.all_in_valkey else f"--database {settings.database}"
+        )
+        note(f"There is no administrator yet: ostiary account create NAME --role admin {where}")
     note(f"Listening on {settings.host} port {settings.port}; Ctrl-C stops it.")
+
+
+def _whence(settings: Settings) -> str:
+    if settings.in_memory:
+        return "memory: all is gone when it stops"
+    places = [] if settings.all_in_valkey else [str(settings.database_path or settings.database)]
+    return " and ".join([*places, *([settings.shown()["valkey"]] if settings.valkey else [])])
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -31,10 +31,10 @@ async def opened(where: Where, *, create: bool = False) -> "AsyncIterator[System
 
 def check_database(settings: Settings, *, create: bool) -> None:
     """Raises ``Misconfigured`` for a store that another process cannot share, or that is not there."""
-    path = settings.database_path
-    if path is None:
+    if settings.in_memory:
         raise Misconfigured("A store in memory belongs to the server's own process: name a file with --database")
-    if not create and not path.exists():
+    path = settings.database_path
+    if not create and path is not None and not path.exists():
         raise Misconfigured(
             f"The database {path} does not exist: name another with --database, or make it with `ostiary db upgrade`"
         )

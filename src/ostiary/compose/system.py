@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.credentials.derived_keys import DerivedKeys
+from ostiary.errors import Misconfigured
 from ostiary.passwords import Argon2Parameters, PasswordHasher, Pepper, load_common_passwords
 from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Replica
@@ -61,6 +62,22 @@ class System:
 
 async def open_store(settings: Settings, *, migrate: bool = True) -> Store:
     """The backend that the settings name, open."""
+    if settings.valkey is not None:
+        return await _open_valkey(settings, settings.valkey)
+    return await _open_database(settings, migrate=migrate)
+
+
+async def _open_valkey(settings: Settings, url: str) -> Store:
+    try:
+        from ostiary.stores.valkey import ValkeyStore
+    except ImportError:
+        raise Misconfigured("Valkey needs its client: pip install 'ostiary[valkey]'") from None
+    if not settings.all_in_valkey:
+        raise Misconfigured("A database beside Valkey is not in this version: leave `database` out")
+    return await ValkeyStore.open(url)
+
+
+async def _open_database(settings: Settings, *, migrate: bool) -> Store:
     path = settings.database_path
     if path is None:
         from ostiary.stores.memory import MemoryStore

@@ -138,6 +138,9 @@ def _broken_rules(values: Values, given: set[str]) -> Iterator[tuple[str, frozen
             frozenset({"cookie_secure", "issuer"}),
             "write true, or leave it out: the issuer is https",
         )
+    if values["valkey"] is not None and values["database"] == "memory:":
+        hint = "name a database that outlives the process, or leave it out: then Valkey keeps everything"
+        yield "database", frozenset({"valkey", "database"}), hint
     for name, wrong, hint in _NOT_YET:
         if wrong(values[name]):
             yield name, frozenset({name}), hint

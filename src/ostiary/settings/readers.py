@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ostiary.domain.account import check_roles
 from ostiary.errors import InvalidRequest
 from ostiary.limits import SCOPES_PER_TOKEN
+from ostiary.stores import valkey_url
 
 _LONGEST = 10 * 365 * 86_400.0  # seconds; a longer life is a typing error
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -268,6 +269,10 @@ def database(value: str) -> str:
     return value
 
 
-def valkey(_value: str) -> str:
-    """No shared store yet."""
-    raise ValueError("Valkey is not in this version; leave it out")
+def valkey(value: str) -> str:
+    """See `ostiary.stores.valkey_url`, which reads it again where it is used."""
+    try:
+        valkey_url.parse(value)
+    except ValueError as wrong:
+        raise ValueError(f"the URL {wrong}") from None
+    return value

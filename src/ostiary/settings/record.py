@@ -13,6 +13,7 @@ from ostiary.domain.throttle import ThrottlePolicy
 from ostiary.settings import readers as read
 from ostiary.settings.checks import Row, Setting, check, is_loopback, misconfigured, warnings_of
 from ostiary.settings.sources import gather
+from ostiary.stores.valkey_url import without_passwords
 
 SIGNATURE_ALGORITHMS = (
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -61,12 +62,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: Annotated[str, Setting(read.text(read.database), "`sqlite:///path` or `memory:`.")] = (
         "sqlite:///ostiary.db"
     )
-    valkey: Annotated[str | None, Setting(read.optional(read.text(read.valkey)), "Not in this version.")] = None
+    valkey: Annotated[
+        str | None,
+        Setting(
+            read.optional(read.text(read.valkey)),
+            "Valkey: `valkey://host:6379`, `valkeys://`, `valkey+sentinel://host,host/service`, `valkey+cluster://`. "
+            "Keeps everything, or beside a `database` that is set sessions, failed logins and revocations.",
+        ),
+    ] = None
     secret_key: Annotated[
         bytes | None,
         Setting(
             read.optional(read.secret()),
-            "Encrypts private keys at rest, peppers digests: 32 bytes or more. By default a file beside the database.",
+            "Encrypts private keys at rest, peppers digests: 32 bytes or more, the same on every node. By default a "
+            "file beside the database.",
             secret=True,
         ),
     ] = None
@@ -202,15 +211,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def shown(self) -> dict[str, Any]:
         """Every setting by name, fit to be shown: secrets, and passwords in URLs, as stars."""
-        return {
+        shown = {
             name: STARS if row.setting.secret and getattr(self, name) is not None else getattr(self, name)
             for name, row in TABLE.items()
         }
+        return {**shown, "valkey": self.valkey and without_passwords(self.valkey)}
 
     @property
     def database_path(self) -> Path | None:
-        """The SQLite file; ``None`` if the store is memory."""
+        """The SQLite file; ``None`` if there is none."""
+        if self.all_in_valkey:
+            return None
         return Path(self.database.removeprefix("sqlite:///")) if self.database.startswith("sqlite:///") else None
+
+    @property
+    def all_in_valkey(self) -> bool:
+        """True if Valkey is set and no database is: then it keeps the accounts as well."""
+        return self.valkey is not None and self.sources["database"] == "default"
+
+    @property
+    def in_memory(self) -> bool:
+        """True if everything is gone when the process ends."""
+        return self.database == "memory:" and not self.all_in_valkey
 
     @property
     def issuer_is_loopback(self) -> bool:

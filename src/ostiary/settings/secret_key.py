@@ -1,4 +1,4 @@
-"""The secret key of a SQLite set-up: a file beside the database, made at first start.
+"""The secret key: set, or with SQLite alone a file beside the database, made at first start.
 
 It holds text (base64url, one line), so that the same key can be handed to another node as `OSTIARY_SECRET_KEY`.
 """
@@ -17,9 +17,16 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def secret_key_of(settings: Settings) -> bytes:
-    """The key to use: the one that was set, the one in the file, or for a store in memory a fresh one."""
+    """The key to use: the one that was set, the one in the file, or for a store in memory a fresh one.
+
+    Raises ``Misconfigured`` if none is set and the store is one that nodes share."""
     if settings.secret_key is not None:
         return settings.secret_key
+    if settings.valkey is not None:
+        raise Misconfigured(
+            "secret_key is not set: a store that several nodes share needs the same on each of them. Make one with "
+            "`openssl rand -base64 48` and set OSTIARY_SECRET_KEY or OSTIARY_SECRET_KEY_FILE"
+        )
     path = settings.database_path
     return secrets.token_bytes(_BYTES_MIN) if path is None else load_or_create_secret_key(path)
 

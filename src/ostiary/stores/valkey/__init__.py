@@ -1,5 +1,5 @@
 """The store in Valkey. `store` is the whole, `parts` its look-ups, `records` what lies under a key, `scripts` what
-happens atomically, `lanes` how commands travel, `address` and `topology` where to."""
+happens atomically, `lanes` how commands travel, `topology` where to."""
 
 from ostiary.stores.valkey.store import ValkeyStore
 

@@ -19,6 +19,7 @@ from redis.exceptions import AskError, ConnectionError, MovedError, NoScriptErro
 
 from ostiary import limits
 from ostiary.errors import Overloaded, Unavailable
+from ostiary.stores.valkey.errors import unavailable
 from ostiary.stores.valkey.scripts import Script
 from ostiary.stores.valkey.topology import Topology
 
@@ -234,12 +235,3 @@ def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
     for waiting in batch:
         if not waiting.future.done():
             waiting.future.set_exception(unavailable(error))
-
-
-def unavailable(error: Exception) -> Unavailable:
-    """What leaves this store for what went wrong: the kind of trouble, and no value of ours."""
-    if isinstance(error, Unavailable):
-        return Unavailable(private=error.private)
-    word = str(error).partition(" ")[0]
-    detail = word if word.isupper() and word.isascii() and word.isalpha() else type(error).__name__
-    return Unavailable(private=f"valkey: {detail}")

@@ -1,16 +1,21 @@
 """The revocation log in Valkey: a stream whose ids are positions, and a channel that tells what is new."""
 
+import contextlib
 import secrets
 import struct
+from collections.abc import AsyncIterator, Iterator
 
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
 from ostiary.stores.valkey import scripts
+from ostiary.stores.valkey.listening import listen
 from ostiary.stores.valkey.parts import Lanes
 from ostiary.stores.valkey.records import number, text
+from ostiary.stores.valkey.topology import Topology
 
 _PORTION = 500  # items of one step of a purge
 _NONCES = 2**53 - 1  # what JSON carries everywhere
-_ITEM = struct.Struct(">Q")
+_ITEM = struct.Struct(">Q")  # its nonce; the entry follows
+_LENGTH = struct.Struct(">H")
 _ENTRY = struct.Struct(">cqd")
 
 
@@ -37,35 +42,76 @@ def encode_item(entry: Entry) -> tuple[bytes, str]:
 class Revocations:
     """See the port."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: Lanes, topology: Topology) -> None:
         self._lanes = lanes
+        self._topology = topology
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
-        begins = b""
-        if cursor != Cursor():
-            if not (0 < cursor.position < 2**63 and 0 <= cursor.nonce < 2**63):
-                cursor = Cursor(position=0, nonce=1)  # no item stands there
-            begins = _ITEM.pack(cursor.nonce)
         generation, matches, more, told = await self._lanes.log.run(
-            scripts.PROBE, cursor.position, begins, limit, new_nonce(), node
+            scripts.PROBE, *_where(cursor), limit, new_nonce(), node
         )
         if not matches:
             return Probe(generation=int(generation), matches=False, items=(), complete=False)
         items = tuple(
-            LogItem(
-                position=int(position[:-2]),  # an id of a stream: "<position>-0"
-                nonce=_ITEM.unpack_from(item)[0],
-                entry=decode_entry(item[_ITEM.size :]),
-            )
-            for position, item in zip(told[::2], told[1::2], strict=True)
+            LogItem(position=_position(name), nonce=_nonce(item), entry=decode_entry(item[_ITEM.size :]))
+            for name, item in zip(told[::2], told[1::2], strict=True)
         )
         return Probe(generation=int(generation), matches=True, items=items, complete=not more)
 
-    async def changed(self) -> bool:
-        return True
+    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+        channel = self._topology.address.channel
+        async with contextlib.aclosing(listen(self._topology, channel)) as messages:
+            async for message in messages:
+                yield () if message is None else tuple(_entries(message))
+
+    async def head(self) -> Cursor:
+        newest = await self._lanes.log.command("XREVRANGE", self._log, "+", "-", "COUNT", 1)
+        if not newest:
+            return Cursor()
+        name, (_, item) = newest[0]
+        return Cursor(position=_position(name), nonce=_nonce(item))
+
+    async def nudge(self) -> None:
+        await self._lanes.log.command("SPUBLISH", self._topology.address.channel, b"")
+
+    async def behind(self, cursor: Cursor, *, within: float) -> int | None:
+        found = await self._lanes.log.run(scripts.BEHIND, *_where(cursor), number(within))
+        return None if found is None else int(found)
+
+    async def leave(self, node: str) -> None:
+        await self._lanes.log.run(scripts.LEAVE, node)
 
     async def purge(self, *, before: float) -> int:
         gone = 0
         while now_gone := await self._lanes.writer.run(scripts.PURGE_LOG, number(before), _PORTION):
             gone += now_gone
         return gone
+
+    @property
+    def _log(self) -> bytes:
+        return self._lanes.prefix + b"log"
+
+
+def _where(cursor: Cursor) -> tuple[int, bytes]:
+    """A cursor as scripts take it: its position, and how its item begins."""
+    if cursor == Cursor():
+        return 0, b""
+    if not (0 < cursor.position < 2**63 and 0 <= cursor.nonce < 2**63):
+        return 0, _ITEM.pack(0)  # no item stands there
+    return cursor.position, _ITEM.pack(cursor.nonce)
+
+
+def _position(name: bytes) -> int:
+    return int(name[:-2])  # an id of a stream: "<position>-0"
+
+
+def _nonce(item: bytes) -> int:
+    return int(_ITEM.unpack_from(item)[0])
+
+
+def _entries(message: bytes) -> Iterator[Entry]:
+    at = 0
+    while at < len(message):
+        end = at + 2 + _LENGTH.unpack_from(message, at)[0]
+        yield decode_entry(message[at + 2 + _ITEM.size : end])  # what is told is what is stored, nonce and all
+        at = end

@@ -4,15 +4,20 @@ Point look-ups go through the `quick` lane, what may read many records through t
 touches are done in portions: the server does one thing at a time, and nobody should have to wait for a whole.
 """
 
+import asyncio
 import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from ostiary.domain.account import Account
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
+from ostiary.domain.session import Kind as SessionKind
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.stores.rows import folded, prefix_end
 from ostiary.stores.valkey import records as of
@@ -23,6 +28,9 @@ from ostiary.stores.valkey.records import Kind, number, text
 R = TypeVar("R")
 _PORTION = 500  # records of one step of a purge or a touch
 _NAMES = 2000  # names that one step of a search reads
+
+
+_ONLY = {"": b"accounts", "admins": b"accounts-in-charge", "disabled": b"accounts-disabled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +101,13 @@ class Accounts(_Part):
     async def by_username(self, username_key: str) -> Account | None:
         return await self._find(of.ACCOUNTS, b"username:" + text(username_key))
 
-    async def page(self, *, query: str = "", after: str = "", limit: int) -> list[Account]:
+    async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
+        index = _ONLY[only]
+        if only and query:
+            return await self._page(of.ACCOUNTS, index, limit, after=after, keep=partial(_matches, query))
         if not query:
-            return await self._page(of.ACCOUNTS, b"accounts", limit, after=after)
-        ids = await self._search(text(folded(query) or ""), text(after), limit)
+            return await self._page(of.ACCOUNTS, index, limit, after=after)
+        ids = await self._search(text(query.casefold()), text(after), limit)
         own = text(query)
         if own > text(after) and own not in ids:
             ids = sorted([*ids, own])
@@ -125,6 +136,13 @@ class Accounts(_Part):
         return int(await self._lanes.slow.command("ZCARD", self._lanes.prefix + b"accounts-in-charge"))
 
 
+def _matches(query: str, account: Account) -> bool:
+    start, email = query.casefold(), folded(account.email)
+    return (
+        account.username_key.startswith(start) or (email is not None and email.startswith(start)) or account.id == query
+    )
+
+
 class Sessions(_Part):
     """See the port."""
 
@@ -147,8 +165,10 @@ class Sessions(_Part):
         index = b"sessions-kind:" + text(kind) if kind else b"sessions"
         return await self._page(of.SESSIONS, index, limit, after=after)
 
-    async def count_not_ended(self, *, everything: int, now: float) -> int:
-        return await self._count(b"sessions-open:%d" % everything, "(" + number(now))
+    async def count_not_ended(self, *, everything: int, now: float, kind: str = "") -> int:
+        kinds = [kind] if kind else list(SessionKind)
+        counts = (self._count(of.open_sessions(everything, one), "(" + number(now)) for one in kinds)
+        return sum(await asyncio.gather(*counts))
 
     async def touch(self, last_seen: Mapping[str, float]) -> None:
         seen = [(text(session_id), number(at)) for session_id, at in last_seen.items()]
@@ -175,6 +195,26 @@ class SigningKeys(_Part):
 
     async def all(self) -> list[SigningKey]:
         return await self._page(of.SIGNING_KEYS, b"keys", 2**31 - 1, lane=self._lanes.quick)
+
+
+class Clients(_Part):
+    """See the port."""
+
+    async def get(self, client_id: str) -> Client | None:
+        return await self._get(of.CLIENTS, client_id)
+
+    async def page(self, *, after: str = "", limit: int) -> list[Client]:
+        return await self._page(of.CLIENTS, b"clients", limit, after=after)
+
+
+class SpentOnce(_Part):
+    """See the port."""
+
+    async def get(self, spent_id: str) -> Spent | None:
+        return await self._get(of.SPENT, spent_id)
+
+    async def purge(self, *, before: float) -> int:
+        return await self._purge(of.SPENT, b"spent-until", before)
 
 
 class Audit(_Part):

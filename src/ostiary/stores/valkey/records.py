@@ -14,8 +14,10 @@ import msgspec
 
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
+from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.errors import InvalidRequest, Unavailable
 from ostiary.stores import rows
@@ -120,6 +122,11 @@ def named(name: str | None, record_id: bytes) -> bytes:
     return text(name or "") + b"\0" + record_id
 
 
+def open_sessions(everything: int, kind: str) -> bytes:
+    """The index of open sessions of one kind and one count of "everything", by when they lie idle out."""
+    return b"sessions-open:%d:%b" % (everything, text(kind))
+
+
 def _of_account(account: Account) -> Iterable[Membership]:
     record_id = text(account.id)
     yield Membership("u", b"username:" + text(account.username_key), record_id)
@@ -129,6 +136,8 @@ def _of_account(account: Account) -> Iterable[Membership]:
         yield Membership("z", b"accounts-by-name", named(folded(account.email), record_id))
     if account.is_enabled_admin:
         yield Membership("z", b"accounts-in-charge", record_id)
+    if account.disabled:
+        yield Membership("z", b"accounts-disabled", record_id)
 
 
 def _of_session(session: Session) -> Iterable[Membership]:
@@ -140,12 +149,22 @@ def _of_session(session: Session) -> Iterable[Membership]:
         yield Membership("z", b"sessions", record_id)
         yield Membership("z", b"sessions-of:" + text(session.account_id), record_id)
         yield Membership("z", b"sessions-kind:" + text(session.kind), record_id)
-        yield Membership("i", b"sessions-open:%d" % session.everything, record_id, number(session.idle_expires_at))
+        yield Membership(
+            "i", open_sessions(session.everything, session.kind), record_id, number(session.idle_expires_at)
+        )
     yield Membership("o", b"sessions-over", record_id, number(over))
 
 
 def _of_throttle(throttle: Throttle) -> Iterable[Membership]:
     yield Membership("z", b"throttles-last", text(throttle.id), number(throttle.last_failure_at))
+
+
+def _of_spent(spent: Spent) -> Iterable[Membership]:
+    yield Membership("z", b"spent-until", text(spent.id), number(spent.until))
+
+
+def _of_client(client: Client) -> Iterable[Membership]:
+    yield Membership("z", b"clients", text(client.id))
 
 
 def _of_key(key: SigningKey) -> Iterable[Membership]:
@@ -197,6 +216,8 @@ THROTTLES = _kind(b"throttle:", Throttle, rows.THROTTLES, _of_throttle)
 SIGNING_KEYS = _kind(b"key:", SigningKey, rows.SIGNING_KEYS, _of_key)
 AUDIT_EVENTS = _kind(b"event:", AuditEvent, rows.AUDIT_EVENTS, _of_event)
 ISSUERS = _kind(b"issuer:", Issuer, rows.ISSUERS, lambda _: ())
+CLIENTS = _kind(b"client:", Client, rows.CLIENTS, _of_client)
+SPENT = _kind(b"spent:", Spent, rows.SPENT, _of_spent)
 KINDS: dict[type[Record], Kind[Any]] = {
     Account: ACCOUNTS,
     Session: SESSIONS,
@@ -204,4 +225,6 @@ KINDS: dict[type[Record], Kind[Any]] = {
     SigningKey: SIGNING_KEYS,
     AuditEvent: AUDIT_EVENTS,
     Issuer: ISSUERS,
+    Client: CLIENTS,
+    Spent: SPENT,
 }

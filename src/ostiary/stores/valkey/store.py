@@ -9,12 +9,13 @@ from ostiary.stores import port
 from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
 from ostiary.stores.valkey import records as of
 from ostiary.stores.valkey import scripts
-from ostiary.stores.valkey.address import Address, parse
+from ostiary.stores.valkey.facts import Facts, facts_of
 from ostiary.stores.valkey.lanes import Argument, Lane
 from ostiary.stores.valkey.log import Revocations, encode_item, new_nonce
-from ostiary.stores.valkey.parts import Accounts, Audit, Lanes, Sessions, SigningKeys, Throttles
+from ostiary.stores.valkey.parts import Accounts, Audit, Clients, Lanes, Sessions, SigningKeys, SpentOnce, Throttles
 from ostiary.stores.valkey.records import revision_bytes
 from ostiary.stores.valkey.topology import Topology
+from ostiary.stores.valkey_url import Address, parse
 
 FORMAT = b"1"
 """How records and indexes are laid out: what stands in the key `format`."""
@@ -29,7 +30,6 @@ class ValkeyStore:
         if address.replicas:
             confirm = ("WAIT", address.replicas, int(address.timeout * 500))
         self.address = address
-        self._closed = False
         self._lanes = lanes = Lanes(
             prefix=address.key_prefix.encode(),
             quick=Lane("quick", topology, batch=limits.STORE_BATCH),
@@ -41,8 +41,10 @@ class ValkeyStore:
         self.sessions: port.Sessions = Sessions(lanes)
         self.throttles: port.Throttles = Throttles(lanes)
         self.signing_keys: port.SigningKeys = SigningKeys(lanes)
+        self.clients: port.Clients = Clients(lanes)
+        self.spent: port.SpentOnce = SpentOnce(lanes)
         self.audit: port.Audit = Audit(lanes)
-        self.revocations: port.Revocations = Revocations(lanes)
+        self.revocations: port.Revocations = Revocations(lanes, topology)
 
     @classmethod
     async def open(cls, address: str | Address) -> "ValkeyStore":
@@ -87,6 +89,10 @@ class ValkeyStore:
     async def check(self) -> None:
         await self._prepare()
         await self._check_eviction()
+
+    async def facts(self) -> Facts:
+        """What the server says of itself."""
+        return await facts_of(self._lanes.slow)
 
     async def close(self) -> None:
         lanes = self._lanes

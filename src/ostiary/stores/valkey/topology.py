@@ -13,7 +13,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from ostiary.errors import Unavailable
-from ostiary.stores.valkey.address import Address, Form
+from ostiary.stores.valkey_url import Address, Form
 
 Host = tuple[str, int]
 _ASK = 0.4
@@ -41,6 +41,11 @@ class Topology:
             self._once = host, port
         else:
             self._primary = host, port
+
+    def is_current(self, connection: AbstractConnection) -> bool:
+        """Whether a new connection would, as far as is known, go to the same server."""
+        there = getattr(connection, "host", None), getattr(connection, "port", None)
+        return self._primary is None or self.address.form is Form.UNIX or there == self._primary
 
     async def connect(self) -> AbstractConnection:
         """A new connection to the server that is the right one now. Raises RedisError, OSError, Unavailable."""

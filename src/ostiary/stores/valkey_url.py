@@ -12,6 +12,7 @@ which a command is answered or given up), `replicas` (that must have a change be
 and `key` (files for TLS), `sentinel_username` and `sentinel_password`.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +24,7 @@ SENTINEL_PORT = 26379
 DATABASES = 16_384
 """Numbers of databases that a server may be configured to have; ours are refused by the server, if it has fewer."""
 
+_STARS = "********"
 _SCHEMES = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}
 
 
@@ -111,6 +113,12 @@ def parse(url: str) -> Address:
         **values,
         **options,
     )
+
+
+def without_passwords(url: str) -> str:
+    """The same URL, fit to be shown."""
+    url = re.sub(r"(://[^/?#@]*?:)[^/?#]*@", rf"\1{_STARS}@", url)
+    return re.sub(r"(sentinel_password=)[^&]*", rf"\1{_STARS}", url)
 
 
 def _options(query: str) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""The checks of `ostiary doctor` for Valkey, and the bound that its settings really give."""
+
+from collections.abc import AsyncIterator, Iterator
+
+from ostiary.cli.doctor_check import Check, failed, ok, warning
+from ostiary.clock import SYSTEM_CLOCK
+from ostiary.errors import OstiaryError, Unavailable
+from ostiary.settings import Settings
+from ostiary.stores.valkey.facts import Facts
+from ostiary.stores.valkey_url import Address, Form, parse
+
+_CLOCK_SLACK = 1.0  # seconds that the server's clock may differ from ours before somebody should look
+_OLDEST = (7, 2)  # the first release of Valkey
+
+
+async def valkey_checks(settings: Settings) -> AsyncIterator[Check]:
+    """In an order in which a later one needs the earlier."""
+    assert settings.valkey is not None  # noqa: S101 - callers check
+    from ostiary.stores.valkey import ValkeyStore
+
+    address = parse(settings.valkey)
+    try:
+        store = await ValkeyStore.open(address)
+    except OstiaryError as wrong:
+        found = f"{settings.shown()['valkey']}: {wrong}"
+        down = isinstance(wrong, Unavailable)
+        hint = "start it, or mend the URL, its password or its certificate" if down else "mend it there, then start"
+        yield failed("valkey", f"{found} {wrong.private}".strip(), hint, unavailable=down)
+        return
+    try:
+        before = SYSTEM_CLOCK.wall()
+        facts = await store.facts()
+        after = SYSTEM_CLOCK.wall()
+    finally:
+        await store.close()
+    yield ok("valkey", f"{settings.shown()['valkey']} answers, and takes writes")
+    for check in (*_server(facts), *_durability(facts), *_replication(facts, address)):
+        yield check
+    yield _clock(facts, before, after)
+
+
+def bound_of(settings: Settings, facts: Facts) -> float | None:
+    """Seconds until what was ended is refused everywhere, whatever fails; None if these settings give no bound."""
+    address = parse(settings.valkey or "")
+    if not facts.persists or facts.fsync != "always":
+        return None
+    if not (facts.replicas or facts.cluster or address.form is Form.SENTINEL):
+        return settings.lease
+    if not facts.replicas_demanded or not facts.replica_lag or not address.replicas:
+        return None
+    return settings.lease + facts.replica_lag + 1
+
+
+def _server(facts: Facts) -> Iterator[Check]:
+    numbers = tuple(int(part) for part in facts.version.split(".")[:2] if part.isdigit())
+    if numbers < _OLDEST:
+        yield failed("valkey_version", facts.version or "unknown", "use Valkey 7.2 or newer")
+    else:
+        yield ok("valkey_version", facts.version)
+    if facts.role == "master":
+        yield ok("valkey_role", f"primary with {facts.replicas} replicas")
+    else:
+        hint = "name the primary, or use valkey+sentinel:// or valkey+cluster://"
+        yield failed("valkey_role", f"{facts.role}: it takes no writes", hint)
+    if facts.eviction == "noeviction":
+        yield ok("valkey_eviction", "noeviction: nothing is forgotten for want of memory")
+    else:
+        yield failed("valkey_eviction", facts.eviction, "CONFIG SET maxmemory-policy noeviction")
+
+
+def _durability(facts: Facts) -> Iterator[Check]:
+    name = "valkey_durability"
+    if not facts.persists:
+        hint = "set appendonly yes and appendfsync always"
+        yield failed(name, "nothing is on disk: a restart logs everybody out, or forgets what was ended", hint)
+    elif facts.fsync is None:
+        hint = "see that its provider fsyncs each write (appendfsync always)"
+        yield warning(name, "appendonly, but the server does not tell how often it fsyncs", hint)
+    elif facts.fsync == "always":
+        yield ok(name, "appendonly with appendfsync always: what was answered survives a power cut")
+    else:
+        hint = "set appendfsync always"
+        yield warning(name, f"appendfsync {facts.fsync}: a power cut forgets about a second of what was ended", hint)
+    if facts.write_error:
+        yield failed("valkey_disk", "the last write to its append-only file failed", "make room on its disk")
+
+
+def _replication(facts: Facts, address: Address) -> Iterator[Check]:
+    name = "valkey_fencing"
+    if not (facts.replicas or facts.cluster or address.form is Form.SENTINEL):
+        yield ok(name, "one server: there is no other that could answer in its place")
+        return
+    if facts.replicas_demanded is None:
+        yield warning(name, "the server does not tell", "see that min-replicas-to-write is at least 1")
+    elif not facts.replicas_demanded or not facts.replica_lag:
+        hint = "set min-replicas-to-write 1 and min-replicas-max-lag 2"
+        yield failed(name, "a primary that was cut off from its replicas goes on answering", hint)
+    else:
+        found = f"a primary that was cut off stops answering within {facts.replica_lag + 1} s"
+        yield ok(name, found)
+    if address.replicas:
+        yield ok("valkey_replicated", f"a change counts once {address.replicas} replicas have it")
+    else:
+        hint = "add ?replicas=1 to the URL"
+        yield warning("valkey_replicated", "a fail-over may forget what was just ended", hint)
+
+
+def _clock(facts: Facts, before: float, after: float) -> Check:
+    off = max(before - facts.time, facts.time - after, 0.0)
+    if off > _CLOCK_SLACK:
+        return warning("valkey_clock", f"it differs by {off:.0f} s from this machine's", "set both clocks by NTP")
+    return ok("valkey_clock", "agrees with this machine's")
