@@ -89,6 +89,8 @@ def test_keyboard_only(site: Site, visit: Visit) -> None:
     keyboard.press("Tab")
     assert focused(someone.page) == "A Ostiary"
     keyboard.press("Tab")
+    assert focused(someone.page) == "A Account"
+    keyboard.press("Tab")
     assert focused(someone.page) == "BUTTON Sign out"
     with someone.page.expect_navigation():
         keyboard.press("Enter")

@@ -10,7 +10,7 @@ from ostiary.http.pages import static_files, static_url
 def test_static_urls_name_their_content() -> None:
     """A static file's path holds its digest, so that another content is never served from a cache."""
     for path, file in static_files().items():
-        assert re.fullmatch(r"/static/\w+\.[0-9a-f]{12}\.(css|svg)", path)
+        assert re.fullmatch(r"/static/[\w-]+\.[0-9a-f]{12}\.(css|js|svg)", path)
         assert path.split(".")[1] in file.etag
     assert static_files()[static_url("ostiary.css")].content_type == "text/css; charset=utf-8"
     assert static_url("mark.svg", "/auth").startswith("/auth/static/mark.")

@@ -12,8 +12,9 @@ from ostiary.domain import password_rules
 from ostiary.domain.session import Kind
 from ostiary.http.pages import LANGUAGES, negotiate_language
 from ostiary.http.pages.language import Translator, machine_time
-from ostiary.http.pages.render import NOTICES, PLACES
+from ostiary.http.pages.render import PLACES
 from ostiary.http.pages.texts import CATALOGUES
+from ostiary.http.pages.wording import NOTICES
 
 SOURCE = Path(ostiary.http.pages.__file__).parent
 ENGLISH, CHINESE = CATALOGUES["en"], CATALOGUES["zh-CN"]
@@ -81,7 +82,10 @@ def test_templates_use_only_texts_that_exist_and_no_text_is_left_over() -> None:
     """A key in a template is in the catalogue, and what nothing uses is not kept."""
     sources = [path.read_text() for path in [*SOURCE.glob("templates/*.html"), *SOURCE.glob("*.py")]]
     named = {key for text in sources for key in re.findall(r"""\bt(?:\.number)?\(\s*["']([a-z_.]+)["']""", text)}
-    made = ("error.", "reason.", "notice.", "kind.", "place.", "time.", "language.", "token.")
+    made = (
+        "error.", "reason.", "notice.", "kind.", "place.", "place_of.", "time.", "language.", "token.", "event.",
+        "strength.",
+    )  # fmt: skip
     exact = {key for key in named if key in ENGLISH}
     counted = {f"{key}.{form}" for key in named for form in ("one", "other") if f"{key}.{form}" in ENGLISH}
     unknown = {key for key in named if key not in ENGLISH and f"{key}.one" not in ENGLISH and not key.endswith(".")}

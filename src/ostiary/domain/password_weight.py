@@ -8,6 +8,9 @@ however long it is; a character three or more times in a row counts once. Input 
 import re
 
 TRIVIAL = 5.0  # below it: "passwd" weighs 6, eight digits of a date 4
+FAIR = 12.0  # from here on it is worth a guesser's time only if they know something of it
+GOOD = 16.0
+STRONG = 22.0  # five words that have nothing to do with each other
 
 _DIGITS = "12345678901234567890"
 _LINES = (
@@ -54,6 +57,12 @@ def weight(text: str) -> float:
 
 def is_trivial(text: str) -> bool:
     return weight(text) < TRIVIAL
+
+
+def strength(text: str) -> int:
+    """From 0 (trivial) to 4 (strong), for a meter beside the field: an encouragement, and never a reason to refuse."""
+    weighed = weight(text.casefold()) if text else 0.0
+    return sum(weighed >= step for step in (TRIVIAL, FAIR, GOOD, STRONG))
 
 
 def period(text: str) -> int:

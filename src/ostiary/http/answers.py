@@ -188,6 +188,37 @@ class AuditAnswer(Struct, frozen=True):
     next: str | None
 
 
+class ActivityView(Struct, frozen=True):
+    """One event of the caller's own account. `by`: `you`, `administrator`, `operator` (the command line), `system`, or
+    `unknown`. Where an administrator acted, their device is not told."""
+
+    id: str
+    at: Instant
+    event: str
+    session_id: str | None
+    by: Literal["you", "administrator", "operator", "system", "unknown"]
+    client: ClientView
+    detail: dict[str, Any]
+
+
+class ActivityAnswer(Struct, frozen=True):
+    """A page of the caller's own activity, the newest first."""
+
+    events: list[ActivityView]
+    next: str | None
+
+
+class ExportAnswer(Struct, frozen=True):
+    """Everything that is kept about the caller. `complete` is False where the activity was cut."""
+
+    exported_at: Instant
+    account: AccountView
+    password_changed_at: Instant
+    sessions: list[SessionView]
+    activity: list[ActivityView]
+    complete: bool
+
+
 class CheckView(Struct, frozen=True, omit_defaults=True):
     """One check of readiness."""
 
@@ -213,6 +244,15 @@ class ReasonView(Struct, frozen=True):
 
     code: str
     message: str
+
+
+class PasswordCheckAnswer(Struct, frozen=True):
+    """Whether a new password would be taken, and how strong it is: 0 (trivial) to 4 (strong)."""
+
+    acceptable: bool
+    strength: Annotated[int, Meta(ge=0, le=4)]
+    label: str
+    reasons: list[ReasonView]
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -306,6 +346,30 @@ def event_view(event: AuditEvent) -> EventView:
         actor=event.actor,
         client=ClientView(label=event.client_label, ip=event.client_ip),
         detail=msgspec.json.decode(event.detail, type=dict[str, Any]),
+    )
+
+
+def activity_view(event: AuditEvent) -> ActivityView:
+    """See `ActivityView`."""
+    view = event_view(event)
+    acting = event.actor or "unknown"
+    by: Literal["you", "administrator", "operator", "system", "unknown"] = "operator"
+    if acting == event.account_id:
+        by = "you"
+    elif acting in ("unknown", "owner", "holder"):
+        by = "unknown"
+    elif acting == "system":
+        by = "system"
+    elif acting.startswith("acc_"):
+        by = "administrator"
+    return ActivityView(
+        id=view.id,
+        at=view.at,
+        event=view.event,
+        session_id=view.session_id,
+        by=by,
+        client=view.client if by in ("you", "unknown", "system") else ClientView(label="", ip=""),
+        detail=view.detail,
     )
 
 

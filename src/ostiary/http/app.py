@@ -150,11 +150,9 @@ async def _demand_caller(endpoint: Endpoint, call: Call) -> None:
     found = await call.services.authenticator.authenticate(call.scope, call.now, call.client)
     call.caller, call.from_cookie = found.caller, found.from_cookie
     call.cookies += found.cookies
-    if endpoint.auth is Auth.CALLER:
-        return
-    if ADMIN not in found.caller.roles:
+    if endpoint.auth in (Auth.ADMIN, Auth.FRESH_ADMIN) and ADMIN not in found.caller.roles:
         raise Forbidden
-    if endpoint.auth is Auth.FRESH_ADMIN:
+    if endpoint.auth in (Auth.FRESH_CALLER, Auth.FRESH_ADMIN):
         age = call.now - found.caller.auth_time
         if age >= call.services.config.reauthentication_window:
             raise ReauthenticationRequired

@@ -75,6 +75,15 @@ class PasswordBody(RequestBody, frozen=True):
     new_password: Annotated[str, Meta(max_length=65536)]
 
 
+class PasswordCheckBody(RequestBody, frozen=True):
+    """A password that somebody thinks of; nothing is kept of it."""
+
+    password: Annotated[str, Meta(max_length=65536)]
+    username: Name = ""
+    email: Name | None = None
+    language: Literal["en", "zh-CN"] = "en"
+
+
 class ProofBody(RequestBody, frozen=True):
     """The password, once more."""
 

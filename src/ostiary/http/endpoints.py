@@ -18,6 +18,7 @@ class Auth(Enum):
     ANYONE = "anyone"
     VISITOR = "anyone, recognised if logged in"
     CALLER = "caller"
+    FRESH_CALLER = "fresh caller"  # one who has proven the password recently
     ADMIN = "admin"
     FRESH_ADMIN = "fresh admin"  # an administrator who has proven the password recently
 

@@ -14,6 +14,7 @@ from ostiary.services.audit import Audit
 from ostiary.services.context import Context
 from ostiary.services.downloads import Downloads
 from ostiary.services.forward_auth import ForwardAuth
+from ostiary.services.passwords import Passwords
 from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
 from ostiary.services.sessions import Sessions
@@ -33,6 +34,7 @@ class Services:
     proofs: ProofReader
     pages: Pages
     accounts: Accounts
+    passwords: Passwords
     sessions: Sessions
     sign_in: SignIn
     refresh: Refresh

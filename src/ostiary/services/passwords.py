@@ -4,7 +4,7 @@ from collections.abc import Callable, Container
 
 from ostiary.domain.account import Account
 from ostiary.domain.password_rules import judge_password
-from ostiary.errors import PasswordRejected, WrongPassword
+from ostiary.errors import PasswordReason, PasswordRejected, WrongPassword
 from ostiary.passwords import PasswordHasher, Verdict
 from ostiary.services.context import Client, Context
 from ostiary.services.throttling import Throttling
@@ -21,15 +21,19 @@ class Passwords:
         self._throttling = throttling
         self._blocklist = blocklist
 
-    def check_rules(self, password: str, *, username: str, email: str | None) -> None:
-        """Raises PasswordRejected with every reason."""
-        reasons = judge_password(
+    def judge(self, password: str, *, username: str, email: str | None) -> tuple[PasswordReason, ...]:
+        """Every reason for which it would be refused."""
+        return judge_password(
             password,
             minimum=self._context.policy.password_min_length,
             username=username,
             email=email,
             blocklist=self._blocklist(),
         )
+
+    def check_rules(self, password: str, *, username: str, email: str | None) -> None:
+        """Raises PasswordRejected with every reason."""
+        reasons = self.judge(password, username=username, email=email)
         if reasons:
             raise PasswordRejected(reasons)
 

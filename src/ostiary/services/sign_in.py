@@ -50,8 +50,8 @@ class SignIn:
         if request.kind is Kind.SESSION and transport is Transport.SPLIT:
             raise InvalidRequest("Transport 'split' needs a kind with a refresh token: 'stateful' or 'stateless'.")
         audience = self._audience(request.audience)
-        account = await self._prove(request, client)
-        return await self._begin(account, request, transport, audience, client)
+        account, known = await self._prove(request, client)
+        return await self._begin(account, request, transport, audience, client, new_device=not known)
 
     def _audience(self, asked: tuple[str, ...]) -> tuple[str, ...]:
         policy = self._context.policy
@@ -59,7 +59,8 @@ class SignIn:
             raise InvalidTarget
         return tuple(dict.fromkeys(asked)) or (policy.issuer,)
 
-    async def _prove(self, request: LoginRequest, client: Client) -> Account:
+    async def _prove(self, request: LoginRequest, client: Client) -> tuple[Account, bool]:
+        """The account, and whether it has logged in on this device before."""
         context = self._context
         key = username_key_or_none(request.username)
         account = await context.store.accounts.by_username(key) if key is not None else None
@@ -77,7 +78,7 @@ class SignIn:
             rehashed = replace(account, password_hash=await self._passwords.hash(request.password))
             # losing this race costs nothing: the next login tries again
             await context.write(Swap(rehashed))
-        return account
+        return account, device is not None
 
     async def _known_device(self, account: Account, request: LoginRequest, client: Client) -> str | None:
         """The device's id, if this account has logged in on it: it shows the mark, or a live session of the account."""
@@ -96,7 +97,14 @@ class SignIn:
         )
 
     async def _begin(
-        self, proven: Account, request: LoginRequest, transport: Transport, audience: tuple[str, ...], client: Client
+        self,
+        proven: Account,
+        request: LoginRequest,
+        transport: Transport,
+        audience: tuple[str, ...],
+        client: Client,
+        *,
+        new_device: bool,
     ) -> Issued:
         context = self._context
         device_mark = opaque.device_mark(context.derived, proven.id, context.random(16))
@@ -131,6 +139,7 @@ class SignIn:
                     session_id=session.id,
                     client=client,
                     kind=session.kind.value,
+                    new_device=new_device,
                 ),
             ]
             for old in replaced:

@@ -12,13 +12,14 @@ from ostiary.http.pages.assets import (
     static_url,
 )
 from ostiary.http.pages.language import LANGUAGES, Language, negotiate_language
-from ostiary.http.pages.render import Pages
+from ostiary.http.pages.render import Frame, Pages
 from ostiary.http.pages.views import SessionView
 
 __all__ = [
     "CONTENT_SECURITY_POLICY",
     "LANGUAGES",
     "STATIC_CACHE_CONTROL",
+    "Frame",
     "Language",
     "Pages",
     "SessionView",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from ostiary.domain.session import Kind
 
@@ -25,10 +26,29 @@ class SessionView:
     @property
     def icon(self) -> str:
         """`phone`, `computer` or `program`, guessed from the label: decoration only."""
-        label = self.label.casefold()
-        if any(word in label for word in _HAND_HELD):
-            return "phone"
-        return "computer" if any(word in label for word in _COMPUTERS) else "program"
+        return icon_of(self.label)
+
+    @property
+    def place(self) -> str:
+        """As far as the address alone tells: `here`, `nearby`, or "" for anywhere."""
+        return place_of(self.ip)
+
+
+def icon_of(label: str) -> str:
+    """`phone`, `computer` or `program`, guessed from a device's label."""
+    folded = label.casefold()
+    if any(word in folded for word in _HAND_HELD):
+        return "phone"
+    return "computer" if any(word in folded for word in _COMPUTERS) else "program"
+
+
+def place_of(ip: str) -> str:
+    """`here` for this machine, `nearby` for a private network, "" for what the address does not tell."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ""
+    return "here" if address.is_loopback else "nearby" if address.is_private else ""
 
 
 def in_order(sessions: Iterable[SessionView], current_id: str) -> list[SessionView]:

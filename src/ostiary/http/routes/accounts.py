@@ -2,12 +2,19 @@
 
 from starlette.responses import Response
 
+from ostiary import limits
+from ostiary.domain.password_weight import strength
 from ostiary.http.answers import (
     AccountAnswer,
+    ActivityAnswer,
     EndedAnswer,
+    ExportAnswer,
     LoginAnswer,
     MeAnswer,
+    PasswordCheckAnswer,
+    ReasonView,
     account_view,
+    activity_view,
     ended_answer,
     instant,
     login_answer,
@@ -15,14 +22,19 @@ from ostiary.http.answers import (
 )
 from ostiary.http.bodies import (
     PasswordBody,
+    PasswordCheckBody,
     ProfileBody,
     ProofBody,
     SignUpBody,
 )
 from ostiary.http.call import Call
-from ostiary.http.endpoints import Auth, Endpoint
+from ostiary.http.endpoints import Auth, Endpoint, Query
+from ostiary.http.pages.language import Translator
+from ostiary.http.pages.wording import reason_text
 from ostiary.http.problems import json_response
 from ostiary.services.accounts import KEEP, AccountPatch
+
+_EXPORTED_EVENTS = 10_000  # of one export; more than the trail of 90 days holds of any person
 
 
 async def sign_up(call: Call) -> Response:
@@ -92,6 +104,53 @@ async def reauthenticate(call: Call) -> Response:
     return json_response(login_answer(issued), cookies=call.services.cookies.issue(issued, call.now))
 
 
+async def check_password(call: Call) -> Response:
+    """POST /v1/password-check"""
+    body: PasswordCheckBody = call.body
+    t = Translator(body.language)
+    reasons = call.services.passwords.judge(body.password, username=body.username, email=body.email)
+    measured = strength(body.password) if len(body.password) <= limits.PASSWORD_CHARS else 0
+    level = min(measured, 1) if reasons else max(measured, 1)
+    minimum = call.services.config.password_min_length
+    return json_response(
+        PasswordCheckAnswer(
+            acceptable=not reasons,
+            strength=level,
+            label=t(f"strength.{level}"),
+            reasons=[ReasonView(code=one.code, message=reason_text(t, one.code, minimum)) for one in reasons],
+        )
+    )
+
+
+async def activity(call: Call) -> Response:
+    """GET /v1/me/activity"""
+    events, following = await call.services.audit.page(
+        account_id=call.me.account_id, event="", session_id="", before=call.query("cursor"), limit=call.limit()
+    )
+    return json_response(ActivityAnswer(events=[activity_view(event) for event in events], next=following))
+
+
+async def exported(call: Call) -> Response:
+    """GET /v1/me/export"""
+    services = call.services
+    account, session = await services.sessions.current(call.me)
+    events, following = await services.audit.page(
+        account_id=account.id, event="", session_id="", before="", limit=_EXPORTED_EVENTS
+    )
+    answer = ExportAnswer(
+        exported_at=instant(call.now),
+        account=account_view(account),
+        password_changed_at=instant(account.password_changed_at),
+        sessions=[
+            session_view(one, current_id=session.id, last_seen_at=services.recognition.last_seen(one))
+            for one in await services.sessions.of_account(account.id)
+        ],
+        activity=[activity_view(event) for event in events],
+        complete=following is None,
+    )
+    return json_response(answer, headers={"Content-Disposition": 'attachment; filename="ostiary-account.json"'})
+
+
 ENDPOINTS = (
     Endpoint(
         method="POST",
@@ -153,6 +212,39 @@ ENDPOINTS = (
         body=ProofBody,
         answers={200: LoginAnswer},
         refusals=(429,),
+        tag="account",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/me/activity",
+        handler=activity,
+        summary="What happened to the caller's account, the newest first",
+        auth=Auth.CALLER,
+        query=(
+            Query(name="cursor", description="`next` of the page before."),
+            Query(name="limit", description="Rows of a page, 1 to 100."),
+        ),
+        answers={200: ActivityAnswer},
+        refusals=(422,),
+        tag="account",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/me/export",
+        handler=exported,
+        summary="Everything that is kept about the caller, to take along",
+        auth=Auth.FRESH_CALLER,
+        answers={200: ExportAnswer},
+        tag="account",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/password-check",
+        handler=check_password,
+        summary="Whether a new password would be taken, and how strong it is; nothing is kept",
+        body=PasswordCheckBody,
+        answers={200: PasswordCheckAnswer},
+        refusals=(400, 413, 415, 422),
         tag="account",
     ),
 )

@@ -4,13 +4,13 @@ from starlette.responses import Response
 
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
-from ostiary.http.routes.pages import language_of, page
+from ostiary.http.routes.pages import frame_of, page
 from ostiary.services.token_reports import TokenReports
 
 
 async def show_debugger(call: Call) -> Response:
     """GET /debugger"""
-    return page(call.services.pages.debugger(language_of(call)))
+    return page(call.services.pages.debugger(frame_of(call)))
 
 
 async def explain_token(call: Call) -> Response:
@@ -19,7 +19,7 @@ async def explain_token(call: Call) -> Response:
     services.authenticator.check_csrf(call.scope)
     reports = TokenReports(services.context, services.signing_keys, services.recognition)
     report = await reports.examine(call.form.get("token", ""), call.now)
-    return page(services.pages.debugger(language_of(call), report=report, now=call.now))
+    return page(services.pages.debugger(frame_of(call), report=report, now=call.now))
 
 
 ENDPOINTS = (
