@@ -39,6 +39,7 @@ ACTOR_DEPTH = 8  # nested `act` (RFC 8693 section 4.1)
 PROOF_SECONDS = 60.0  # age of a DPoP proof; the clock's leeway comes on top on both sides
 PROOF_ID_CHARS = 256  # its `jti`
 PROOFS_REMEMBERED = 200_000  # proofs of one process that may not be used again; about 200 bytes each
+MOVES_REMEMBERED = 10_000  # sessions of one process whose turning up at another place has been told
 PROOF_NONCE_SECONDS = 300.0  # a nonce is handed out for this long, and accepted for as long again
 EXPLAINED_CHARS = 32 * 1024  # a text that is taken apart for a person: four times what could be accepted
 

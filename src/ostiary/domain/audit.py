@@ -11,6 +11,7 @@ class Event(StrEnum):
     LOGIN_FAILED = "login.failed"
     LOGGED_OUT = "session.logged_out"
     SESSION_ENDED = "session.ended"
+    SESSION_MOVED = "session.moved"
     SESSIONS_ENDED = "sessions.ended"
     REAUTHENTICATED = "session.reauthenticated"
     REFRESH_REUSED = "refresh.reused"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ostiary.domain.binding import Bound
 from ostiary.domain.session import Kind
 
 
@@ -12,7 +13,7 @@ class Caller:
     `roles` and `scope` are today's for kinds `session` and `stateful`; for `stateless` they are the token's, which the
     account's epoch keeps current. `expires_at` and `auth_time` are Unix seconds. `act` is the innermost actor's
     subject if the credential was exchanged (RFC 8693 section 4.1). `key_thumbprint` names the key that it is bound to,
-    None if to none (RFC 9449).
+    None if to none (RFC 9449); `bound` the place that its session has to stay at, None if anywhere.
     """
 
     account_id: str
@@ -28,6 +29,7 @@ class Caller:
     client_id: str = "ostiary"
     act: tuple[str, ...] = ()
     key_thumbprint: str | None = None
+    bound: Bound | None = None
 
     @property
     def is_authenticated(self) -> bool:

@@ -49,6 +49,7 @@ class EndReason(StrEnum):
     REVOKED = "revoked"
     TOO_MANY_SESSIONS = "too_many_sessions"
     REPLACED_BY_LOGIN = "replaced_by_login"
+    MOVED = "moved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from ostiary.credentials import opaque
 from ostiary.credentials.access_token import AccessToken
 from ostiary.credentials.kinds import KIND_OF_TYPE
 from ostiary.domain.account import Account, authorization_epoch
+from ostiary.domain.binding import Binding, Bound
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import Kind, Session
 from ostiary.errors import InvalidToken
@@ -236,6 +237,7 @@ class Recognition:
             client_id=token.client_id,
             act=token.actors,
             key_thumbprint=token.key_thumbprint,
+            bound=await self._bound_of(token.session_id),
         )
         seen = self._seen.get(token.session_id)
         if seen is None:
@@ -258,6 +260,16 @@ class Recognition:
         )
         return caller
 
+    async def _bound_of(self, session_id: str) -> Bound | None:
+        """The one look into the store that a stateless token can cost, and only where sessions are bound to a place:
+        that must not stand in a token which others read."""
+        if self._context.policy.binding == Binding.OFF:
+            return None
+        session = await self._context.store.sessions.get(session_id)
+        if session is None or session.ended_at is not None:
+            raise InvalidToken(private="session over")
+        return bound_of(self._context, session)
+
     def _caller(
         self, session: Session, account: Account, epoch: int, expires_at: float, audience: tuple[str, ...]
     ) -> Caller:
@@ -274,6 +286,7 @@ class Recognition:
             epoch=epoch,
             client_id=session.client_id,
             key_thumbprint=session.key_thumbprint,
+            bound=bound_of(self._context, session),
         )
 
     def _is_live(self, session: Session, seen: Seen, everything: int, now: float) -> bool:

@@ -165,7 +165,16 @@ class Sessions:
             account, session = await self.current(caller)
             issuer = await self._context.store.issuer()
             renewed, secret = self._issuing.fresh(
-                replace(session, version=session.version + 1, auth_time=now, last_seen_at=now), now
+                replace(
+                    session,
+                    version=session.version + 1,
+                    auth_time=now,
+                    last_seen_at=now,
+                    # whoever has proven the password lives where they are now
+                    client_ip=client.ip or session.client_ip,
+                    client_label=client.label or session.client_label,
+                ),
+                now,
             )
             issued = self._issuing.issued(account, renewed, issuer.everything, secret, now)
             written = await self._context.write(

@@ -86,8 +86,6 @@ def warnings_of(values: Mapping[str, Any]) -> Iterator[str]:
             "issuer is plain http on a host that is not loopback: browsers will not keep its cookies. Serve it over "
             "https, or for development set cookie_secure = false."
         )
-    if values["binding"] == "observe":
-        yield 'binding = "observe" has no effect in this version.'
     if values["signing_algorithm"].startswith("HS"):
         yield "signing_algorithm is symmetric: only this process can verify its tokens, no other service can."
 
@@ -156,9 +154,4 @@ _NO_LONGER_THAN = (
 
 _NOT_YET: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("workers", lambda count: count > 1, "several processes are not in this version; write 1"),
-    (
-        "binding",
-        lambda policy: policy in ("step-up", "end"),
-        'no session is bound to anything in this version, so nothing would be stepped up or ended; write "off"',
-    ),
 )
