@@ -254,7 +254,7 @@ def _services_of(system: System, config: HttpConfig) -> Services:
         clock=system.context.clock,
         context=system.context,
         authenticator=Authenticator(
-            config, cookies, proofs, system.recognition, system.refresh, system.context.derived
+            config, cookies, proofs, system.recognition, system.refresh, system.moving, system.context.derived
         ),
         cookies=cookies,
         proofs=proofs,

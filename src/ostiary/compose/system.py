@@ -20,6 +20,7 @@ from ostiary.services.downloads import Downloads
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.housekeeping import Housekeeping
 from ostiary.services.issuing import Issuing
+from ostiary.services.moving import Moving
 from ostiary.services.passwords import Passwords
 from ostiary.services.proofs import Proofs
 from ostiary.services.recognition import Recognition
@@ -47,6 +48,7 @@ class System:
     accounts: Accounts
     passwords: Passwords
     proofs: Proofs
+    moving: Moving
     throttling: Throttling
     signing_keys: SigningKeys
     audit: Audit
@@ -178,6 +180,8 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
     passwords = Passwords(context, hasher, throttling, load_common_passwords)
     recognition = Recognition(context, keys, feed)
     refresh = Refresh(context, issuing)
+    sessions = Sessions(context, passwords, issuing)
+    moving = Moving(context, sessions)
     proofs = Proofs(context, nonce_required=settings.dpop_nonce == "required")
     return System(
         settings=settings,
@@ -186,15 +190,16 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         feed=feed,
         recognition=recognition,
         sign_in=SignIn(context, throttling, passwords, issuing),
-        sessions=Sessions(context, passwords, issuing),
+        sessions=sessions,
         refresh=refresh,
         accounts=Accounts(context, passwords, throttling, issuing),
         passwords=passwords,
         proofs=proofs,
+        moving=moving,
         throttling=throttling,
         signing_keys=keys,
         audit=Audit(context),
         downloads=Downloads(context, keys),
         forward_auth=ForwardAuth(context, keys),
-        housekeeping=Housekeeping(context, recognition, refresh, proofs, keys),
+        housekeeping=Housekeeping(context, recognition, refresh, proofs, moving, keys),
     )

@@ -147,7 +147,9 @@ async def _look_again(endpoint: Endpoint, call: Call) -> None:
 
 
 async def _demand_caller(endpoint: Endpoint, call: Call) -> None:
-    found = await call.services.authenticator.authenticate(call.scope, call.now, call.client)
+    found = await call.services.authenticator.authenticate(
+        call.scope, call.now, call.client, proves_password=endpoint.proves_password
+    )
     call.caller, call.from_cookie = found.caller, found.from_cookie
     call.cookies += found.cookies
     if endpoint.auth in (Auth.ADMIN, Auth.FRESH_ADMIN) and ADMIN not in found.caller.roles:
@@ -162,7 +164,7 @@ async def _look_who_calls(call: Call) -> None:
     """Raises Malformed, Unavailable."""
     try:
         found = await call.services.authenticator.authenticate(call.scope, call.now, call.client)
-    except (NotAuthenticated, InvalidToken):
+    except (NotAuthenticated, InvalidToken, ReauthenticationRequired):
         return
     call.caller, call.from_cookie = found.caller, found.from_cookie
     call.cookies += found.cookies

@@ -1,6 +1,6 @@
 """Which credential a request presents, and whose it is. Contract sections 2 and 3."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from starlette.types import Scope
@@ -8,14 +8,24 @@ from starlette.types import Scope
 from ostiary.credentials import opaque
 from ostiary.credentials.access_token import AccessToken
 from ostiary.credentials.derived_keys import DerivedKeys
+from ostiary.domain.binding import Binding, Bound, Place, place_of
 from ostiary.domain.caller import Caller
-from ostiary.errors import CsrfRejected, InvalidGrant, InvalidToken, Malformed, NotAuthenticated
+from ostiary.errors import (
+    CsrfRejected,
+    InvalidGrant,
+    InvalidToken,
+    Malformed,
+    NotAuthenticated,
+    ReauthenticationRequired,
+)
+from ostiary.http import client as client_of
 from ostiary.http import csrf
 from ostiary.http.config import HttpConfig
 from ostiary.http.cookies import Cookies
 from ostiary.http.dpop import ProofReader
 from ostiary.http.problems import WrongScheme
 from ostiary.services.context import Client
+from ostiary.services.moving import Moving
 from ostiary.services.recognition import Expired, Recognition
 from ostiary.services.refresh import Refresh
 
@@ -60,6 +70,7 @@ class Authenticator:
         proofs: ProofReader,
         recognition: Recognition,
         refresh: Refresh,
+        moving: Moving,
         derived: DerivedKeys,
     ) -> None:
         self._config = config
@@ -67,6 +78,7 @@ class Authenticator:
         self._proofs = proofs
         self._recognition = recognition
         self._refresh = refresh
+        self._moving = moving
         self._derived = derived
         self._issuer = config.issuer
         self.trusted = frozenset(origin.encode() for origin in (config.origin, *config.trusted_origins))
@@ -105,15 +117,23 @@ class Authenticator:
         InvalidToken, CsrfRejected."""
         credential, carrier = self._find(scope)
         caller = self._recognition.known(credential, now)
-        if caller is not None:
-            self._check(scope, caller, credential, carrier, now)
+        if caller is None or (caller.bound is not None and self._left(scope, caller.bound)):
+            return None
+        self._check(scope, caller, credential, carrier, now)
         return caller
 
     async def authenticate(
-        self, scope: Scope, now: float, client: Client | None = None, *, may_renew: bool = True
+        self,
+        scope: Scope,
+        now: float,
+        client: Client | None = None,
+        *,
+        may_renew: bool = True,
+        proves_password: bool = False,
     ) -> Authenticated:
-        """Raises NotAuthenticated, InvalidToken, CsrfRejected, Malformed, Unavailable. `may_renew` False where new
-        cookies could not be handed out: then nothing may be spent to get them."""
+        """Raises NotAuthenticated, InvalidToken, CsrfRejected, Malformed, ReauthenticationRequired, Unavailable.
+        `may_renew` False where new cookies could not be handed out: then nothing may be spent to get them.
+        `proves_password`: this request is the one that ends a step-up."""
         presented = self.presented(scope)
         if presented is None:
             raise NotAuthenticated
@@ -124,6 +144,7 @@ class Authenticator:
                 raise
             return await self._renew(scope, now, client or Client(), presented.credential, expired.token)
         self._check(scope, caller, presented.credential, presented.carrier, now)
+        await self._check_place(scope, caller, client or Client(), now, proves_password=proves_password)
         return Authenticated(caller, presented.from_cookie)
 
     def check_csrf(self, scope: Scope) -> None:
@@ -145,6 +166,33 @@ class Authenticator:
         if carrier is Carrier.BEARER:
             raise WrongScheme(private="bound to a key, and sent as if it were not")
         self._proofs.presenting(scope, credential, thumbprint, now)
+
+    def _place(self, scope: Scope) -> Place:
+        return place_of(*self._whence(scope))
+
+    def _whence(self, scope: Scope) -> tuple[str, str]:
+        """Address and label of whoever sent it, as a login would note them."""
+        peer = scope.get("client")
+        headers = scope["headers"]
+        address = client_of.address_of(peer[0] if peer else "", headers, self._config.trusted_proxies)
+        return address, client_of.label_of(client_of.user_agent_of(headers))
+
+    def _left(self, scope: Scope, bound: Bound) -> bool:
+        return bool(bound.place.left_for(self._place(scope)))
+
+    async def _check_place(
+        self, scope: Scope, caller: Caller, client: Client, now: float, *, proves_password: bool
+    ) -> None:
+        """What leaving its place causes for a session that is bound to one (`ostiary.domain.binding`)."""
+        bound = caller.bound
+        if bound is None or not self._left(scope, bound):
+            return
+        if bound.binding is Binding.END:
+            await self._moving.end(caller.session_id, client)
+            raise InvalidToken(private="came from another place than its session is bound to; ended")
+        self._moving.observe(caller.session_id, caller.account_id, bound, self._place(scope), client, now)
+        if bound.binding is Binding.STEP_UP and not proves_password:
+            raise ReauthenticationRequired("This login began elsewhere: prove your password to go on here.")
 
     def check_meant_for_us(self, audience: tuple[str, ...], actors: tuple[str, ...]) -> None:
         """Raises InvalidToken."""
@@ -176,6 +224,8 @@ class Authenticator:
         self._check_cookie_borne(scope, expired.session_id)
         if expired.key_thumbprint is not None:
             self._check_possession(scope, expired.key_thumbprint, credential, Carrier.COOKIE, now)
+        address, label = self._whence(scope)
+        client = replace(client, ip=address, label=label)  # a reading request comes without a label so far
         text = self._cookies.value(scope["headers"], self._cookies.refresh)
         refresh_token = opaque.parse_refresh_token(self._derived, text) if text else None
         if refresh_token is None or refresh_token.session_id != expired.session_id:
@@ -186,6 +236,7 @@ class Authenticator:
             raise InvalidToken(private=f"expired, and {error.private}") from None
         caller = await self._recognition.recognise(issued.access_token, now)
         self.check_meant_for_us(caller.audience, caller.act)
+        await self._check_place(scope, caller, client, now, proves_password=False)
         return Authenticated(caller, from_cookie=True, cookies=tuple(self._cookies.issue(issued, now)))
 
 

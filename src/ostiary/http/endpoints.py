@@ -44,7 +44,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One row. `answers` maps a status to the type of its body (None: no JSON body)."""
+    """One row. `answers` maps a status to the type of its body (None: no JSON body). `proves_password`: whoever has
+    to step up may call it, since it is how."""
 
     method: str
     path: str
@@ -57,6 +58,7 @@ class Endpoint:
     query: tuple[Query, ...] = ()
     answers: Mapping[int, Any] = field(default_factory=dict)
     refusals: tuple[int, ...] = ()
+    proves_password: bool = False
     dialect: Dialect = Dialect.PROBLEM
     tag: str = "session"
     documented: bool = True

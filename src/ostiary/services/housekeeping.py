@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ostiary import limits
 from ostiary.errors import OstiaryError
 from ostiary.services.context import Context
+from ostiary.services.moving import Moving
 from ostiary.services.proofs import Proofs
 from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
@@ -38,12 +39,19 @@ class Housekeeping:
     """Runs beside the server; each part can also be called on its own."""
 
     def __init__(
-        self, context: Context, recognition: Recognition, refresh: Refresh, proofs: Proofs, keys: SigningKeys
+        self,
+        context: Context,
+        recognition: Recognition,
+        refresh: Refresh,
+        proofs: Proofs,
+        moving: Moving,
+        keys: SigningKeys,
     ) -> None:
         self._context = context
         self._recognition = recognition
         self._refresh = refresh
         self._proofs = proofs
+        self._moving = moving
         self._keys = keys
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -66,10 +74,11 @@ class Housekeeping:
             await self.flush()
 
     async def flush(self) -> None:
-        """Tell the store when sessions were last used."""
+        """Tell the store when sessions were last used, and which turned up elsewhere."""
         unwritten = self._recognition.take_unwritten()
         if unwritten:
             await self._context.store.sessions.touch(unwritten)
+        await self._moving.flush()
 
     async def forget(self) -> None:
         """Drop from memory what has expired."""

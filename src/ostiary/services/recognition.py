@@ -20,6 +20,7 @@ from ostiary.errors import InvalidToken
 from ostiary.revocation.feed import Feed
 from ostiary.services.context import Context
 from ostiary.services.issuing import granted_scope
+from ostiary.services.moving import bound_of
 from ostiary.services.signing_keys import SigningKeys
 
 

@@ -3,12 +3,14 @@
 from ostiary.credentials import opaque
 from ostiary.credentials.opaque import RefreshToken
 from ostiary.domain.audit import Event
+from ostiary.domain.binding import Binding, Place, place_of
 from ostiary.domain.refresh import Presented, judge
 from ostiary.domain.session import EndReason, Session
 from ostiary.errors import InvalidGrant, InvalidProof, TooManyAttempts
 from ostiary.services.context import Client, Context, judged_again
 from ostiary.services.ending import end_session
 from ostiary.services.issuing import Issued, Issuing
+from ostiary.services.moving import bound_of
 from ostiary.stores.port import Change, Expect, Swap
 
 
@@ -79,6 +81,10 @@ class Refresh:
             raise InvalidGrant(private=meaning.value)
         if counts:
             self._count(session.id, now)
+        bound = bound_of(context, session)
+        if bound is not None and bound.binding is Binding.END and bound.place.left_for(_place_of(client)):
+            await self._end_moved(session, client, now)
+            return None
         account = await context.store.accounts.get(session.account_id)
         if account is None or account.disabled:
             raise InvalidGrant(private="account gone or disabled")
@@ -113,6 +119,24 @@ class Refresh:
         if await context.write(*changes):
             raise _Reused(private="reused; session ended")
 
+    async def _end_moved(self, session: Session, client: Client, now: float) -> None:
+        """It is bound to another place, and ends when it is used here. Returns if it lost a race."""
+        context = self._context
+        changes: list[Change] = [
+            *end_session(context, session, now, EndReason.MOVED),
+            context.audit(
+                Event.SESSION_ENDED,
+                now,
+                account_id=session.account_id,
+                session_id=session.id,
+                actor="system",
+                client=client,
+                reason=EndReason.MOVED.value,
+            ),
+        ]
+        if await context.write(*changes):
+            raise InvalidGrant(private="came from another place; session ended")
+
     def _count(self, session_id: str, now: float) -> None:
         """`refreshes_per_minute`, in this process: a client in a loop, not an attack, is what this stops."""
         started, count = self._rates.get(session_id, (now, 0))
@@ -125,3 +149,7 @@ class Refresh:
     def forget_old_counts(self, now: float) -> None:
         """Housekeeping."""
         self._rates = {key: value for key, value in self._rates.items() if now - value[0] < 60.0}
+
+
+def _place_of(client: Client) -> Place:
+    return place_of(client.ip, client.label)

@@ -171,8 +171,8 @@ class Sessions:
                     auth_time=now,
                     last_seen_at=now,
                     # whoever has proven the password lives where they are now
-                    client_ip=client.ip or session.client_ip,
-                    client_label=client.label or session.client_label,
+                    client_ip=client.ip,
+                    client_label=client.label,
                 ),
                 now,
             )

@@ -147,7 +147,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, Setting(read.truth(), "Whether stateless tokens are encrypted: then this issuer alone can read them.")
     ] = False
     binding: Annotated[
-        str, Setting(read.choice("off", "observe", "step-up", "end"), "What a session's move to another network or browser causes.")
+        str,
+        Setting(
+            read.choice("off", "observe", "step-up", "end"),
+            "What a session's move to another place causes.",
+        ),
     ] = "off"
     dpop_nonce: Annotated[
         str,

@@ -212,6 +212,7 @@ ENDPOINTS = (
         body=ProofBody,
         answers={200: LoginAnswer},
         refusals=(429,),
+        proves_password=True,
         tag="account",
     ),
     Endpoint(
