@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check format bench bench-jose bench-peers fuzz lock clean
+.PHONY: help setup demo test check format bench bench-jose bench-peers differential fuzz lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,7 @@ demo: $(STAMP)  ## start the demonstration: auth server, notes API, seeded accou
 
 test: $(STAMP)  ## run the tests, those in a browser too
 	@sh scripts/ensure-debian-packages
+	@sh scripts/ensure-node-packages
 	@$(BIN)/python -m pytest -q -n 2 $(TESTS)
 
 check: $(STAMP)  ## lint, types, import contracts
@@ -44,6 +45,10 @@ bench: $(STAMP)  ## measure: ratios against peers in the same run
 
 bench-jose: $(STAMP)  ## measure JOSE against its peers, draw docs/jose-benchmark.svg
 	@$(BIN)/python -m benchmarks.jose
+
+differential: $(STAMP)  ## compare JOSE with joserfc, PyJWT and node jose: make differential SEED=0 COUNT=20000
+	@sh scripts/ensure-node-packages
+	@$(BIN)/python -m tests.interop.differential $(or $(SEED),0) $(or $(COUNT),20000)
 
 FUZZ := .venv-fuzz
 SECONDS ?= 1800

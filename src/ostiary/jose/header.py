@@ -11,7 +11,7 @@ NEVER_ACCEPTED = frozenset(("crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"))
 """Members that would let a token say how it is to be read, or which key to trust. Never obeyed, so never accepted."""
 
 _CONTAINERS = (list, dict)
-_TEXTS = ("alg", "typ", "kid", "cty")
+_TEXTS = ("alg", "typ", "kid", "cty", "x5t", "x5t#S256")
 
 
 class Members(Mapping[str, Any]):
@@ -65,7 +65,7 @@ def comparable_type(typ: str) -> str:
 
 
 def decode_header(segment: bytes) -> dict[str, Any]:
-    """The members of an encoded header, with `alg`, `typ`, `kid` and `cty` of the right type. Raises
+    """The members of an encoded header, with whatever RFC 7515 says is a string being one. Raises
     `MalformedToken`."""
     if len(segment) > HEADER_CHARS:
         raise MalformedToken("the header is too large")

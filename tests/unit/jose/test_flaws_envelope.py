@@ -250,10 +250,10 @@ def test_flaw_33_broken_text(text: bytes) -> None:
         assert header_code(json.dumps(header(SIGNER))[:-1].encode() + piece) == "malformed"
 
 
-@pytest.mark.parametrize("name", ["alg", "typ", "cty", "kid"])
+@pytest.mark.parametrize("name", ["alg", "typ", "cty", "kid", "x5t", "x5t#S256"])
 @pytest.mark.parametrize("value", [None, 1, True, [], {}, ["HS256"]], ids=str)
 def test_flaw_34_header_members_of_another_type(name: str, value: object) -> None:
-    """`alg`, `typ`, `cty` and `kid` are strings or the header is malformed."""
+    """`alg`, `typ`, `cty`, `kid` and the certificate thumbprints are strings or the header is malformed."""
     refuses(raw_token(header(SIGNER, **{name: value}), claims(), SIGNER))
 
 
