@@ -153,7 +153,7 @@ def test_keys_are_different_for_each_purpose() -> None:
     """What is made for one use is worthless in another; and nothing of it is printed."""
     keys = [getattr(KEYS, name) for name in KEYS.__slots__ if name != "fingerprint"]
 
-    assert len(set(keys)) == len(keys) == 7
+    assert len(set(keys)) == len(keys) == 8
     assert all(len(key) == 32 for key in keys)
     assert not any(key.hex() in repr(KEYS) or repr(key) in repr(KEYS) for key in keys)
     with pytest.raises(Misconfigured, match="32"):

@@ -25,7 +25,7 @@ def test_defect_1_what_one_caller_changes_another_sees(issuer: FakeIssuer) -> No
     with pytest.raises(AttributeError):
         first.roles.add("admin")  # type: ignore[attr-defined]
     for field in dataclasses.fields(first):
-        assert isinstance(getattr(first, field.name), str | frozenset | tuple | float | int)
+        assert isinstance(getattr(first, field.name), str | frozenset | tuple | float | int | None)
     second = verifier.verify_sync(token)
     assert second is first
     assert second.roles == {"user"}
