@@ -122,6 +122,14 @@ class WrongPassword(InvalidCredentials):
     title = "The password is wrong"
 
 
+class InvalidSetupCode(OstiaryError):
+    """The code of the link that the server printed at its first start is wrong, or too old."""
+
+    code = "invalid_setup_code"
+    status = 403
+    title = "The setup code is not accepted"
+
+
 class Forbidden(OstiaryError):
     """Authenticated, but not allowed."""
 

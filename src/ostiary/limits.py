@@ -53,6 +53,7 @@ REVOCATION_PAGE = 1000  # log items of one probe
 REPLICA_ENTRIES = 1_000_000  # revocations that one process holds; about 110 bytes each
 AUDIT_SECONDS = 90 * 86_400  # audit events are kept this long
 ENDED_SESSION_SECONDS = 86_400  # ended sessions stay this long, so that a late reuse is still named in the audit trail
+SETUP_LINK_SECONDS = 86_400  # the link of the first start is good for this long
 IMPORT_BATCH = 500  # accounts of one transaction of an import
 HASH_MEMORY_KIB = 1024 * 1024  # memory that one password hash may ask for, also an imported one
 HASH_PASSES = 64  # passes over it

@@ -1,19 +1,20 @@
 """What stands at the other end of the browser: the real server, and a site that belongs to somebody else."""
 
+import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 
-from ostiary.compose import Ostiary
+from ostiary.compose import Ostiary, System
 from ostiary.passwords import Argon2Parameters
 from ostiary.settings import Settings
 
@@ -22,11 +23,32 @@ CHEAP = Argon2Parameters(memory_kib=64, passes=1)
 STARTS_WITHIN = 30  # seconds
 
 
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Inside:
+    """The running server as an object, for what cannot be done from outside. `loop` is known once it has started."""
+
+    ostiary: Ostiary
+    loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.loop = asyncio.get_running_loop()
+        await self.ostiary.asgi(scope, receive, send)
+
+    def do(self, work: Callable[[System], Coroutine[Any, Any, T]]) -> T:
+        """Run this where the server runs, and wait for what it gives."""
+        assert self.loop is not None
+        return asyncio.run_coroutine_threadsafe(work(self.ostiary.system), self.loop).result(STARTS_WITHIN)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Ostiary, listening. `url` is its issuer and origin."""
 
     port: int
+    inside: "Inside"
 
     @property
     def url(self) -> str:
@@ -55,6 +77,14 @@ class Site:
             status, answer = self.call("POST", "/v1/accounts", {"username": username, "password": PASSWORD})
             assert status == 201, answer
 
+    def administrator(self, username: str) -> None:
+        """An account with the usual password that may administer."""
+        self.inside.do(
+            lambda system: system.accounts.create(
+                username=username, password=PASSWORD, roles=("admin", "user"), actor="cli"
+            )
+        )
+
 
 @contextmanager
 def serving(folder: Path, **settings: object) -> Iterator[Site]:
@@ -62,14 +92,14 @@ def serving(folder: Path, **settings: object) -> Iterator[Site]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(128)  # from here on a connection waits instead of being refused
-        site = Site(port=int(listening.getsockname()[1]))
+        port = int(listening.getsockname()[1])
         database = f"sqlite:///{folder / 'ostiary.db'}"
-        ostiary = Ostiary(
-            Settings(issuer=site.url, port=site.port, database=database, **settings), password_parameters=CHEAP
+        issuer = f"http://localhost:{port}"
+        inside = Inside(
+            Ostiary(Settings(issuer=issuer, port=port, database=database, **settings), password_parameters=CHEAP)
         )
-        server = uvicorn.Server(
-            uvicorn.Config(ostiary.asgi, lifespan="on", log_config=None, timeout_graceful_shutdown=5)
-        )
+        site = Site(port=port, inside=inside)
+        server = uvicorn.Server(uvicorn.Config(inside, lifespan="on", log_config=None, timeout_graceful_shutdown=5))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="server under test")
         thread.start()
         try:

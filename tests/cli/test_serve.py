@@ -1,6 +1,7 @@
 """`ostiary serve` and what the command line does to a server that runs."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -164,8 +165,18 @@ def test_server_stops_when_asked(ostiary: Shell, number: signal.Signals) -> None
         out, err = server.process.communicate(timeout=30)
     assert (server.process.returncode, out) == (0, b"")
     assert server.url.encode() in err
-    assert b"account create" in err  # there is no administrator yet, and it says how to make one
+    assert re.search(rb"/setup#ost_su_[\w-]{43}\r?\n", err)  # there is no account yet, and it says how to make one
     assert b"Traceback" not in err
+
+
+def test_no_link_where_there_is_an_account(ostiary: Shell, add: Add) -> None:
+    """The link of the first start is printed while there is no account; then the command is named."""
+    add("alice")
+    with serving(ostiary) as server:
+        server.process.send_signal(signal.SIGTERM)
+        _, err = server.process.communicate(timeout=30)
+    assert b"/setup" not in err
+    assert b"account create" in err
 
 
 def test_a_taken_port_is_told(ostiary: Shell) -> None:

@@ -84,7 +84,10 @@ class _Server(uvicorn.Server):
 async def _announce(auth: Ostiary) -> None:
     settings = auth.settings
     note(f"Ostiary {__version__} serves {settings.issuer} from {_whence(settings)}.")
-    if not settings.in_memory and not await auth.system.store.accounts.count_enabled_admins():
+    code = await auth.system.first_run.offer()
+    if code is not None:
+        note(f"There is no account yet. Make the administrator's, once, within a day: {settings.issuer}/setup#{code}")
+    elif not settings.in_memory and not await auth.system.store.accounts.count_enabled_admins():
         where = (
             f"--valkey {settings.shown()['valkey']}" if settings.all_in_valkey else f"--database {settings.database}"
         )

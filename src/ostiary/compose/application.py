@@ -260,6 +260,7 @@ def _services_of(system: System, config: HttpConfig) -> Services:
         proofs=proofs,
         pages=Pages(config.base_path),
         accounts=system.accounts,
+        first_run=system.first_run,
         passwords=system.passwords,
         sessions=system.sessions,
         sign_in=system.sign_in,

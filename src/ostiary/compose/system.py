@@ -17,6 +17,7 @@ from ostiary.services.accounts import Accounts
 from ostiary.services.audit import Audit
 from ostiary.services.context import Context, Policy, judged_again
 from ostiary.services.downloads import Downloads
+from ostiary.services.first_run import FirstRun
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.housekeeping import Housekeeping
 from ostiary.services.issuing import Issuing
@@ -46,6 +47,7 @@ class System:
     sessions: Sessions
     refresh: Refresh
     accounts: Accounts
+    first_run: FirstRun
     passwords: Passwords
     proofs: Proofs
     moving: Moving
@@ -183,6 +185,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
     sessions = Sessions(context, passwords, issuing)
     moving = Moving(context, sessions)
     proofs = Proofs(context, nonce_required=settings.dpop_nonce == "required")
+    accounts = Accounts(context, passwords, throttling, issuing)
     return System(
         settings=settings,
         context=context,
@@ -192,7 +195,8 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         sign_in=SignIn(context, throttling, passwords, issuing),
         sessions=sessions,
         refresh=refresh,
-        accounts=Accounts(context, passwords, throttling, issuing),
+        accounts=accounts,
+        first_run=FirstRun(context, accounts),
         passwords=passwords,
         proofs=proofs,
         moving=moving,

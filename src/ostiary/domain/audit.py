@@ -29,6 +29,7 @@ class Event(StrEnum):
     KEY_RETIRED = "key.retired"
     KEY_REVOKED = "key.revoked"
     EVERYTHING_ENDED = "everything.ended"
+    SETUP_OFFERED = "setup.offered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from ostiary.services.accounts import Accounts
 from ostiary.services.audit import Audit
 from ostiary.services.context import Context
 from ostiary.services.downloads import Downloads
+from ostiary.services.first_run import FirstRun
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.passwords import Passwords
 from ostiary.services.recognition import Recognition
@@ -34,6 +35,7 @@ class Services:
     proofs: ProofReader
     pages: Pages
     accounts: Accounts
+    first_run: FirstRun
     passwords: Passwords
     sessions: Sessions
     sign_in: SignIn

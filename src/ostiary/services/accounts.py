@@ -81,8 +81,10 @@ class Accounts:
         roles: tuple[str, ...] = (USER,),
         actor: str | None,
         client: Client | None = None,
+        together: tuple[Change, ...] = (),
     ) -> Account:
-        """Raises InvalidRequest, PasswordRejected, UsernameTaken, Overloaded."""
+        """`together` is changed in the same write, or nothing is. Raises InvalidRequest, PasswordRejected, Overloaded,
+        UsernameTaken (also if `together` could not be changed)."""
         new = NewAccount(username=username, email=email, display_name=display_name, roles=roles)
         key = normalise_username(username)
         self._check(new)
@@ -92,6 +94,7 @@ class Accounts:
         now = self._context.now()
         account = self._account(replace(new, password_hash=await self._passwords.hash(password)), now)
         written = await self._context.write(
+            *together,
             Add(account),
             self._context.audit(
                 Event.ACCOUNT_CREATED,

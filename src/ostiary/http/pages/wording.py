@@ -11,6 +11,7 @@ _FIELDS: Mapping[str, str] = {
     "username_taken": "username",
     "invalid_username": "username",
     "wrong_password": "current",
+    "invalid_setup_code": "code",
     "invalid_email": "email",
     "invalid_display_name": "display_name",
 }
@@ -76,6 +77,7 @@ NOTICES = frozenset(
         "session_ended",
         "profile_saved",
         "all_ended",
+        "set_up",
         "others_ended",
         "password_changed",
     }

@@ -41,3 +41,14 @@ function meter(input) {
 }
 
 document.querySelectorAll("input[data-meter]").forEach(meter);
+
+// --- a code in the fragment of a link: into its field, and out of the address
+
+for (const place of document.querySelectorAll("[data-from-fragment]")) {
+  const found = location.hash.slice(1);
+  if (!found.startsWith(place.dataset.fromFragment)) continue;
+  place.querySelector("input").value = found;
+  place.hidden = true;
+  history.replaceState(null, "", location.pathname + location.search);
+  place.closest("form").querySelector("[name=username]").focus();
+}

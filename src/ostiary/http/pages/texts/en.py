@@ -224,5 +224,14 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "error.invalid_email": "This is not an e-mail address.",
         "error.invalid_display_name": "Please use at most 200 characters of ordinary text.",
         "field.your_password": "Your password",
+        "setup.title": "Make the administrator",
+        "setup.about": "This server has no account yet. Whoever holds the link that it printed at its start makes "
+        "the first one, which may administer everything.",
+        "setup.submit": "Make the account and sign in",
+        "field.setup_code": "Setup code",
+        "field.setup_code.hint": "What follows “#” in the link that the server printed.",
+        "error.invalid_setup_code": "This code is wrong, or older than a day. Start the server again for a new one.",
+        "error.title.invalid_setup_code": "Not accepted",
+        "notice.set_up": "Welcome. You are the administrator.",
     }
 )

@@ -42,5 +42,6 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "event.by.administrator": "by an administrator",
         "event.by.operator": "by the operator",
         "event.by.system": "automatically",
+        "event.setup.offered": "Link for the first administrator printed",
     }
 )

@@ -218,5 +218,13 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "error.invalid_email": "这不是电子邮箱地址。",
         "error.invalid_display_name": "请使用普通文字，最多 200 个字符。",
         "field.your_password": "您的密码",
+        "setup.title": "创建管理员",
+        "setup.about": "本服务器还没有账户。持有启动时所显示链接的人可以创建第一个账户，它可以管理一切。",
+        "setup.submit": "创建账户并登录",
+        "field.setup_code": "设置码",
+        "field.setup_code.hint": "服务器所显示链接中“#”之后的内容。",
+        "error.invalid_setup_code": "设置码不正确，或已超过一天。重新启动服务器可获得新的设置码。",
+        "error.title.invalid_setup_code": "未被接受",
+        "notice.set_up": "欢迎，您现在是管理员。",
     }
 )

@@ -42,5 +42,6 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "event.by.administrator": "由管理员",
         "event.by.operator": "由运维人员",
         "event.by.system": "自动",
+        "event.setup.offered": "已显示创建首位管理员的链接",
     }
 )
