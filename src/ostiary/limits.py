@@ -41,6 +41,11 @@ PROOF_ID_CHARS = 256  # its `jti`
 PROOFS_REMEMBERED = 200_000  # proofs of one process that may not be used again; about 200 bytes each
 MOVES_REMEMBERED = 10_000  # sessions of one process whose turning up at another place has been told
 PROOF_NONCE_SECONDS = 300.0  # a nonce is handed out for this long, and accepted for as long again
+TRANSFER_SECONDS = 600.0  # a transfer may be begun or resumed for this long after its token was spent
+TRANSFER_SPARE_BYTES = 64 * 1024  # beyond twice the file's size: what probing a small file takes
+TRANSFER_PIECES = 4096  # answers that are remembered of one transfer; a manager that asks for more begins anew
+TRANSFER_CHUNK_BYTES = 256 * 1024  # read at one go: waking a thread costs little, and many may be in memory
+SPENT_MARGIN_SECONDS = 300.0  # a spent token is remembered beyond its end: clocks of two servers may differ by this
 EXPLAINED_CHARS = 32 * 1024  # a text that is taken apart for a person: four times what could be accepted
 
 # --- Memory and work ----------------------------------------------------------------------------------------------

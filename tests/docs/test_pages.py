@@ -60,7 +60,7 @@ def help_of(words: tuple[str, ...]) -> str:
     return done.stdout
 
 
-NOT_YET = {"client", "bench", "download-server"}
+NOT_YET = {"client", "bench"}
 
 
 def test_commands_exist() -> None:
@@ -161,8 +161,6 @@ def test_planned_things_are_named_in_one_place() -> None:
     """What is not there yet stands in the README's list, and no other page speaks of it as if it were."""
     planned = (
         "PostgreSQL",
-        "Valkey",
-        "download server",
         "token exchange",
     )  # fmt: skip
     for page in PAGES:

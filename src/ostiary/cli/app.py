@@ -15,6 +15,8 @@ _NOUNS = {
 _VERBS = {
     "serve": "Serve the API and the pages.",
     "demo": "Try it: a server with seeded accounts in memory.",
+    "download-server": "Serve files for one-time tokens, each good for one download.",
+    "download": "Fetch a file for a one-time token.",
     "purge": "Remove what nothing can refer to any more.",
     "doctor": "Check this set-up and say how to mend it.",
 }
@@ -30,7 +32,7 @@ def make_app() -> App:
         result_action="return_value",
     )
     for name, words in _VERBS.items():
-        app.command(f"ostiary.cli.{name}:{name}", name=name, help=words)
+        app.command(f"ostiary.cli.{name}:{name}".replace("-", "_"), name=name, help=words)
     for name, words in _NOUNS.items():
         app.command(f"ostiary.cli.{name}:app", name=name, help=words)
     return app

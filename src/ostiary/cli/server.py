@@ -32,7 +32,7 @@ def run_server(
     configure_logs(settings.log_format)
     with (
         contextlib.closing(listen(settings.host, settings.port)) as listener,
-        asyncio.Runner(loop_factory=_loop_factory()) as runner,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
         runner.run(_serve(settings, listener, started or _announce, application or _auth_server))
 
@@ -52,7 +52,7 @@ async def _serve(
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
     )
-    server = _Server(config)
+    server = Server(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop, number)
@@ -69,7 +69,7 @@ def _auth_server(auth: Ostiary) -> ASGIApp:
     return auth.asgi
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Signals are ours: uvicorn would raise them again at its end, before the system has stopped."""
 
     @contextlib.contextmanager
@@ -102,7 +102,8 @@ def _whence(settings: Settings) -> str:
     return " and ".join([*places, *([settings.shown()["valkey"]] if settings.valkey else [])])
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where there is one."""
     try:
         import uvloop
     except ImportError:  # not made for Windows

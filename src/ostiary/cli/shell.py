@@ -70,7 +70,7 @@ def fail(wrong: OstiaryError) -> int:
     first, *rest = str(wrong).splitlines()
     if wrong.private and isinstance(wrong, Misconfigured | Unavailable):
         first = f"{first.rstrip('.')}: {_one_line(wrong.private)}"  # whoever runs commands is the operator
-    _fail(first, wrong.code, _NEXT.get(wrong.code, ""), code)
+    _fail(first, wrong.code, getattr(wrong, "hint", _NEXT.get(wrong.code, "")), code)
     if rest:
         print("\n".join(rest), file=sys.stderr)
     return code

@@ -137,3 +137,14 @@ def _take_content(found: Gathered, name: str, path: Path, source: str) -> None:
 def _unknown(name: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.lower().replace("-", "_"), list(names), n=1, cutoff=0.5)
     return f"there is no such setting; did you mean {near[0]}?" if near else "there is no such setting; leave it out"
+
+
+def state_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where this user's programs keep what must outlive them: systemd's, or that of the XDG Base Directory
+    Specification."""
+    environ = os.environ if environ is None else environ  # noqa: TID251 - the one place
+    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given)
+    base = environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "ostiary"

@@ -1,0 +1,78 @@
+"""The process of `ostiary download-server`: the application, on uvicorn."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from ostiary import __version__
+from ostiary.cli.listening import listen
+from ostiary.cli.logs import configure_logs
+from ostiary.cli.output import note
+from ostiary.cli.server import Server, loop_factory
+from ostiary.downloads import DownloadServer
+from ostiary.errors import Misconfigured
+from ostiary.settings import state_folder
+
+_GRACE = 30  # seconds that downloads under way get when the server is told to stop
+_KEEP_ALIVE = 30
+
+
+def run_file_server(
+    root: Path, *, issuer: str, audience: str, host: str, port: int, state: Path | None, valkey: str | None
+) -> None:
+    """Serve until SIGINT or SIGTERM. Raises Misconfigured or Unavailable for what keeps it from starting."""
+    configure_logs("auto")
+    if state is None and valkey is None:
+        state = _default_state()
+    app = DownloadServer(root, issuer=issuer, audience=audience, state=state, valkey=valkey)
+    with (
+        contextlib.closing(listen(host, port)) as listener,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
+        name, number = listener.getsockname()[:2]
+        where = "a Valkey" if valkey is not None else state
+        runner.run(
+            _serve(
+                app,
+                listener,
+                f"Ostiary {__version__} hands out the files below {root} for tokens of {issuer}; "
+                f"what was spent is kept in {where}.\nListening on {name} port {number}; Ctrl-C stops it.",
+            )
+        )
+
+
+async def _serve(app: DownloadServer, listener: socket.socket, greeting: str) -> None:
+    config = uvicorn.Config(
+        app,
+        lifespan="off",  # started and stopped here
+        log_config=None,
+        access_log=False,  # a request line may hold a token
+        proxy_headers=False,
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    server = Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop, number)
+    await app.start()
+    try:
+        note(greeting)
+        await server.serve(sockets=[listener])
+    finally:
+        await app.stop()
+
+
+def _default_state() -> Path:
+    folder = state_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"The state folder cannot be made ({error.strerror}): name a file with --state") from None
+    return folder / "downloads.db"
