@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from ostiary.domain.account import Account as Account
     from ostiary.domain.caller import Caller as Caller
     from ostiary.errors import OstiaryError as OstiaryError
+    from ostiary.revocation.freshness import stale as stale
     from ostiary.settings import Settings as Settings
 
 __version__ = "0.1.0"
-__all__ = ["Account", "Caller", "Ostiary", "OstiaryError", "Settings", "jose"]
+__all__ = ["Account", "Caller", "Ostiary", "OstiaryError", "Settings", "jose", "stale"]
 
 _HOMES = {
     "Account": "ostiary.domain.account",
@@ -24,6 +25,7 @@ _HOMES = {
     "Ostiary": "ostiary.compose",
     "OstiaryError": "ostiary.errors",
     "Settings": "ostiary.settings",
+    "stale": "ostiary.revocation.freshness",
 }
 
 

@@ -7,6 +7,7 @@ and ages inside one process. Neither decides a revocation: that is what epochs a
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 Seconds = float
 """Unix seconds (wall) or seconds since an arbitrary moment (monotonic)."""
@@ -20,4 +21,11 @@ class Clock:
     monotonic: Callable[[], Seconds]
 
 
-SYSTEM_CLOCK = Clock(wall=time.time, monotonic=time.monotonic)
+_UPTIME = getattr(time, "CLOCK_BOOTTIME", None)  # Linux: goes on while the machine sleeps, as a lease must
+
+
+def _monotonic() -> Callable[[], Seconds]:
+    return time.monotonic if _UPTIME is None else partial(time.clock_gettime, _UPTIME)
+
+
+SYSTEM_CLOCK = Clock(wall=time.time, monotonic=_monotonic())

@@ -55,7 +55,11 @@ HASH_QUEUE = 512  # password hashes that may wait; beyond it 503 `overloaded`
 LAST_SEEN_INTERVAL = 60.0  # seconds between writes of one session's `last_seen_at`
 SWAP_ATTEMPTS = 64  # times that a lost race is judged again before `conflict`
 REVOCATION_PAGE = 1000  # log items of one probe
-REPLICA_ENTRIES = 1_000_000  # revocations that one process holds; about 110 bytes each
+REPLICA_ENTRIES = 1_000_000  # revocations that one process holds, about 100 bytes each; with more, everything is ended
+ASK_SECONDS = 0.25  # a request without a lease waits so long for the log before it is 503
+CLOCK_DRIFT = (
+    0.002  # by how much two machines' clocks may run apart: twice what NTP corrects by at most, and twice again
+)
 AUDIT_SECONDS = 90 * 86_400  # audit events are kept this long
 ENDED_SESSION_SECONDS = 86_400  # ended sessions stay this long, so that a late reuse is still named in the audit trail
 SETUP_LINK_SECONDS = 86_400  # the link of the first start is good for this long

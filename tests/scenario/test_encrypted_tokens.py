@@ -244,6 +244,7 @@ async def test_two_servers_of_one_store(start_on_file: StartServer, carrier: Car
 
 async def test_a_token_is_never_sent_in_the_clear_instead(server: Server) -> None:
     """Without a key there is no token (fail closed)."""
+    await server.system.feed.ask()  # the log tells of the keys that were made: they are not read again from here on
     keys = server.system.signing_keys
     from dataclasses import replace
 

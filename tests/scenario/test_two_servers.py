@@ -35,6 +35,9 @@ class Cut:
     def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         return self.inner.hints()
 
+    async def leave(self, node: str) -> None:
+        await self.inner.leave(node)
+
 
 def _cut(server: Server) -> Cut:
     """From now on this server hears nothing of what the others revoke."""

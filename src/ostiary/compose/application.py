@@ -18,7 +18,7 @@ from ostiary.compose.measuring import metrics_of
 from ostiary.compose.system import System, open_system
 from ostiary.domain.account import Account
 from ostiary.domain.caller import Caller
-from ostiary.errors import OstiaryError, Unavailable
+from ostiary.errors import Misconfigured, OstiaryError, Unavailable
 from ostiary.http.app import make_app
 from ostiary.http.authentication import Authenticator
 from ostiary.http.config import HttpConfig
@@ -29,6 +29,7 @@ from ostiary.http.problems import headers_of
 from ostiary.http.protect import Protect, check_rights
 from ostiary.http.services import Services
 from ostiary.passwords import Argon2Parameters
+from ostiary.revocation.freshness import Freshness, Stale, check_freshness
 from ostiary.settings import Settings
 from ostiary.stores.port import Store
 
@@ -80,6 +81,7 @@ class Ostiary:
         self._clock = clock
         self._store = store
         self._password_parameters = password_parameters
+        self._stale = 0.0
         self._stack: AsyncExitStack | None = None
         self._services: Services | None = None
         self._authenticator: Authenticator | None = None
@@ -140,6 +142,7 @@ class Ostiary:
                     clock=self._clock,
                     store=self._store,
                     password_parameters=self._password_parameters,
+                    stale=self._stale,
                 )
             )
             self._stack = stack
@@ -154,8 +157,10 @@ class Ostiary:
         if stack is not None:
             await stack.aclose()
 
-    def protect(self, app: ASGIApp, *, role: str | None = None, fresh: float | None = None) -> ASGIApp:
-        """`app` behind a login: see `ostiary.http.protect.Protect`."""
+    def protect(
+        self, app: ASGIApp, *, role: str | None = None, fresh: float | None = None, freshness: Freshness = "ask"
+    ) -> ASGIApp:
+        """`app` behind a login: see `ostiary.http.protect.Protect`. Raises Misconfigured."""
         return Protect(
             app,
             authenticator=lambda: self._authenticator,
@@ -163,6 +168,7 @@ class Ostiary:
             clock=self._clock,
             role=role,
             fresh=fresh,
+            freshness=self._agreed(freshness),
         )
 
     async def caller(self, request: Request, response: Response = _NOWHERE) -> Caller:
@@ -181,11 +187,15 @@ class Ostiary:
             raise _http_exception(error) from None
         return replace(account, password_hash="")
 
-    def require(self, role: str | None = None, *, fresh: float | None = None) -> Callable[..., Awaitable[Caller]]:
-        """A FastAPI dependency that gives the caller if it has the role and proved its password recently enough."""
+    def require(
+        self, role: str | None = None, *, fresh: float | None = None, freshness: Freshness = "ask"
+    ) -> Callable[..., Awaitable[Caller]]:
+        """A FastAPI dependency that gives the caller if it has the role, proved its password recently enough, and is
+        known not to have been revoked as well as `freshness` wants it. Raises Misconfigured."""
+        wanted = self._agreed(freshness)
 
         async def dependency(request: Request, response: Response = _NOWHERE) -> Caller:
-            caller = await self._authenticated(request, response)
+            caller = await self._authenticated(request, response, wanted)
             try:
                 check_rights(caller, self._clock.wall(), role, fresh)
             except OstiaryError as error:
@@ -194,14 +204,16 @@ class Ostiary:
 
         return dependency
 
-    async def _authenticated(self, request: Request, response: Response | None) -> Caller:
+    async def _authenticated(self, request: Request, response: Response | None, freshness: Freshness = "ask") -> Caller:
         now = self._clock.wall()
         try:
             authenticator = self._authenticator or await self._started_authenticator()
-            caller = authenticator.known(request.scope, now)
+            caller = None if freshness == "fresh" else authenticator.known(request.scope, now)
             if caller is not None:
                 return caller
-            found = await authenticator.authenticate(request.scope, now, may_renew=response is not None)
+            found = await authenticator.authenticate(
+                request.scope, now, may_renew=response is not None, freshness=freshness
+            )
         except OstiaryError as error:
             raise _http_exception(error) from None
         if response is not None and found.cookies:
@@ -209,6 +221,15 @@ class Ostiary:
                 response.headers.append("Set-Cookie", line)
             response.headers["Cache-Control"] = "no-store"
         return found.caller
+
+    def _agreed(self, freshness: Freshness) -> Freshness:
+        """The same, once it counts into the bound that every server of the store tells."""
+        check_freshness(freshness)
+        if isinstance(freshness, Stale) and freshness.most > self._stale:
+            if self._system is not None and freshness.most > self._system.context.lease:
+                raise Misconfigured("Protect with stale() before the system starts: its bound has been told to others.")
+            self._stale = freshness.most
+        return freshness
 
     async def _started_authenticator(self) -> Authenticator:
         await self.start()

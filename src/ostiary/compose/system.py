@@ -15,12 +15,13 @@ from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Replica
 from ostiary.services.accounts import Accounts
 from ostiary.services.audit import Audit
-from ostiary.services.context import Context, Policy, judged_again
+from ostiary.services.context import Agreed, Context, Policy, judged_again
 from ostiary.services.downloads import Downloads
 from ostiary.services.first_run import FirstRun
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.housekeeping import Housekeeping
 from ostiary.services.issuing import Issuing
+from ostiary.services.log_keeping import LogKeeping
 from ostiary.services.moving import Moving
 from ostiary.services.passwords import Passwords
 from ostiary.services.proofs import Proofs
@@ -121,11 +122,13 @@ async def open_system(
     random: Callable[[int], bytes] = secrets.token_bytes,
     store: Store | None = None,
     password_parameters: Argon2Parameters | None = None,
+    stale: float = 0.0,
 ) -> AsyncIterator[System]:
     """A system, running until the block ends.
 
     `serving`: this process verifies credentials, follows what other processes revoke, and keeps house. A process that
     does not serve (the command line) reports the lease as its bound, since a server may be running beside it.
+    `stale`: how many seconds old what a route goes by may at most be, if any accepts by more than the lease.
     `password_parameters`: the cost of one password hash; cheaper than the default only for tests.
     """
     async with AsyncExitStack() as stack:
@@ -135,7 +138,8 @@ async def open_system(
             store = await open_store(settings)
             stack.push_async_callback(store.close)
         follows = serving and store.shared
-        lease = await _agreed_lease(store, settings.lease, serving=serving) if store.shared else 0.0
+        longest = max(settings.lease, stale)
+        lease = await _agreed_lease(store, longest, serving=serving) if store.shared else 0.0
         context = Context(
             store=store,
             replica=Replica(lease=settings.lease if follows else math.inf),
@@ -143,7 +147,7 @@ async def open_system(
             random=random,
             derived=derived,
             policy=policy_of(settings),
-            lease=lease,
+            agreed=Agreed(lease),
             serving=serving,
         )
         hasher = PasswordHasher(
@@ -176,7 +180,8 @@ async def _agreed_lease(store: Store, lease: float, *, serving: bool) -> float:
 
 def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> System:
     keys = SigningKeys(context)
-    feed = Feed(context.replica, context.store.revocations, context.clock, keys_changed=keys.reload)
+    keeping = LogKeeping(context, keys.reload)
+    feed = Feed(context.replica, context.store.revocations, context.clock, keeping)
     issuing = Issuing(context, keys)
     throttling = Throttling(context)
     passwords = Passwords(context, hasher, throttling, load_common_passwords)

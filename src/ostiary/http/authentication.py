@@ -24,6 +24,7 @@ from ostiary.http.config import HttpConfig
 from ostiary.http.cookies import Cookies
 from ostiary.http.dpop import ProofReader
 from ostiary.http.problems import WrongScheme
+from ostiary.revocation.freshness import Freshness
 from ostiary.services.context import Client
 from ostiary.services.moving import Moving
 from ostiary.services.recognition import Expired, Recognition
@@ -130,6 +131,7 @@ class Authenticator:
         *,
         may_renew: bool = True,
         proves_password: bool = False,
+        freshness: Freshness = "ask",
     ) -> Authenticated:
         """Raises NotAuthenticated, InvalidToken, CsrfRejected, Malformed, ReauthenticationRequired, Unavailable.
         `may_renew` False where new cookies could not be handed out: then nothing may be spent to get them.
@@ -138,7 +140,7 @@ class Authenticator:
         if presented is None:
             raise NotAuthenticated
         try:
-            caller = await self._recognition.recognise(presented.credential, now)
+            caller = await self._recognition.recognise(presented.credential, now, freshness)
         except Expired as expired:
             if not presented.from_cookie or not may_renew:
                 raise

@@ -9,6 +9,7 @@ from ostiary.domain.caller import Caller
 from ostiary.errors import Forbidden, OstiaryError, ReauthenticationRequired
 from ostiary.http.authentication import Authenticated, Authenticator
 from ostiary.http.problems import problem
+from ostiary.revocation.freshness import Freshness
 
 
 class Protect:
@@ -17,7 +18,8 @@ class Protect:
 
     `authenticator` gives the running system's, None while it does not run; then `start` is awaited.
     `role`: what the caller must have. `fresh`: how many seconds ago at most the password was proven. A credential that
-    this process has seen before is judged without waiting for anything.
+    this process has seen before is judged without waiting for anything, unless `freshness` is "fresh" or the lease on
+    what is known of revocations is gone: see `ostiary.revocation.freshness`.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Protect:
         clock: Clock,
         role: str | None = None,
         fresh: float | None = None,
+        freshness: Freshness = "ask",
     ) -> None:
         self._app = app
         self._authenticator = authenticator
@@ -36,6 +39,8 @@ class Protect:
         self._now = clock.wall
         self._role = role
         self._fresh = fresh
+        self._freshness = freshness
+        self._asks_always = freshness == "fresh"
         self._demanding = role is not None or fresh is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,9 +51,9 @@ class Protect:
         now = self._now()
         try:
             authenticator = self._authenticator() or await self._start()
-            caller = authenticator.known(scope, now)
+            caller = None if self._asks_always else authenticator.known(scope, now)
             if caller is None:
-                found = await authenticator.authenticate(scope, now, may_renew=is_http)
+                found = await authenticator.authenticate(scope, now, may_renew=is_http, freshness=self._freshness)
                 caller = found.caller
                 if found.cookies:
                     send = _with_cookies(send, found)

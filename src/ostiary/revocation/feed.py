@@ -1,20 +1,23 @@
-"""Keeps a replica's lease: asks the log, on schedule and when a request cannot wait."""
+"""Keeps a replica's lease: asks the log, on schedule, when somebody says that there is something, and when a request
+cannot wait."""
 
 import asyncio
 import contextlib
 import logging
 import math
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from ostiary import limits
 from ostiary.clock import Clock
 from ostiary.errors import OstiaryError, Unavailable
 from ostiary.revocation.entry import Cursor, Entry, Probe, Scope
-from ostiary.revocation.replica import Replica
+from ostiary.revocation.replica import Next, Replica
 
 log = logging.getLogger("ostiary.feed")
+_CHANCE = secrets.SystemRandom()
 
 
 class Source(Protocol):
@@ -22,59 +25,119 @@ class Source(Protocol):
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe: ...
     def hints(self) -> AsyncIterator[tuple[Entry, ...]]: ...
+    async def leave(self, node: str) -> None: ...
+
+
+class Keeper(Protocol):
+    """What has to be done elsewhere because of what the log says. Each may raise an OstiaryError, and is then asked for
+    again after a later answer."""
+
+    async def keys_changed(self) -> None:
+        """Signing keys are mentioned, or a mention may have been lost."""
+        ...
+
+    async def adopt(self, generation: int, known: int | None) -> int:
+        """The log is another one than the replica went by, which knew of this count of "everything" (None: it is new
+        here). Return the issuer's count, above `known`, once all that was accepted before this log was made is refused
+        by it."""
+        ...
+
+    async def restore(self, entries: Iterable[Entry]) -> None:
+        """The log has lost these."""
+        ...
+
+    async def make_room(self) -> None:
+        """The replica is crowded: let an end of everything cover what it holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedStatus:
+    """What one process knows of revocations. `lease_left` (seconds, not below 0) and `age` are infinite and 0 where
+    nobody else can revoke. `bound`: how long this process may not know of what others end."""
+
+    lease_left: float
+    age: float
+    entries: int
+    bytes: int
+    generation: int | None
+    bound: float
 
 
 class Feed:
-    """Drives one replica from one source.
-
-    `keys_changed` is awaited after an answer that mentions signing keys or may have left one out, until it succeeds.
-    """
+    """Drives one replica from one source. `chance` gives numbers from 0 to 1, to spread the probes of many nodes."""
 
     def __init__(
         self,
         replica: Replica,
         source: Source,
         clock: Clock,
+        keeper: Keeper,
         *,
-        keys_changed: Callable[[], Awaitable[None]],
+        chance: Callable[[], float] = _CHANCE.random,
     ) -> None:
         self._replica = replica
         self._source = source
         self._clock = clock
-        self._keys_changed = keys_changed
+        self._keeper = keeper
+        self._chance = chance
         self._keys_due = False
         self._node = secrets.token_hex(8) if replica.lease != math.inf else ""
         self._probing = asyncio.Lock()
         self._asked: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, *, follow: bool) -> None:
         """Read the whole log once, so that the replica knows; then `follow` it, if others may write to it."""
         await self._probe()
         if follow:
-            self._tasks = [
-                asyncio.create_task(self._run(), name="ostiary-feed"),
-                asyncio.create_task(self._listen(), name="ostiary-hints"),
-            ]
+            self._spawn(self._run(), "ostiary-feed")
+            self._spawn(self._listen(), "ostiary-hints")
 
     async def stop(self) -> None:
-        """End the background work."""
-        for task in self._tasks:
+        """End the background work. From here on this process accepts nothing, and nobody waits for it."""
+        tasks = [*self._tasks]
+        for task in tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._node:
+            self._replica.lease_until = -math.inf
+            with contextlib.suppress(OstiaryError, TimeoutError):
+                async with asyncio.timeout(self._patience):
+                    await self._source.leave(self._node)
 
-    async def ask(self) -> None:
-        """Return when the replica holds everything that was committed before this call; raises Unavailable.
+    async def ask(self, within: float | None = None) -> None:
+        """Return when the replica holds everything that was committed before this call; raises Unavailable, also after
+        `within` seconds.
 
         All who ask before a probe is sent share it. Nobody joins a probe that has been sent already: it may have been
         answered before what they ask about was committed.
         """
         if self._asked is None:
-            self._asked = asyncio.create_task(self._answer())
-        await asyncio.shield(self._asked)
+            self._asked = self._spawn(self._answer(), "ostiary-asked")
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.shield(self._asked)
+        except TimeoutError as error:
+            raise Unavailable(private="the revocation log did not answer in time") from error
+
+    def status(self) -> FeedStatus:
+        """Of this process, now."""
+        replica, now = self._replica, self._clock.monotonic()
+        return FeedStatus(
+            lease_left=max(0.0, replica.lease_until - now),
+            age=replica.age(now),
+            entries=len(replica),
+            bytes=replica.size(),
+            generation=replica.generation,
+            bound=0.0 if replica.lease == math.inf else replica.lease,
+        )
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that one probe may take: what comes later would lend too little."""
+        return min(self._replica.lease / 2, 5.0)
 
     async def _answer(self) -> None:
         async with self._probing:
@@ -82,29 +145,46 @@ class Feed:
             await self._probe()
 
     async def _probe(self) -> None:
-        more = True
-        while more:
-            sent_at = self._clock.monotonic()
-            timeout = min(self._replica.lease / 2, 5.0)
+        following = Next.MORE
+        while following is not Next.DONE:
+            sent = self._replica.on_send(self._clock.monotonic())
             try:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout(self._patience):
                     reply = await self._source.probe(self._replica.cursor, limits.REVOCATION_PAGE, node=self._node)
             except TimeoutError as error:
                 raise Unavailable(private="the revocation log did not answer in time") from error
             # a log that does not hold the cursor may have forgotten what it said of keys
-            if not reply.matches or any(item.entry.scope is Scope.KEY for item in reply.items):
+            if not reply.matches or _mentions_keys(item.entry for item in reply.items):
                 self._keys_due = True
-            more = self._replica.on_reply(sent_at=sent_at, reply=reply)
+            following = self._replica.on_reply(sent, reply)
+            if following is Next.ADOPT:
+                everything = await self._keeper.adopt(reply.generation, self._replica.everything)
+                self._keys_due = self._keys_due or self._replica.generation is not None
+                self._replica.adopt(reply.generation, everything)
         if self._keys_due:
-            await self._keys_changed()
+            await self._keeper.keys_changed()
             self._keys_due = False
+        if self._replica.misses_some:
+            self._spawn(self._restore(), "ostiary-restore")
+        if self._replica.crowded:
+            await self._keeper.make_room()
+            self._look.set()
+
+    async def _restore(self) -> None:
+        """Later, for one of many nodes may have done it by then."""
+        await asyncio.sleep(self._chance() * self._patience / 2)
+        await self.ask()
+        await self._keeper.restore(self._replica.lost(self._clock.wall()))
 
     async def _listen(self) -> None:
         while True:
             try:
                 async for entries in self._source.hints():
-                    self._replica.apply(entries)
-                    self._look.set()
+                    self._replica.hint(entries)
+                    if _mentions_keys(entries):
+                        self._keys_due = True
+                    if not entries or self._keys_due:
+                        self._look.set()
             except OstiaryError as error:
                 log.warning("nobody tells of revocations: %s %s", error.code, error.private)
             await asyncio.sleep(self._replica.lease / 4)
@@ -112,11 +192,30 @@ class Feed:
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._replica.lease / 4):
+                async with asyncio.timeout(self._replica.lease / 4 * (0.9 + 0.2 * self._chance())):
                     await self._look.wait()
+            hinted = self._look.is_set()
             self._look.clear()
             try:
                 async with self._probing:
+                    before = self._replica.cursor
                     await self._probe()
+                    if hinted and self._replica.cursor != before:
+                        await self._probe()  # tells that it has been applied: somebody may be waiting for that
             except OstiaryError as error:
                 log.warning("the revocation log could not be read: %s %s", error.code, error.private)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, OstiaryError):
+            log.error("%s ended", task.get_name(), exc_info=error)
+
+
+def _mentions_keys(entries: Iterable[Entry]) -> bool:
+    return any(entry.scope is Scope.KEY for entry in entries)

@@ -7,19 +7,25 @@ The rules, in words:
 2. The lease runs from the moment a probe was *sent*, on this process's own monotonic clock: whatever was committed
    before that moment is in the answer. Without a lease the replica does not know, and says so.
 3. The cursor is (position, nonce). If the log does not hold that very item, the replica reads it all again and merges;
-   it never forgets because a log did.
-4. An entry may be forgotten when everything that it can refuse has expired.
+   it never forgets because a log did, and says what the log has lost.
+4. A log that was made anew gives no lease until everything that was accepted under the former one has been refused:
+   see `adopt`.
+5. Hints are applied at once and move nothing: neither the cursor nor the lease.
+6. An entry may be forgotten when everything that it can refuse has expired, or when a raised floor covers it: a mark
+   in the log, and after it an end of everything that names this mark. Whoever raised "everything" read its count after
+   the mark was committed, so what ended before the mark carries a lower count than the floor.
 """
 
-import heapq
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 
 from ostiary import limits
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import KEY_REVOKED, Cursor, Entry, Probe, Scope
+from ostiary.revocation.table import Table
 
 
 class Verdict(Enum):
@@ -30,39 +36,75 @@ class Verdict(Enum):
     UNKNOWN = "unknown"  # the lease is gone
 
 
+class Next(Enum):
+    """What follows from a probe's answer."""
+
+    DONE = "done"
+    MORE = "more"  # ask again at once: the log holds more, or is read again from the start
+    ADOPT = "adopt"  # it is another log than the one that this replica goes by: see `Replica.adopt`
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A probe on its way: when it was sent, by the monotonic clock, and how often a mark had divided it by then."""
+
+    at: float
+    splits: int
+
+
 class Replica:
     """Everything that one process knows about revocations.
 
-    `lease` is in seconds; infinite where nobody else can revoke (a store that belongs to this process).
+    `lease` is in seconds; infinite where nobody else can revoke (a store that belongs to this process). With more than
+    `max_entries` it is `crowded`; with twice as many it gives up its lease rather than forget.
     """
 
     __slots__ = (
         "_accounts",
-        "_expiries",
-        "_expiry_of",
-        "_generation",
+        "_before_mark",
+        "_clients",
+        "_covered",
+        "_covering",
+        "_firm_floor",
+        "_heard",
         "_keys",
+        "_marks",
+        "_read_whole",
         "_sessions",
+        "_splits",
         "cursor",
         "floor",
+        "generation",
         "lease",
         "lease_until",
+        "max_entries",
     )
 
-    def __init__(self, *, lease: float = math.inf) -> None:
+    def __init__(self, *, lease: float = math.inf, max_entries: int = limits.REPLICA_ENTRIES) -> None:
         self.lease = lease
         self.lease_until = math.inf if lease == math.inf else -math.inf
+        self.max_entries = max_entries
         self.cursor = Cursor()
+        self.generation: int | None = None
         self.floor = 0
-        self._generation: int | None = None
-        self._sessions: dict[str, int] = {}
-        self._accounts: dict[str, int] = {}
-        self._keys: dict[str, int] = {}
-        self._expiries: list[tuple[float, str, str]] = []
-        self._expiry_of: dict[tuple[str, str], float] = {}
+        self._firm_floor = 0
+        self._sessions = Table("ses_")
+        self._accounts = Table("acc_")
+        self._clients = Table("cli_")
+        self._keys = Table()
+        self._before_mark: Table | None = None
+        self._marks: set[str] = set()
+        self._covering: set[str] = set()
+        self._covered = False
+        self._splits = 0
+        self._heard: dict[tuple[Scope, str], int] | None = None
+        self._read_whole = False
 
     def __len__(self) -> int:
-        return len(self._sessions) + len(self._accounts) + len(self._keys)
+        before = len(self._before_mark) if self._before_mark is not None else 0
+        return before + len(self._sessions) + len(self._accounts) + len(self._clients) + len(self._keys)
+
+    # --- What it says --------------------------------------------------------------------------------------------
 
     def refuses(self, session_id: str, version: int, account_id: str, epoch: int, kid: str) -> bool:
         """True if a credential of this session version, account epoch and signing key has been revoked.
@@ -71,10 +113,15 @@ class Replica:
         """
         return (
             epoch < self.floor
-            or epoch < self._accounts.get(account_id, 0)
-            or version < self._sessions.get(session_id, 0)
-            or kid in self._keys
+            or bool(self._accounts.known and epoch < self._accounts.lowest(account_id))
+            or bool(self._sessions.known and version < self._sessions.lowest(session_id))
+            or bool(self._keys.known and kid in self._keys.known)
+            or (self._before_mark is not None and version < self._before_mark.lowest(session_id))
         )
+
+    def client_refused(self, client_id: str, epoch: int) -> bool:
+        """True if what was issued to this client under this epoch of its has been revoked."""
+        return bool(self._clients.known) and epoch < self._clients.lowest(client_id)
 
     def judge(self, session_id: str, version: int, account_id: str, epoch: int, kid: str, now: float) -> Verdict:
         """`refuses`, and whether the replica may say so at `now` (monotonic). A refusal needs no lease."""
@@ -84,75 +131,175 @@ class Replica:
 
     def session_version(self, session_id: str) -> int:
         """The lowest accepted version of this session; 0 if nothing is known."""
-        return self._sessions.get(session_id, 0)
+        lowest = self._sessions.lowest(session_id)
+        return lowest if self._before_mark is None else max(lowest, self._before_mark.lowest(session_id))
 
     def account_epoch(self, account_id: str) -> int:
         """The lowest accepted epoch of this account."""
-        return max(self.floor, self._accounts.get(account_id, 0))
+        return max(self.floor, self._accounts.lowest(account_id))
 
     def key_is_revoked(self, kid: str) -> bool:
         """True if nothing that this key signed may be accepted."""
-        return kid in self._keys
+        return kid in self._keys.known
+
+    def age(self, now: float) -> float:
+        """Seconds since what this replica knows was complete; infinite if it never was."""
+        if self.lease == math.inf:
+            return 0.0
+        return math.inf if self.lease_until == -math.inf else max(0.0, now - (self.lease_until - self.lease))
+
+    @property
+    def crowded(self) -> bool:
+        """True if somebody should let an end of everything cover what is held (rule 6), and nobody has."""
+        return len(self) > self.max_entries and not self._covered
+
+    def size(self) -> int:
+        """Bytes that the entries take, about."""
+        tables = (self._sessions, self._accounts, self._clients, self._keys, self._before_mark)
+        return sum(table.size() for table in tables if table is not None)
+
+    # --- What it learns ------------------------------------------------------------------------------------------
 
     def apply(self, entries: Iterable[Entry]) -> None:
-        """Merge. Raises Unavailable, with the lease dropped, rather than forget for want of room."""
+        """Merge what was committed. Raises Unavailable, with the lease dropped, rather than forget for want of room."""
+        self.hint(entries)
+        self._firm_floor = max(self._firm_floor, self.floor)
+
+    def hint(self, entries: Iterable[Entry]) -> None:
+        """Merge what somebody says was committed. Raises as `apply` does."""
+        full = len(self) >= 2 * self.max_entries
         for entry in entries:
-            if entry.scope is Scope.EVERYTHING:
-                self.floor = max(self.floor, entry.value * EPOCHS_PER_EVERYTHING)
-            elif entry.scope is Scope.KEY:
-                if entry.value >= KEY_REVOKED:
-                    self._raise(self._keys, entry)
-            elif entry.scope is Scope.SESSION:
-                self._raise(self._sessions, entry)
-            elif entry.scope is Scope.ACCOUNT:
-                self._raise(self._accounts, entry)
+            self._merge(entry, full)
 
-    def _raise(self, known: dict[str, int], entry: Entry) -> None:
-        if entry.value > known.get(entry.id, 0):
-            if len(self) >= limits.REPLICA_ENTRIES and entry.id not in known:
-                self.lease_until = -math.inf
-                raise Unavailable(private="the replica is full")
-            known[entry.id] = entry.value
-        self._keep(entry)
+    def _merge(self, entry: Entry, full: bool) -> None:
+        scope, value = entry.scope, entry.value
+        if scope is Scope.SESSION:
+            self._raise(self._sessions, entry, full)
+        elif scope is Scope.ACCOUNT:
+            if value > self.floor:
+                self._raise(self._accounts, entry, full)
+        elif scope is Scope.EVERYTHING:
+            if value * EPOCHS_PER_EVERYTHING > self.floor:
+                self.floor = value * EPOCHS_PER_EVERYTHING
+                self._accounts.drop_up_to(self.floor)
+        elif scope is Scope.KEY:
+            if value >= KEY_REVOKED:
+                self._raise(self._keys, entry, full)
+        else:
+            self._raise(self._clients, entry, full)
 
-    def _keep(self, entry: Entry) -> None:
-        """An id's latest expiry counts; an earlier one that is still queued finds that it no longer does."""
-        name = (entry.scope.value, entry.id)
-        if entry.until > self._expiry_of.get(name, -math.inf):
-            self._expiry_of[name] = entry.until
-            heapq.heappush(self._expiries, (entry.until, *name))
+    def _raise(self, table: Table, entry: Entry, full: bool) -> None:
+        if entry.value <= 0:
+            return
+        if full and not table.holds(entry.id):
+            self.lease_until = -math.inf
+            raise Unavailable(private="the replica is full")
+        table.raise_to(entry.id, entry.value, entry.until)
 
-    def on_reply(self, *, sent_at: float, reply: Probe) -> bool:
-        """Take in a probe's answer; True if the log holds more and another probe must follow at once.
+    # --- How it follows the log ----------------------------------------------------------------------------------
 
-        `sent_at` is the monotonic instant at which the probe was sent, not when its answer came.
-        """
-        if not reply.matches or (self._generation is not None and reply.generation != self._generation):
-            self._generation = reply.generation
-            if self.cursor != Cursor():
-                self.cursor = Cursor()
-                return True
-        self._generation = reply.generation
-        self.apply(item.entry for item in reply.items)
+    def on_send(self, now: float) -> Sent:
+        """To be called when a probe for what comes after `cursor` is sent, at `now` (monotonic)."""
+        return Sent(now, self._splits)
+
+    def on_reply(self, sent: Sent, reply: Probe) -> Next:
+        """Take in a probe's answer. When it came does not matter."""
+        if reply.generation != self.generation:
+            if self.lease != math.inf:
+                return Next.ADOPT
+            is_first = self.generation is None
+            self.adopt(reply.generation, 0)
+            if not is_first:
+                return Next.MORE
+        if not reply.matches:
+            self._read_again()
+            return Next.MORE
+        full = len(self) >= 2 * self.max_entries
+        for item in reply.items:
+            self._take(item.entry, full)
+        self._firm_floor = max(self._firm_floor, self.floor)
         if reply.items:
             last = reply.items[-1]
             self.cursor = Cursor(position=last.position, nonce=last.nonce)
-        if reply.complete and self.lease != math.inf:
-            self.lease_until = max(self.lease_until, sent_at + self.lease)
-        return not reply.complete
+        if not reply.complete:
+            return Next.MORE
+        self._read_whole = True
+        if self._covered and sent.splits == self._splits:
+            # all that was learnt before the mark was seen is in the log by now: after the mark, and so held anew; or
+            # before it, and so below the floor
+            self._before_mark, self._covered = None, False
+        if self.lease != math.inf:
+            self.lease_until = max(self.lease_until, sent.at + self.lease)
+        return Next.DONE
+
+    def adopt(self, generation: int, everything: int) -> None:
+        """Go by this log from now on.
+
+        The issuer's count of "everything", as it is after this log was made, is above all that was accepted under
+        another log: what a lost log said of it need not be known any more.
+        """
+        self.generation = generation
+        self.floor = max(self.floor, everything * EPOCHS_PER_EVERYTHING)
+        self._accounts.drop_up_to(self.floor)
+        self._read_again()
+
+    @property
+    def everything(self) -> int | None:
+        """The count of "everything" that this replica went by so far; None before it went by any log."""
+        return None if self.generation is None else self._firm_floor // EPOCHS_PER_EVERYTHING
+
+    def _read_again(self) -> None:
+        self.cursor = Cursor()
+        self._heard = {} if len(self) else None
+        self._read_whole = False
+
+    def _take(self, entry: Entry, full: bool) -> None:
+        """One item of the log."""
+        if entry.scope is Scope.EVERYTHING and entry.id:
+            self._see_mark(entry)
+        self._merge(entry, full)
+        if self._heard is not None:
+            name = (entry.scope, entry.id)
+            self._heard[name] = max(entry.value, self._heard.get(name, 0))
+
+    def _see_mark(self, entry: Entry) -> None:
+        if entry.value > 0:
+            self._covered = self._covered or (self._before_mark is not None and entry.id in self._covering)
+        elif entry.id not in self._marks:  # else the log is read again
+            self._marks.add(entry.id)
+            self._covering.add(entry.id)  # a later mark covers as well what stands before an earlier one
+            if self._before_mark is None:
+                self._before_mark, self._sessions = self._sessions, Table("ses_")
+                self._covering = {entry.id}
+                self._splits += 1
+
+    @property
+    def misses_some(self) -> bool:
+        """True if the log has been read again, as a whole, and `lost` was not asked since."""
+        return self._heard is not None and self._read_whole
+
+    def lost(self, now: float) -> list[Entry]:
+        """What this replica holds, that lives at `now` (wall), and that the log has not held since it was read again:
+        to be appended anew. Answers once."""
+        if self._heard is None or not self._read_whole:
+            return []
+        heard, self._heard = self._heard, None
+        tables = [
+            (Scope.KEY, self._keys),
+            (Scope.CLIENT, self._clients),
+            (Scope.ACCOUNT, self._accounts),
+            (Scope.SESSION, self._sessions),
+        ]
+        if self._before_mark is not None and not self._covered:
+            tables.append((Scope.SESSION, self._before_mark))
+        return [
+            Entry(scope=scope, id=entry_id, value=value, until=until)
+            for scope, table in tables
+            for entry_id, value, until in table.entries()
+            if until > now and heard.get((scope, entry_id), 0) < value
+        ]
 
     def forget_expired(self, now: float) -> int:
         """Drop what nothing alive can refer to (`now` is wall time); how many were dropped."""
-        tables = {
-            Scope.SESSION.value: self._sessions,
-            Scope.ACCOUNT.value: self._accounts,
-            Scope.KEY.value: self._keys,
-        }
-        dropped = 0
-        while self._expiries and self._expiries[0][0] <= now:
-            until, scope, entry_id = heapq.heappop(self._expiries)
-            if self._expiry_of.get((scope, entry_id)) == until:
-                del self._expiry_of[scope, entry_id]
-                tables[scope].pop(entry_id, None)
-                dropped += 1
-        return dropped
+        tables = (self._sessions, self._accounts, self._clients, self._keys, self._before_mark)
+        return sum(table.forget(now) for table in tables if table is not None)

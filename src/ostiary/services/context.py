@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ostiary import limits
@@ -14,6 +14,7 @@ from ostiary.domain.audit import AuditEvent, Event
 from ostiary.domain.session import Lifetimes
 from ostiary.domain.throttle import ThrottlePolicy
 from ostiary.errors import Conflict
+from ostiary.revocation.everywhere import refused_everywhere
 from ostiary.revocation.replica import Replica
 from ostiary.services.measures import Measures
 from ostiary.stores.port import Add, Append, Change, Store
@@ -58,10 +59,18 @@ class Ended:
     bound: float
 
 
+@dataclass(slots=True)
+class Agreed:
+    """The longest that any process of a store may trust what it last heard of revocations, in seconds, as far as this
+    process has read."""
+
+    lease: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """`random` gives that many random bytes. `lease`: how long, in seconds, any process of this store may trust what it
-    last heard of revocations. `serving`: this process verifies credentials."""
+    """`random` gives that many random bytes. `agreed`: what all processes of this store keep to. `serving`: this
+    process verifies credentials."""
 
     store: Store
     replica: Replica
@@ -69,9 +78,14 @@ class Context:
     random: Callable[[int], bytes]
     derived: DerivedKeys
     policy: Policy
-    lease: float = 0.0
+    agreed: Agreed = field(default_factory=Agreed)
     serving: bool = False
     measures: Measures = field(default_factory=Measures)
+
+    @property
+    def lease(self) -> float:
+        """See `Agreed`."""
+        return self.agreed.lease
 
     @property
     def bound(self) -> float:
@@ -92,13 +106,23 @@ class Context:
         """All or nothing; what was revoked is refused here before this returns."""
         if not await self.store.write(*changes):
             return False
-        self.replica.apply(change.entry for change in changes if isinstance(change, Append))
+        entries = [change.entry for change in changes if isinstance(change, Append)]
+        self.replica.apply(entries)
         self.measures.events.update(
             change.record.event
             for change in changes
             if isinstance(change, Add) and isinstance(change.record, AuditEvent)
         )
+        if entries and self.store.shared:
+            # a server that came later may have a longer lease; it said so before it read the log
+            self.agreed.lease = max(self.agreed.lease, (await self.store.issuer()).lease)
         return True
+
+    async def everywhere(self, ended: Ended) -> Ended:
+        """The same report when no process accepts any more what was ended."""
+        if ended.bound > 0:
+            await refused_everywhere(self.store.revocations, self.clock.monotonic, self.lease)
+        return replace(ended, bound=0.0)
 
     def ended(self, count: int) -> Ended:
         """The report of an ending call."""

@@ -16,8 +16,9 @@ from ostiary.domain.account import Account, authorization_epoch
 from ostiary.domain.binding import Binding, Bound
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import Kind, Session
-from ostiary.errors import InvalidToken
+from ostiary.errors import InvalidToken, Unavailable
 from ostiary.revocation.feed import Feed
+from ostiary.revocation.freshness import Freshness, Stale
 from ostiary.services.context import Context
 from ostiary.services.issuing import granted_scope
 from ostiary.services.moving import bound_of
@@ -84,18 +85,22 @@ class Recognition:
         self._unwritten: dict[str, float] = {}
 
     def known(self, credential: str, now: float) -> Caller | None:
-        """The caller, if this credential is remembered and nothing has changed. Never raises, never waits."""
+        """The caller, if this credential is remembered, nothing has changed, and this process may say so by its lease.
+        Never raises, never waits."""
+        if self._monotonic() >= self._replica.lease_until:
+            return None
+        return self._remembered(credential, now)
+
+    def _remembered(self, credential: str, now: float) -> Caller | None:
         entry = self._known.get(credential)
         if entry is None:
             return None
         caller = entry.caller
         seen = entry.seen
-        replica = self._replica
         if (
             now >= entry.expires_at
             or now >= seen.at + seen.idle_lifetime
-            or replica.refuses(caller.session_id, entry.version, caller.account_id, entry.epoch, entry.kid)
-            or self._monotonic() >= replica.lease_until
+            or self._replica.refuses(caller.session_id, entry.version, caller.account_id, entry.epoch, entry.kid)
         ):
             return None
         seen.at = now
@@ -107,9 +112,14 @@ class Recognition:
         """Credentials that are remembered."""
         return len(self._known)
 
-    async def recognise(self, credential: str, now: float) -> Caller:
-        """The caller. Raises InvalidToken (Expired if only that), or Unavailable if this process cannot know."""
-        caller = self.known(credential, now)
+    async def recognise(self, credential: str, now: float, freshness: Freshness = "ask") -> Caller:
+        """The caller. Raises InvalidToken (Expired if only that), or Unavailable if this process cannot know, or not as
+        freshly as the route wants it."""
+        if freshness == "fresh":
+            await self._feed.ask(limits.ASK_SECONDS)
+        else:
+            await self.check_lease(freshness)
+        caller = self._remembered(credential, now)
         if caller is not None:
             return caller
         try:
@@ -118,10 +128,13 @@ class Recognition:
             self._context.measures.recognised["unknown"] += 1
             raise
         self._context.measures.recognised[caller.kind.value] += 1
+        if self._monotonic() >= self._replica.lease_until:  # the store took its time
+            await self.check_lease(freshness)
+            if not self.still_holds(caller):
+                raise InvalidToken(private="revoked while it was looked up")
         return caller
 
     async def _first_sight(self, credential: str, now: float) -> Caller:
-        await self.check_lease()
         self._known.pop(credential, None)
         if len(credential) > limits.CREDENTIAL_CHARS and not (
             len(credential) <= limits.ENCRYPTED_CREDENTIAL_CHARS and jose.is_encrypted(credential)
@@ -143,10 +156,16 @@ class Recognition:
         """Whether nothing has been revoked, since this caller was recognised, that it rests on; its key aside."""
         return not self._replica.refuses(caller.session_id, caller.version, caller.account_id, caller.epoch, "")
 
-    async def check_lease(self) -> None:
-        """Raises Unavailable if this process cannot know what has been revoked."""
-        if self._monotonic() >= self._replica.lease_until:
-            await self._feed.ask()
+    async def check_lease(self, freshness: Freshness = "ask") -> None:
+        """Raises Unavailable if this process cannot know what has been revoked, as well as the route wants it."""
+        now = self._monotonic()
+        if now < self._replica.lease_until:
+            return
+        if freshness == "deny":
+            raise Unavailable(private="the lease is gone")
+        if isinstance(freshness, Stale) and self._replica.age(now) < freshness.most:
+            return
+        await self._feed.ask(limits.ASK_SECONDS)
 
     def verify(self, credential: str, now: float) -> tuple[AccessToken, str]:
         """An access JWT of this issuer, read, and the id of the key that signed it; signature, type, issuer and times

@@ -1,16 +1,18 @@
 """The feed asks the log: who may share a question, and what follows from the answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
+from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
 from ostiary.revocation.feed import Feed
-from ostiary.revocation.replica import Replica
+from ostiary.revocation.replica import Replica, Verdict
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -27,6 +29,10 @@ class Source:
     let_go: int = 0
     fails: bool = False
     matches: bool = True
+    generation: int = 1
+    left: list[str] = field(default_factory=list)
+    cursors: list[Cursor] = field(default_factory=list)
+    hinted: asyncio.Queue[tuple[Entry, ...]] = field(default_factory=asyncio.Queue)
 
     def revoke(self, session_id: str, *, scope: Scope = Scope.SESSION, value: int = 2) -> None:
         position = len(self.items) + 1
@@ -35,6 +41,7 @@ class Source:
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
         self.probes += 1
+        self.cursors.append(cursor)
         number = self.probes
         items = tuple(item for item in self.items if item.position > cursor.position)
         if self.held:
@@ -43,11 +50,14 @@ class Source:
         if self.fails:
             raise Unavailable(private="down")
         matches, self.matches = self.matches, True
-        return Probe(generation=1, matches=matches, items=items if matches else (), complete=matches)
+        return Probe(generation=self.generation, matches=matches, items=items if matches else (), complete=matches)
 
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
-        yield ()
-        await asyncio.Event().wait()
+        while True:
+            yield await self.hinted.get()
+
+    async def leave(self, node: str) -> None:
+        self.left.append(node)
 
     async def answer(self, count: int = 1) -> None:
         async with self.answers:
@@ -61,22 +71,53 @@ class Made:
     replica: Replica
     clock: FakeClock
     feed: Feed
-    key_reads: list[int]
+    keeper: "Keeper"
+
+    @property
+    def key_reads(self) -> list[int]:
+        return self.keeper.key_reads
+
+
+@dataclass
+class Keeper:
+    source: Source
+    keys: Callable[[], None] | None = None
+    key_reads: list[int] = field(default_factory=list)
+    adopted: list[tuple[int, int | None]] = field(default_factory=list)
+    everything: int = 0
+    restored: list[Entry] = field(default_factory=list)
+    rooms: int = 0
+
+    async def keys_changed(self) -> None:
+        self.key_reads.append(self.source.probes)
+        if self.keys is not None:
+            self.keys()
+
+    async def adopt(self, generation: int, known: int | None) -> int:
+        self.adopted.append((generation, known))
+        if known is not None:
+            self.everything = max(self.everything, known + 1)
+        return self.everything
+
+    async def restore(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self.restored.append(entry)
+            self.source.revoke(entry.id, scope=entry.scope, value=entry.value)
+
+    async def make_room(self) -> None:
+        self.rooms += 1
 
 
 @asynccontextmanager
-async def _feed(*, lease: float = 2.0, keys: Callable[[], None] | None = None) -> AsyncIterator[Made]:
+async def _feed(
+    *, lease: float = 2.0, keys: Callable[[], None] | None = None, follow: bool = False
+) -> AsyncIterator[Made]:
     source, clock, replica = Source(), FakeClock(), Replica(lease=lease)
-    reads: list[int] = []
-
-    async def keys_changed() -> None:
-        reads.append(source.probes)
-        if keys is not None:
-            keys()
-
-    feed = Feed(replica, source, clock.clock, keys_changed=keys_changed)
-    await feed.start(follow=False)
-    yield Made(source, replica, clock, feed, reads)
+    keeper = Keeper(source, keys)
+    feed = Feed(replica, source, clock.clock, keeper, chance=lambda: 0.0)
+    await feed.start(follow=follow)
+    source.probes = 0
+    yield Made(source, replica, clock, feed, keeper)
     await feed.stop()
 
 
@@ -102,7 +143,7 @@ async def test_nobody_joins_a_probe_already_sent() -> None:
         made.source.let_go = made.source.probes
         early = asyncio.create_task(made.feed.ask())
         await _settled()
-        assert made.source.probes == 2
+        assert made.source.probes == 1
         made.source.revoke("s1")
 
         late = [asyncio.create_task(made.feed.ask()) for _ in range(10)]
@@ -113,7 +154,7 @@ async def test_nobody_joins_a_probe_already_sent() -> None:
 
         assert made.replica.session_version("s1") == 0
         assert not any(task.done() for task in late)
-        assert made.source.probes == 3
+        assert made.source.probes == 2
         await made.source.answer()
         await asyncio.gather(*late)
         assert made.replica.session_version("s1") == 2
@@ -220,3 +261,134 @@ async def test_keys_are_read_again_when_the_log_lost_the_place() -> None:
         await made.feed.ask()
 
         assert len(made.key_reads) == 1
+
+
+async def test_a_new_log_is_adopted_before_it_lends_anything() -> None:
+    """The keeper is told what was known, keys are read again, and only then is there a lease (M-30)."""
+    async with _feed() as made:
+        made.source.revoke("", scope=Scope.EVERYTHING, value=4)
+        await made.feed.ask()
+        made.source.items.clear()
+        made.source.generation = 2
+
+        await made.feed.ask()
+
+        assert made.keeper.adopted == [(1, None), (2, 4)]
+        assert made.replica.refuses("s", 1, "a", 5 * EPOCHS_PER_EVERYTHING - 1, "k")
+        assert not made.replica.refuses("s", 1, "a", 5 * EPOCHS_PER_EVERYTHING, "k")
+        assert len(made.key_reads) == 1
+
+
+async def test_a_log_that_cannot_be_adopted_lends_nothing() -> None:
+    """Unavailable, and tried again at the next question."""
+    async with _feed() as made:
+        lease = made.replica.lease_until
+        made.source.generation = 2
+        made.clock.advance(5.0)
+        adopt = made.keeper.adopt
+
+        async def fails(generation: int, known: int | None) -> int:
+            raise Unavailable(private="store down")
+
+        made.keeper.adopt = fails  # type: ignore[method-assign]
+        with pytest.raises(Unavailable):
+            await made.feed.ask()
+        assert made.replica.lease_until == lease
+        made.keeper.adopt = adopt  # type: ignore[method-assign]
+
+        await made.feed.ask()
+
+        assert made.replica.lease_until == made.clock.monotonic + 2.0
+
+
+async def test_what_the_log_lost_is_restored() -> None:
+    """By one who knows it, once."""
+    async with _feed() as made:
+        made.source.revoke("s1")
+        await made.feed.ask()
+        made.source.items.clear()
+        made.source.matches = False
+
+        await made.feed.ask()
+        await _until(lambda: bool(made.keeper.restored))
+
+        assert [(entry.scope, entry.id, entry.value) for entry in made.keeper.restored] == [(Scope.SESSION, "s1", 2)]
+        await made.feed.ask()
+        await _settled()
+        assert len(made.keeper.restored) == 1
+
+
+async def test_a_crowded_replica_makes_room() -> None:
+    """The keeper is asked for it after the answer that crowds it."""
+    async with _feed() as made:
+        made.replica.max_entries = 1
+        made.source.revoke("s1")
+        await made.feed.ask()
+        assert made.keeper.rooms == 0
+        made.source.revoke("s2")
+        await made.feed.ask()
+        assert made.keeper.rooms == 1
+
+
+async def test_hints_are_applied_at_once_and_looks_are_followed() -> None:
+    """Entries need no probe; "look" does; what a look brings is acknowledged by a second probe at once."""
+    async with _feed(follow=True, lease=600.0) as made:
+        cursor = made.replica.cursor
+        await made.source.hinted.put((Entry(scope=Scope.SESSION, id="s1", value=2, until=1e12),))
+        await _until(lambda: made.replica.session_version("s1") == 2)
+        assert (made.source.probes, made.replica.cursor) == (0, cursor)
+
+        made.source.revoke("s2")
+        await made.source.hinted.put(())
+        await _until(lambda: made.source.probes == 2)
+
+        assert made.replica.session_version("s2") == 2
+        assert made.source.cursors[-1] == Cursor(position=1, nonce=1)
+
+
+async def test_a_hint_of_keys_reads_the_keys() -> None:
+    """A rotation is known before the next scheduled probe."""
+    async with _feed(follow=True, lease=600.0) as made:
+        await made.source.hinted.put((Entry(scope=Scope.KEY, id="k", value=0, until=1e12),))
+        await _until(lambda: len(made.key_reads) == 1)
+
+
+async def test_a_feed_that_stopped_accepts_nothing_and_is_not_waited_for() -> None:
+    """Its lease is given up before it leaves (flaw class: left, and still accepting)."""
+    async with _feed(follow=True) as made:
+        assert made.replica.judge("s", 1, "a", 0, "k", made.clock.monotonic) is Verdict.ACCEPTED
+        await made.feed.stop()
+        assert made.replica.judge("s", 1, "a", 0, "k", made.clock.monotonic) is Verdict.UNKNOWN
+        assert len(made.source.left) == 1
+
+
+async def test_one_who_asks_waits_no_longer_than_it_said() -> None:
+    """The probe goes on for the others."""
+    async with _feed() as made:
+        made.source.held = True
+        patient = asyncio.create_task(made.feed.ask())
+        with pytest.raises(Unavailable):
+            await made.feed.ask(0.01)
+        await made.source.answer(99)
+        await patient
+
+
+async def test_status_says_what_is_known() -> None:
+    """Lease, age, entries, bytes, generation, bound."""
+    async with _feed() as made:
+        made.source.revoke("s1")
+        await made.feed.ask()
+        made.clock.advance(0.5)
+        status = made.feed.status()
+        assert (status.lease_left, status.age, status.entries, status.generation, status.bound) == (1.5, 0.5, 1, 1, 2.0)
+        assert status.bytes > 0
+        made.clock.advance(60.0)
+        assert (made.feed.status().lease_left, made.feed.status().age) == (0.0, 60.5)
+    alone = Feed(Replica(), Source(), FakeClock().clock, Keeper(Source())).status()
+    assert (alone.lease_left, alone.age, alone.bound) == (math.inf, 0.0, 0.0)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - what is waited for sends no event
+            await asyncio.sleep(0.002)

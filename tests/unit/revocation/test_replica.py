@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ostiary import limits
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
-from ostiary.revocation.replica import Replica, Verdict
+from ostiary.revocation.replica import Next, Replica, Verdict
 
 steady = settings(derandomize=True, deadline=None, database=None)
 SESSIONS, ACCOUNTS, KEYS = ("s1", "s2"), ("a1", "a2"), ("k1", "k2")
@@ -114,7 +113,7 @@ class Model(RuleBasedStateMachine):
         for entry in entries:
             if entry.scope is Scope.EVERYTHING:
                 self.floor = max(self.floor, entry.value)
-            elif not (entry.scope is Scope.KEY and entry.value == 0) and entry.scope is not Scope.CLIENT:
+            elif entry.value > 0:
                 self.entries[entry.scope, entry.id].append(entry)
 
     @rule(seconds=st.integers(0, 40))
@@ -153,7 +152,7 @@ class Model(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.replica.forget_expired(math.inf)
         assert len(self.replica) == 0
-        assert self.replica._expiries == []
+        assert not any(table._due for table in (self.replica._sessions, self.replica._accounts, self.replica._keys))
 
 
 TestModel = Model.TestCase
@@ -189,11 +188,31 @@ class Log:
 
 
 def _catch_up(replica: Replica, log: Log, *, sent_at: float = 0.0, limit: int = 2) -> int:
-    probes = 1
-    while replica.on_reply(sent_at=sent_at, reply=log.probe(replica.cursor, limit)):
+    probes, following = 0, Next.MORE
+    while following is not Next.DONE:
         probes += 1
         assert probes < 1000
+        sent = replica.on_send(sent_at)
+        following = replica.on_reply(sent, log.probe(replica.cursor, limit))
+        if following is Next.ADOPT:
+            replica.adopt(log.generation, 0 if replica.everything is None else replica.everything + 1)
     return probes
+
+
+def _answer(
+    replica: Replica,
+    sent_at: float,
+    *,
+    generation: int = 1,
+    items: tuple[LogItem, ...] = (),
+    matches: bool = True,
+    complete: bool = True,
+) -> Next:
+    """A probe sent at this instant is answered so, by the log that the replica goes by."""
+    if replica.generation is None and replica.lease != math.inf:
+        replica.adopt(generation, 0)
+    reply = Probe(generation=generation, matches=matches, items=items, complete=complete)
+    return replica.on_reply(replica.on_send(sent_at), reply)
 
 
 @steady
@@ -263,7 +282,7 @@ def test_the_lease_counts_from_sending() -> None:
     replica = Replica(lease=2.0)
     assert replica.judge("s", 1, "a", 0, "k", 0.0) is Verdict.UNKNOWN
 
-    replica.on_reply(sent_at=10.0, reply=Probe(generation=1, matches=True, items=(), complete=True))
+    _answer(replica, 10.0)
 
     assert replica.lease_until == 12.0
     assert replica.judge("s", 1, "a", 0, "k", 11.999) is Verdict.ACCEPTED
@@ -274,7 +293,7 @@ def test_an_older_probe_does_not_shorten_the_lease() -> None:
     """Answers may arrive in any order."""
     replica = Replica(lease=2.0)
     for sent_at in (10.0, 9.0):
-        replica.on_reply(sent_at=sent_at, reply=Probe(generation=1, matches=True, items=(), complete=True))
+        _answer(replica, sent_at)
 
     assert replica.lease_until == 12.0
 
@@ -284,8 +303,9 @@ def test_half_an_answer_gives_no_lease() -> None:
     replica = Replica(lease=2.0)
     item = LogItem(position=1, nonce=1, entry=Entry(scope=Scope.SESSION, id="s", value=2, until=9.0))
 
-    assert replica.on_reply(sent_at=1.0, reply=Probe(generation=1, matches=True, items=(item,), complete=False))
-    assert replica.on_reply(sent_at=1.0, reply=Probe(generation=1, matches=False, items=(), complete=False))
+    replica.adopt(1, 0)
+    assert _answer(replica, 1.0, items=(item,), complete=False) is Next.MORE
+    assert _answer(replica, 1.0, matches=False, complete=False) is Next.MORE
 
     assert replica.lease_until == -math.inf
 
@@ -301,16 +321,15 @@ def test_a_refusal_needs_no_lease() -> None:
 def test_alone_with_its_store_a_replica_always_knows() -> None:
     """An infinite lease neither begins nor ends."""
     replica = Replica()
-    replica.on_reply(sent_at=1.0, reply=Probe(generation=1, matches=True, items=(), complete=True))
+    _answer(replica, 1.0)
 
     assert replica.judge("s", 1, "a", 0, "k", 1e18) is Verdict.ACCEPTED
 
 
-def test_a_full_replica_does_not_know_rather_than_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_replica_does_not_know_rather_than_forget() -> None:
     """No entry is dropped for want of room: the lease is."""
-    monkeypatch.setattr(limits, "REPLICA_ENTRIES", 2)
-    replica = Replica(lease=2.0)
-    replica.on_reply(sent_at=1.0, reply=Probe(generation=1, matches=True, items=(), complete=True))
+    replica = Replica(lease=2.0, max_entries=1)
+    _answer(replica, 1.0)
     replica.apply([Entry(scope=Scope.SESSION, id=entry_id, value=2, until=9.0) for entry_id in ("s1", "s2")])
 
     with pytest.raises(Unavailable):

@@ -1,0 +1,44 @@
+"""Waiting until no node accepts what was ended: by asking how many still may, and at the latest by the lease."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Protocol
+
+from ostiary import limits
+from ostiary.errors import OstiaryError
+from ostiary.revocation.entry import Cursor
+
+_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between looks
+
+
+class Followers(Protocol):
+    """Who follows the log: see `ostiary.stores.port.Revocations`."""
+
+    async def head(self) -> Cursor: ...
+    async def nudge(self) -> None: ...
+    async def behind(self, cursor: Cursor, *, within: float) -> int | None: ...
+
+
+async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lease: float) -> None:
+    """Return when every node refuses what was committed before the call. Never raises an OstiaryError: if nobody can
+    tell, time does.
+
+    `lease`: the longest of any node, in seconds. A node counts as soon as it has probed once, before it accepts
+    anything, and until its lease is over; so when all that count have acknowledged the newest item, none is left that
+    does not know.
+    """
+    wait = lease * (1 + limits.CLOCK_DRIFT)
+    deadline = monotonic() + wait
+    with contextlib.suppress(OstiaryError, TimeoutError):
+        async with asyncio.timeout(wait):
+            head = await log.head()
+            await log.nudge()
+            pause = _PAUSE
+            while monotonic() < deadline:
+                if await log.behind(head, within=wait) == 0:
+                    return
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, _LONGEST_PAUSE)
+    while (left := deadline - monotonic()) > 0:  # noqa: ASYNC110 - time is what it waits for
+        await asyncio.sleep(max(left, _PAUSE))

@@ -1,0 +1,100 @@
+"""Ids and the lowest value of each that is still accepted: small, and quick to ask.
+
+One process may hold a million revocations, so what one takes counts. The 22 characters that make up a random id are
+kept as one integer (48 bytes instead of 75), the value and the second of its expiry as one tuple that all entries of
+that value and second share. With its place in the dictionary and in the list of its second an entry takes some 100
+bytes.
+"""
+
+import heapq
+import math
+import sys
+from collections.abc import Iterator
+
+Known = tuple[int, int]
+"""The lowest value that is accepted, and the second from which on it may be forgotten."""
+
+_NOTHING: Known = (0, 0)
+_CHARS = 22  # of 128 random bits in base64url
+_LATEST = 2**53  # seconds
+
+
+class Table:
+    """Of one scope, whose ids begin with `prefix`. Other ids work as well and take more room; without a prefix all ids
+    are kept as they are."""
+
+    __slots__ = ("_due", "_length", "_prefix", "_seconds", "known")
+
+    def __init__(self, prefix: str = "") -> None:
+        self.known: dict[int | str, Known] = {}
+        self._prefix = prefix
+        self._length = len(prefix) + _CHARS if prefix else -1
+        self._due: dict[int, tuple[list[int | str], dict[int, Known]]] = {}
+        self._seconds: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def lowest(self, entry_id: str) -> int:
+        """The lowest value that is accepted, 0 if nothing is known."""
+        return self.known.get(self._key(entry_id), _NOTHING)[0]
+
+    def raise_to(self, entry_id: str, value: int, until: float) -> None:
+        """Merge: the greater value and the later expiry count."""
+        key = self._key(entry_id)
+        second = math.ceil(min(until, _LATEST))
+        before = self.known.get(key)
+        if before is not None:
+            if value <= before[0] and second <= before[1]:
+                return
+            value = max(value, before[0])
+            second = max(second, before[1])
+        due = self._due.get(second)
+        if due is None:
+            due = self._due[second] = ([], {})
+            heapq.heappush(self._seconds, second)
+        keys, shared = due
+        known = shared.get(value)
+        if known is None:
+            known = shared[value] = (value, second)
+        self.known[key] = known
+        if before is None or before[1] != second:
+            keys.append(key)
+
+    def holds(self, entry_id: str) -> bool:
+        """Whether anything is known of it."""
+        return self._key(entry_id) in self.known
+
+    def forget(self, now: float) -> int:
+        """Drop what may be forgotten at `now`; how many."""
+        before = len(self.known)
+        while self._seconds and self._seconds[0] <= now:
+            second = heapq.heappop(self._seconds)
+            for key in self._due.pop(second)[0]:
+                known = self.known.get(key)
+                if known is not None and known[1] == second:
+                    del self.known[key]
+        return before - len(self.known)
+
+    def drop_up_to(self, value: int) -> None:
+        """Drop what refuses nothing that is not below `value`."""
+        for key in [key for key, known in self.known.items() if known[0] <= value]:
+            del self.known[key]
+
+    def entries(self) -> Iterator[tuple[str, int, float]]:
+        """Id, value, until."""
+        for key, (value, second) in self.known.items():
+            yield self._text(key), value, float(second)
+
+    def size(self) -> int:
+        """Bytes, about."""
+        listed = sum(sys.getsizeof(keys) + 200 for keys, _ in self._due.values())
+        return sys.getsizeof(self.known) + 48 * len(self.known) + listed
+
+    def _key(self, entry_id: str) -> int | str:
+        if len(entry_id) == self._length and entry_id.startswith(self._prefix) and entry_id.isascii():
+            return int.from_bytes(entry_id[-_CHARS:].encode())
+        return entry_id
+
+    def _text(self, key: int | str) -> str:
+        return key if isinstance(key, str) else self._prefix + key.to_bytes(_CHARS).decode()
