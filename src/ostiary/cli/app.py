@@ -15,12 +15,9 @@ _NOUNS = {
 _VERBS = {
     "serve": "Serve the API and the pages.",
     "demo": "Try it: a server with seeded accounts in memory.",
-<<<<<<< Updated upstream
     "download-server": "Serve files for one-time tokens, each good for one download.",
     "download": "Fetch a file for a one-time token.",
-=======
     "bench": "Measure what each kind costs and how fast it ends, here.",
->>>>>>> Stashed changes
     "purge": "Remove what nothing can refer to any more.",
     "doctor": "Check this set-up and say how to mend it.",
 }
