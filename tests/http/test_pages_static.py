@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from tests.http.harness import Site
 
 from ostiary.http.pages import static_files, static_url
 
@@ -49,3 +50,24 @@ def test_style_sheet_honours_what_people_set() -> None:
     css = static_files()[static_url("ostiary.css")].content.decode()
     for wanted in ("prefers-color-scheme: dark", "prefers-reduced-motion: reduce", ":focus-visible"):
         assert wanted in css
+
+
+def test_the_published_module_is_small_and_whole() -> None:
+    """What single-page applications import is under 4 KB, imports nothing itself and stores nothing (M-44)."""
+    module = static_files()[static_url("ostiary-client.js")].content
+    assert len(module) < 4096
+    for unwanted in (b"import ", b"Storage", b"document.cookie", b"eval", b"innerHTML", b"http://"):
+        assert unwanted not in module
+
+
+@pytest.mark.anyio
+async def test_the_published_module_has_a_plain_name(site: Site) -> None:
+    """Applications, those on other origins too, import it by a name that stays; other files have none."""
+    response = await site.get("/static/ostiary-client.js", headers={"Origin": "https://app.example"})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["cache-control"] == "public, max-age=300"
+    again = {"If-None-Match": response.headers["etag"]}
+    assert (await site.get("/static/ostiary-client.js", headers=again)).status_code == 304
+    assert (await site.get("/static/pages.js")).status_code == 404

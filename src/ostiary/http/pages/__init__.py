@@ -6,6 +6,8 @@ Nothing here knows a request or a response. `render.Pages` turns values into HTM
 
 from ostiary.http.pages.assets import (
     CONTENT_SECURITY_POLICY,
+    PUBLISHED,
+    PUBLISHED_CACHE_CONTROL,
     STATIC_CACHE_CONTROL,
     StaticFile,
     static_files,
@@ -18,6 +20,8 @@ from ostiary.http.pages.views import SessionView
 __all__ = [
     "CONTENT_SECURITY_POLICY",
     "LANGUAGES",
+    "PUBLISHED",
+    "PUBLISHED_CACHE_CONTROL",
     "STATIC_CACHE_CONTROL",
     "Frame",
     "Language",

@@ -18,6 +18,11 @@ text that a script could turn into markup."""
 STATIC_CACHE_CONTROL = "public, max-age=31536000, immutable"
 """For static files only: another content has another URL."""
 
+PUBLISHED = frozenset({"ostiary-client.js"})
+"""What applications of others may import by its plain name."""
+
+PUBLISHED_CACHE_CONTROL = "public, max-age=300"
+
 _CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

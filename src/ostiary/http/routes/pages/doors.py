@@ -14,7 +14,7 @@ from ostiary.errors import (
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth
-from ostiary.http.pages import STATIC_CACHE_CONTROL, static_files
+from ostiary.http.pages import PUBLISHED, PUBLISHED_CACHE_CONTROL, STATIC_CACHE_CONTROL, static_files, static_url
 from ostiary.http.problems import NoSuchRoute
 from ostiary.http.routes.pages.common import frame_of, page, row, safe_next, see_other, with_headers_of
 from ostiary.http.routes.sessions import CLEAR_SITE_DATA, replaced_session, session_to_leave
@@ -137,11 +137,16 @@ async def logout(call: Call) -> Response:
 
 
 async def static(call: Call) -> Response:
-    """GET /static/...: names hold a digest of the content, so they may be kept for ever."""
-    found = static_files().get("/static/" + call.path("name"))
+    """GET /static/...: names hold a digest of the content, so they may be kept for ever. What applications of others
+    import is also there under its plain name, which is looked at anew, and for every origin: it is public."""
+    name = call.path("name")
+    published = name in PUBLISHED
+    found = static_files().get(static_url(name) if published else "/static/" + name)
     if found is None:
         raise NoSuchRoute
-    headers = {"Cache-Control": STATIC_CACHE_CONTROL, "ETag": found.etag}
+    headers = {"Cache-Control": PUBLISHED_CACHE_CONTROL if published else STATIC_CACHE_CONTROL, "ETag": found.etag}
+    if found.content_type.startswith("text/javascript"):
+        headers["Access-Control-Allow-Origin"] = "*"
     if call.request.headers.get("if-none-match") == found.etag:
         return Response(status_code=304, headers=headers)
     return Response(found.content, headers=headers, media_type=found.content_type)
