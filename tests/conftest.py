@@ -1,7 +1,10 @@
 """What every test may rely on."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
+from tests.servers.postgres import Cluster, cluster
 
 # The same examples every time, and no verdict by the clock: the machine may be busy with something else.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
@@ -12,3 +15,10 @@ settings.load_profile("steady")
 def anyio_backend() -> str:
     """Async tests run on asyncio, the loop that the server runs on."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """One PostgreSQL for all tests of a process. It does not wait for its disk: tests that kill it make their own."""
+    with cluster(fsync="off", full_page_writes="off", max_connections=400) as server:
+        yield server

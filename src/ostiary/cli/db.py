@@ -1,7 +1,5 @@
 """`ostiary db …`."""
 
-import asyncio
-
 from ostiary.cli.app import noun
 from ostiary.cli.options import HERE, Json, Where
 from ostiary.cli.output import say, say_json
@@ -12,38 +10,35 @@ app = noun("db")
 
 
 @app.command
-def upgrade(*, where: Where = HERE, json: Json = False) -> None:
+async def upgrade(*, where: Where = HERE, json: Json = False) -> None:
     """Bring the schema up to date, making the database if there is none. All or nothing, and safe to repeat."""
-    from ostiary.settings import secret_key_of
     from ostiary.stores import migrations
 
     settings = where.settings()
     check_database(settings, create=True)
     if settings.all_in_valkey:
-        _say_valkey(settings, json=json)
+        await _say_valkey(settings, json=json)
         return
-    path = settings.database_path
-    assert path is not None  # noqa: S101 - checked above
-    before = migrations.current(path)
-    secret_key_of(settings)  # the key first: a database without one is taken for one whose key was lost
-    migrations.upgrade(path)
+    before = await _current(settings)
+    await _upgrade(settings)
+    state = await _state(settings)
     if json:
-        say_json({"before": before, **_state(settings)})
-    elif before == migrations.HEAD:
-        say(f"Nothing to do: the schema is {migrations.HEAD}.")
+        say_json({"before": before, **state})
+    elif before == state["current"]:
+        say(f"Nothing to do: the schema is {before}.")
     else:
         say(f"The schema was {before or 'not there'} and is now {migrations.HEAD}.")
 
 
 @app.command
-def current(*, where: Where = HERE, json: Json = False) -> None:
+async def current(*, where: Where = HERE, json: Json = False) -> None:
     """Show the schema that the database has and the one that this program expects."""
     settings = where.settings()
     check_database(settings, create=False)
     if settings.all_in_valkey:
-        _say_valkey(settings, json=json)
+        await _say_valkey(settings, json=json)
         return
-    state = _state(settings)
+    state = await _state(settings)
     if json:
         say_json(state)
     elif state["up_to_date"]:
@@ -52,23 +47,34 @@ def current(*, where: Where = HERE, json: Json = False) -> None:
         say(f"{state['current'] or 'nothing'}: this program expects {state['head']}; run `ostiary db upgrade`.")
 
 
-def _say_valkey(settings: Settings, *, json: bool) -> None:
+async def _say_valkey(settings: Settings, *, json: bool) -> None:
     """Whatever it holds of another version is refused here."""
     from ostiary.compose import open_store
 
-    async def look() -> None:
-        await (await open_store(settings)).close()
-
-    asyncio.run(look())
+    await (await open_store(settings)).close()
     if json:
         say_json({"current": None, "head": None, "up_to_date": True})
     else:
         say("Nothing to do: Valkey has no schema.")
 
 
-def _state(settings: Settings) -> dict[str, str | bool | None]:
+async def _state(settings: Settings) -> dict[str, str | bool | None]:
     from ostiary.stores import migrations
 
-    assert settings.database_path is not None  # noqa: S101 - callers check
-    found = migrations.current(settings.database_path)
+    found = await _current(settings)
     return {"current": found, "head": migrations.HEAD, "up_to_date": found == migrations.HEAD}
+
+
+async def _current(settings: Settings) -> str | None:
+    from ostiary.compose import schema_of
+
+    return await schema_of(settings)
+
+
+async def _upgrade(settings: Settings) -> None:
+    from ostiary.compose import open_store
+    from ostiary.settings import secret_key_of
+
+    if settings.postgres is None:
+        secret_key_of(settings)  # the key first: a database without one is taken for one whose key was lost
+    await (await open_store(settings)).close()

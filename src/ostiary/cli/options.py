@@ -19,7 +19,10 @@ _STORE = Group("Store", sort_key=10)
 class Where:
     """Which store a command touches."""
 
-    database: Annotated[str | None, Parameter(help="sqlite:///path (four slashes: from the root) or memory:")] = None
+    database: Annotated[
+        str | None,
+        Parameter(help="sqlite:///path (four slashes: from the root), postgresql://user@host/name or memory:"),
+    ] = None
     valkey: Annotated[
         str | None,
         Parameter(help="valkey://host:port (also valkeys, +sentinel, +cluster): keeps all but what --database does."),

@@ -88,9 +88,8 @@ async def _announce(auth: Ostiary) -> None:
     if code is not None:
         note(f"There is no account yet. Make the administrator's, once, within a day: {settings.issuer}/setup#{code}")
     elif not settings.in_memory and not await auth.system.store.accounts.count_enabled_admins():
-        where = (
-            f"--valkey {settings.shown()['valkey']}" if settings.all_in_valkey else f"--database {settings.database}"
-        )
+        name = "valkey" if settings.all_in_valkey else "database"
+        where = f"--{name} {settings.shown()[name]}"
         note(f"There is no administrator yet: ostiary account create NAME --role admin {where}")
     note(f"Listening on {settings.host} port {settings.port}; Ctrl-C stops it.")
 
@@ -98,7 +97,7 @@ async def _announce(auth: Ostiary) -> None:
 def _whence(settings: Settings) -> str:
     if settings.in_memory:
         return "memory: all is gone when it stops"
-    places = [] if settings.all_in_valkey else [str(settings.database_path or settings.database)]
+    places = [] if settings.all_in_valkey else [str(settings.database_path or settings.shown()["database"])]
     return " and ".join([*places, *([settings.shown()["valkey"]] if settings.valkey else [])])
 
 

@@ -7,12 +7,12 @@ on first use: a command need not wait for a web framework.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ostiary.compose.system import System, open_store, open_system, policy_of
+from ostiary.compose.system import System, open_store, open_system, policy_of, schema_of
 
 if TYPE_CHECKING:
     from ostiary.compose.application import Ostiary as Ostiary
 
-__all__ = ["Ostiary", "System", "open_store", "open_system", "policy_of"]
+__all__ = ["Ostiary", "System", "open_store", "open_system", "policy_of", "schema_of"]
 
 
 def __getattr__(name: str) -> Any:

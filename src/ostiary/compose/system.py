@@ -83,6 +83,12 @@ async def _open_valkey(settings: Settings, url: str) -> Store:
 
 
 async def _open_database(settings: Settings, *, migrate: bool) -> Store:
+    if settings.postgres is not None:
+        try:
+            from ostiary.stores.postgres import PostgresStore
+        except ModuleNotFoundError as missing:
+            raise Misconfigured("PostgreSQL needs its driver: pip install 'ostiary[postgres]'") from missing
+        return await PostgresStore.open(settings.postgres, migrate=migrate)
     path = settings.database_path
     if path is None:
         from ostiary.stores.memory import MemoryStore
@@ -91,6 +97,17 @@ async def _open_database(settings: Settings, *, migrate: bool) -> Store:
     from ostiary.stores.sqlite import SqliteStore
 
     return await SqliteStore.open(path, migrate=migrate)
+
+
+async def schema_of(settings: Settings) -> str | None:
+    """The version of the schema that is there, whether or not this program can work with it; None if there is none."""
+    if settings.postgres is not None:
+        from ostiary.stores.postgres import schema_version
+
+        return (await schema_version.found_at(settings.postgres)).version
+    from ostiary.stores import migrations
+
+    return None if settings.database_path is None else migrations.current(settings.database_path)
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ostiary.domain.account import check_roles
 from ostiary.errors import InvalidRequest
 from ostiary.limits import SCOPES_PER_TOKEN
-from ostiary.stores import valkey_url
+from ostiary.stores import postgres_url, valkey_url
 
 _LONGEST = 10 * 365 * 86_400.0  # seconds; a longer life is a typing error
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -256,14 +256,17 @@ def _base(value: str, hint: str) -> str:
 
 
 def database(value: str) -> str:
-    """`sqlite:///path` (relative) or `sqlite:////path` (absolute), or `memory:`."""
+    """`sqlite:///path` (relative) or `sqlite:////path` (absolute), `postgresql://…`, or `memory:`."""
     if value in ("memory:", "memory://"):
         return "memory:"
-    if value.startswith(("postgresql://", "postgres://")):
-        raise ValueError("PostgreSQL is not in this version; write sqlite:///path or memory:")
+    if postgres_url.is_postgres(value):
+        postgres_url.parse(value)
+        return value
     path = value.removeprefix("sqlite:///")
     if path == value or not path or path.startswith((":memory:", "file:")) or path.endswith("/"):
-        raise ValueError("write sqlite:///path for a file, sqlite:////path from the root, or memory:")
+        raise ValueError(
+            "write sqlite:///path for a file, sqlite:////path from the root, postgresql://user@host/name, or memory:"
+        )
     if "?" in path or "#" in path or not path.isprintable():
         raise ValueError("write a path without '?', '#' and control characters")
     return value

@@ -13,6 +13,8 @@ from ostiary.domain.throttle import ThrottlePolicy
 from ostiary.settings import readers as read
 from ostiary.settings.checks import Row, Setting, check, is_loopback, misconfigured, warnings_of
 from ostiary.settings.sources import gather
+from ostiary.stores import postgres_url
+from ostiary.stores.postgres_url import PostgresUrl
 from ostiary.stores.valkey_url import without_passwords
 
 SIGNATURE_ALGORITHMS = (
@@ -59,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
 
     # --- Where it keeps things ----------------------------------------------------------------------------------------
-    database: Annotated[str, Setting(read.text(read.database), "`sqlite:///path` or `memory:`.")] = (
+    database: Annotated[str, Setting(read.text(read.database), "`sqlite:///path`, `postgresql://…` or `memory:`.")] = (
         "sqlite:///ostiary.db"
     )
     valkey: Annotated[
@@ -219,7 +221,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             name: STARS if row.setting.secret and getattr(self, name) is not None else getattr(self, name)
             for name, row in TABLE.items()
         }
-        return {**shown, "valkey": self.valkey and without_passwords(self.valkey)}
+        database = postgres_url.shown(self.database) if self.postgres else self.database
+        return {**shown, "database": database, "valkey": self.valkey and without_passwords(self.valkey)}
+
+    @property
+    def postgres(self) -> PostgresUrl | None:
+        """Where the PostgreSQL store is; ``None`` if there is none."""
+        return postgres_url.parse(self.database) if postgres_url.is_postgres(self.database) else None
 
     @property
     def database_path(self) -> Path | None:

@@ -22,7 +22,7 @@ def secret_key_of(settings: Settings) -> bytes:
     Raises ``Misconfigured`` if none is set and the store is one that nodes share."""
     if settings.secret_key is not None:
         return settings.secret_key
-    if settings.valkey is not None:
+    if settings.valkey is not None or settings.postgres is not None:
         raise Misconfigured(
             "secret_key is not set: a store that several nodes share needs the same on each of them. Make one with "
             "`openssl rand -base64 48` and set OSTIARY_SECRET_KEY or OSTIARY_SECRET_KEY_FILE"

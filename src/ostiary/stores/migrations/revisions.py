@@ -3,7 +3,10 @@
 Kept apart because importing it takes about half a second, which only an upgrade is worth.
 """
 
+import io
 import sqlite3
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
@@ -26,21 +29,46 @@ def head() -> str:
 def run(connection: sqlite3.Connection, version: str | None) -> None:
     """Take an open SQLite connection, in a transaction of the caller's, from `version` to the head."""
     scripts = _scripts()
-    known = {script.revision for script in scripts.walk_revisions()}
-    if version is not None and version not in known:
-        raise Misconfigured("The database was made by a newer version of Ostiary; install that version.")
-
-    def steps(revision: object, _context: MigrationContext) -> list[RevisionStep]:
-        return scripts._upgrade_revs("head", revision)  # type: ignore[arg-type]  # noqa: SLF001 - as `alembic upgrade`
+    _check_known(scripts, version)
 
     def left_to_the_caller(_connection: object) -> None:
         """SQLAlchemy ends the transaction of a connection that it lets go of; this one goes on."""
 
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     engine.dialect.do_commit = engine.dialect.do_rollback = left_to_the_caller  # type: ignore[method-assign, assignment]
-    with engine.connect() as wrapped, EnvironmentContext(Config(), scripts, fn=steps) as environment:
+    with engine.connect() as wrapped, EnvironmentContext(Config(), scripts, fn=_to_head(scripts)) as environment:
         environment.configure(connection=wrapped, transaction_per_migration=False)
         environment.run_migrations()
+
+
+@cache
+def postgres_statements(version: str | None) -> str:
+    """What takes a PostgreSQL schema, the first of the search path, from `version` to the head, as one text.
+
+    Revisions are statements alone: none of them looks at the data, so that they can be read before they are run.
+    """
+    scripts = _scripts()
+    _check_known(scripts, version)
+    written = io.StringIO()
+    with EnvironmentContext(
+        Config(), scripts, fn=_to_head(scripts), as_sql=True, starting_rev=version, destination_rev="head"
+    ) as environment:
+        environment.configure(dialect_name="postgresql", output_buffer=written, transaction_per_migration=False)
+        environment.run_migrations()
+    return written.getvalue()
+
+
+def _check_known(scripts: ScriptDirectory, version: str | None) -> None:
+    known = {script.revision for script in scripts.walk_revisions()}
+    if version is not None and version not in known:
+        raise Misconfigured("The database was made by a newer version of Ostiary; install that version.")
+
+
+def _to_head(scripts: ScriptDirectory) -> Callable[[object, MigrationContext], list[RevisionStep]]:
+    def steps(revision: object, _context: MigrationContext) -> list[RevisionStep]:
+        return scripts._upgrade_revs("head", revision)  # type: ignore[arg-type]  # noqa: SLF001 - as `alembic upgrade`
+
+    return steps
 
 
 def _scripts() -> ScriptDirectory:

@@ -16,7 +16,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 COUNT = sa.BigInteger()
 INSTANT: sa.Double[float] = sa.Double()
 BYTES = sa.LargeBinary()
-SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # AUTOINCREMENT is for INTEGER only
+POSITION = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # AUTOINCREMENT is for INTEGER only
 
 
 def upgrade() -> None:
@@ -163,12 +163,19 @@ def _trail() -> None:
 
 
 def _log() -> None:
+    """Positions grow in commit order: in SQLite because one transaction writes at a time; in PostgreSQL because they
+    are counted in a row that whoever appends holds until the commit. A sequence would skip what commits late."""
+    on_sqlite = op.get_context().dialect.name == "sqlite"
+    counter = [] if on_sqlite else [_number("position")]
     op.create_table(
-        "revocation_logs", sa.Column("id", COUNT, primary_key=True, autoincrement=False), _number("generation")
+        "revocation_logs",
+        sa.Column("id", COUNT, primary_key=True, autoincrement=False),
+        _number("generation"),
+        *counter,
     )
     op.create_table(
         "revocations",
-        sa.Column("position", SERIAL, primary_key=True, autoincrement=True),
+        sa.Column("position", POSITION, primary_key=True, autoincrement=on_sqlite),
         _number("nonce"),
         _text("scope"),
         _text("entry_id"),
@@ -177,3 +184,6 @@ def _log() -> None:
         sqlite_autoincrement=True,  # a position is never given twice, not even after a purge
     )
     _index("revocations_until", "revocations", "until")
+    if not on_sqlite:
+        # several nodes share it and are upgraded one after the other: the oldest code that may still work with it
+        op.create_table("schema_floors", sa.Column("id", COUNT, primary_key=True, autoincrement=False), _text("oldest"))

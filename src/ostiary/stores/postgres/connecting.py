@@ -1,0 +1,85 @@
+"""Making one connection."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from ostiary.stores.postgres.errors import FAILURES, while_opening
+from ostiary.stores.postgres.pool import CONNECT_SECONDS
+from ostiary.stores.postgres_url import PostgresUrl
+
+_SESSION = {
+    "idle_in_transaction_session_timeout": "10000",  # ms: a process that stands still must not hold locks
+    "jit": "off",  # compiling takes longer than any statement of ours
+}
+
+
+class Session(asyncpg.Connection):  # type: ignore[misc, unused-ignore]
+    """A connection that remembers whether the server warned.
+
+    A server that waits for its standby and is told to stop waiting commits all the same, and only warns.
+    """
+
+    __slots__ = ("warned",)
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.warned = False
+        self.add_log_listener(_note)
+
+
+def _note(session: Any, message: Any) -> None:
+    if message.severity_en == "WARNING" or message.severity == "WARNING":
+        session.warned = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """How this process connects. `pooled`: what lasts longer than a transaction cannot be relied on, so statements are
+    not prepared and nothing is set."""
+
+    url: PostgresUrl
+    pooled: bool
+
+    async def connect(
+        self,
+        *,
+        longest: float,
+        prepares: bool = True,
+        direct: bool = False,
+        within: float = CONNECT_SECONDS,
+    ) -> Any:
+        """`longest`: seconds after which the server itself gives a statement up. `direct`: to the server itself, past
+        the pooler. Raises Misconfigured or Unavailable."""
+        pooled = self.pooled and not (direct and self.url.listen_dsn != self.url.dsn)
+        milliseconds = str(int(longest * 1000))
+        settings = {**_SESSION, "statement_timeout": milliseconds, "lock_timeout": milliseconds}
+        try:
+            return await asyncpg.connect(
+                self.url.listen_dsn if direct else self.url.dsn,
+                timeout=within,
+                statement_cache_size=1000 if prepares and not pooled else 0,
+                max_cached_statement_lifetime=0,
+                max_cacheable_statement_size=0,
+                server_settings=None if pooled else settings,
+                connection_class=Session,
+            )
+        except (*FAILURES, ValueError) as error:
+            raise while_opening(error) from error
+
+
+async def connector_for(url: PostgresUrl, *, within: float) -> Connector:
+    """Find out whether a pooler stands between. Raises as `connect` does."""
+    if url.pooled:
+        return Connector(url=url, pooled=True)
+    plain = Connector(url=url, pooled=True)
+    connection = await plain.connect(longest=within, within=within)
+    try:
+        behind = await connection.fetchval("SELECT pg_backend_pid()")
+        pooled = behind != connection.get_server_pid()  # a pooler answers with a number of its own
+    except FAILURES as error:
+        raise while_opening(error) from error
+    finally:
+        connection.terminate()
+    return Connector(url=url, pooled=pooled)

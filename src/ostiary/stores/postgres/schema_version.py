@@ -1,0 +1,126 @@
+"""Which version a PostgreSQL schema has, and bringing it up to date.
+
+Nodes are upgraded one after the other, so code must work with a schema that is newer than it. A revision that only adds
+(*expand*) leaves `schema_floors.oldest` as it is; one that takes away what older code needs (*contract*) is released
+later, and raises it. Code works with a schema if its own version is not below that floor.
+
+Whoever upgrades holds an advisory lock until the commit: of several nodes that start at once on an empty database, one
+makes it, and the others find it made.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from ostiary.errors import Misconfigured, Unavailable
+from ostiary.stores.migrations import HEAD
+from ostiary.stores.postgres.connecting import Connector
+from ostiary.stores.postgres.errors import FAILURES, while_opening
+from ostiary.stores.postgres_url import PostgresUrl
+
+DEFAULT_SCHEMA = "ostiary"
+_UPGRADE_SECONDS = 600.0
+_READ_SECONDS = 10.0
+_LOCK_MILLISECONDS = 5000  # that a statement waits for a table: while it waits, everybody else waits behind it
+_NONCES = 2**53 - 1  # what JSON carries everywhere
+
+# ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`version` is None if there is nothing yet; `oldest` is the version of the oldest code that may work with it."""
+
+    version: str | None
+    oldest: str | None = None
+
+
+def will_do(found: Found) -> bool:
+    """Whether this code can work with it as it is."""
+    if found.version is None or found.oldest is None:
+        return False
+    return found.version == HEAD or (found.version > HEAD and found.oldest <= HEAD)
+
+
+async def prepare(connector: Connector, *, migrate: bool, within: float) -> str:
+    """The name of the schema, which `will_do`. Raises Misconfigured or Unavailable."""
+    name = connector.url.schema or DEFAULT_SCHEMA
+    connection = await connector.connect(longest=_UPGRADE_SECONDS, prepares=False, within=within)
+    try:
+        if await connection.fetchval("SELECT current_setting('server_encoding')") != "UTF8":
+            raise Misconfigured("The PostgreSQL database is not encoded in UTF-8: make one with ENCODING 'UTF8'.")
+        found = await read(connection, name)
+        if found.version is None or found.version < HEAD:
+            if not migrate:
+                raise Misconfigured("The database has another schema than this program; run `ostiary db upgrade`.")
+            found = await upgrade(connection, name)
+        if not will_do(found):
+            raise Misconfigured("The database was made by a newer version of Ostiary; install that version.")
+    except FAILURES as error:
+        raise while_opening(error) from error
+    finally:
+        connection.terminate()
+    return name
+
+
+async def found_at(url: PostgresUrl) -> Found:
+    """What is there, as it is. Raises Misconfigured or Unavailable."""
+    connector = Connector(url=url, pooled=True)
+    connection = await connector.connect(longest=_READ_SECONDS, within=_READ_SECONDS)
+    try:
+        return await read(connection, url.schema or DEFAULT_SCHEMA)
+    except FAILURES as error:
+        raise while_opening(error) from error
+    finally:
+        connection.terminate()
+
+
+async def read(connection: Any, name: str) -> Found:
+    """Raises Misconfigured if somebody else's tables are there; the driver's own errors."""
+    ours = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f'"{name}".schema_floors')
+    if not ours:
+        others = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1)"
+        if await connection.fetchval(others, name):
+            raise Misconfigured(f"The PostgreSQL schema {name} belongs to another program: name another one.")
+        return Found(None)
+    row = await connection.fetch(
+        f'SELECT (SELECT version_num FROM "{name}".alembic_version), (SELECT oldest FROM "{name}".schema_floors)'
+    )
+    return Found(*row[0])
+
+
+async def upgrade(connection: Any, name: str) -> Found:
+    """To `HEAD`, all or nothing; nothing if somebody else was quicker. Raises the driver's own errors too."""
+    try:
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL search_path TO \"{name}\"; SET LOCAL synchronous_commit TO 'on'")
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ostiary.{name}")
+            await connection.execute(f"SET LOCAL lock_timeout TO {_LOCK_MILLISECONDS}")
+            if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", f'"{name}"'):
+                await connection.execute(f'CREATE SCHEMA "{name}"')
+            found = await read(connection, name)
+            if found.version is None or found.version < HEAD:
+                from ostiary.stores.migrations import revisions
+
+                await connection.execute(revisions.postgres_statements(found.version))
+                await _seed(connection)
+                found = await read(connection, name)
+            return found
+    except asyncpg.LockNotAvailableError as error:
+        message = "Others were using the tables for too long: run `ostiary db upgrade` again when less is going on."
+        raise Unavailable(message, private="postgres: lock timeout while upgrading") from error
+
+
+async def _seed(connection: Any) -> None:
+    """What exists from the moment a store was made."""
+    await connection.execute(
+        "INSERT INTO issuers (id, everything, lease, created_at, revision) VALUES ('issuer', 0, 0, 0, 1) "
+        "ON CONFLICT DO NOTHING"
+    )
+    await connection.execute(
+        "INSERT INTO revocation_logs (id, generation, position) VALUES (1, $1, 0) ON CONFLICT DO NOTHING",
+        1 + secrets.randbelow(_NONCES),
+    )
+    await connection.execute("INSERT INTO schema_floors (id, oldest) VALUES (1, $1) ON CONFLICT DO NOTHING", HEAD)

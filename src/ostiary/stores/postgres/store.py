@@ -1,0 +1,100 @@
+"""The store in one PostgreSQL schema, for any number of nodes."""
+
+from functools import partial
+
+from ostiary.domain.account import Issuer
+from ostiary.errors import Unavailable
+from ostiary.stores import port
+from ostiary.stores.port import Change
+from ostiary.stores.postgres import schema_version
+from ostiary.stores.postgres.connecting import Connector, connector_for
+from ostiary.stores.postgres.log import Revocations
+from ostiary.stores.postgres.parts import Accounts, Audit, Clients, Pools, Sessions, SigningKeys, SpentOnce, Throttles
+from ostiary.stores.postgres.pool import Pool, Watch
+from ostiary.stores.postgres.statements import Schema
+from ostiary.stores.postgres.writing import Writing
+from ostiary.stores.postgres_url import PostgresUrl, parse
+
+_QUICK_SECONDS = 5.0  # that a look-up or a write may take, waiting for locks included
+_SLOW_SECONDS = 30.0  # a listing, a count, one portion of a purge
+_FIRST_SECONDS = 10.0  # the first connection of a start
+
+
+class PostgresStore:
+    """Made by `open`."""
+
+    def __init__(self, connector: Connector, schema: Schema) -> None:
+        self._schema = schema
+        quick, slow = (
+            partial(connector.connect, longest=_QUICK_SECONDS),
+            partial(connector.connect, longest=_SLOW_SECONDS),
+        )
+        self._pools = Pools(
+            quick=Pool("quick", quick, size=connector.url.pool_size, longest=_QUICK_SECONDS),
+            slow=Pool("slow", partial(slow, prepares=False), size=2, longest=_SLOW_SECONDS),
+            log=Pool("log", quick, size=1, longest=_QUICK_SECONDS),
+        )
+        self._watch = Watch(quick, self._pools.quick, self._pools.slow, self._pools.log)
+        self._writing = Writing(schema, self._pools.quick)
+        self._closed = False
+        self.accounts: port.Accounts = Accounts(schema, self._pools)
+        self.sessions: port.Sessions = Sessions(schema, self._pools)
+        self.throttles: port.Throttles = Throttles(schema, self._pools)
+        self.signing_keys: port.SigningKeys = SigningKeys(schema, self._pools)
+        self.clients: port.Clients = Clients(schema, self._pools)
+        self.spent: port.SpentOnce = SpentOnce(schema, self._pools)
+        self.audit: port.Audit = Audit(schema, self._pools)
+        self.revocations: port.Revocations = Revocations(schema, self._pools)
+        self._issuer_text = schema.issuers.select + "LIMIT 1"
+
+    @classmethod
+    async def open(cls, url: str | PostgresUrl, *, migrate: bool = True) -> "PostgresStore":
+        """Connect, and bring the schema up to date if `migrate`.
+
+        Raises Misconfigured if the server refuses this role, or its tables are not ours, are newer than this code can
+        work with, or are older and may not be migrated; Unavailable if it cannot be reached now.
+        """
+        parsed = parse(url) if isinstance(url, str) else url
+        connector = await connector_for(parsed, within=_FIRST_SECONDS)
+        name = await schema_version.prepare(connector, migrate=migrate, within=_FIRST_SECONDS)
+        store = cls(connector, Schema(name))
+        store._watch.start()
+        return store
+
+    @property
+    def shared(self) -> bool:
+        """True: any number of nodes may write to it."""
+        return True
+
+    def announce(self) -> None:
+        """The revocation log's probes say so."""
+
+    def others_serve(self) -> bool:
+        """True: another node may have started since anybody looked."""
+        return True
+
+    async def issuer(self) -> Issuer:
+        rows = await self._pools.quick.read(lambda c: c.fetch(self._issuer_text))
+        if not rows:
+            raise Unavailable(private="postgres: the issuer's record is missing")
+        return self._schema.issuers.record(rows[0])
+
+    async def write(self, *changes: Change) -> bool:
+        if self._closed:
+            raise Unavailable(private="postgres: the store is closed")
+        return await self._writing.write(changes) if changes else True
+
+    async def check(self) -> None:
+        if self._closed:
+            raise Unavailable(private="postgres: the store is closed")
+        text = f"UPDATE {self._schema.log} SET generation = generation WHERE FALSE RETURNING 1"  # noqa: S608 - our own name
+        found = await self._pools.quick.read(lambda c: schema_version.read(c, self._schema.name))
+        if not schema_version.will_do(found):
+            raise Unavailable(private="postgres: the schema is not one that this program can work with")
+        await self._pools.quick.run(lambda c: c.execute(text))
+
+    async def close(self) -> None:
+        self._closed = True
+        for pool in (self._pools.quick, self._pools.slow, self._pools.log):
+            await pool.close()
+        await self._watch.stop()

@@ -1,0 +1,21 @@
+"""The PostgreSQL store keeps the contract."""
+
+import secrets
+
+import pytest
+from tests.servers.postgres import Cluster
+
+from ostiary.stores.port import Store
+from ostiary.stores.postgres import PostgresStore
+from ostiary.testing.store_contract import StoreContract
+
+
+class TestPostgres(StoreContract):
+    """One schema a test, on one server."""
+
+    @pytest.fixture(autouse=True)
+    def _schema(self, postgres: Cluster) -> None:
+        self.url = postgres.url(schema=f"t_{secrets.token_hex(8)}", pool_size=5)
+
+    async def open_store(self) -> Store:
+        return await PostgresStore.open(self.url)
