@@ -42,6 +42,11 @@ class Connector:
     url: PostgresUrl
     pooled: bool
 
+    @property
+    def can_listen(self) -> bool:
+        """Whether notifications reach this process."""
+        return not self.pooled or self.url.listen_dsn != self.url.dsn
+
     async def connect(
         self,
         *,
@@ -52,7 +57,7 @@ class Connector:
     ) -> Any:
         """`longest`: seconds after which the server itself gives a statement up. `direct`: to the server itself, past
         the pooler. Raises Misconfigured or Unavailable."""
-        pooled = self.pooled and not (direct and self.url.listen_dsn != self.url.dsn)
+        pooled = self.pooled and not (direct and self.can_listen)
         milliseconds = str(int(longest * 1000))
         settings = {**_SESSION, "statement_timeout": milliseconds, "lock_timeout": milliseconds}
         try:

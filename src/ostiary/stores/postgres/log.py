@@ -1,9 +1,19 @@
 """The revocation log: positions from a counter row, which every write that appends holds until it has committed."""
 
+from collections.abc import AsyncIterator
+
+from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
-from ostiary.stores.postgres.parts import Part
+from ostiary.stores.postgres.batches import DURABLE
+from ostiary.stores.postgres.connecting import Connector
+from ostiary.stores.postgres.listening import listen, look
+from ostiary.stores.postgres.parts import Part, Pools
+from ostiary.stores.postgres.pool import Connection
+from ostiary.stores.postgres.statements import Schema
+from ostiary.stores.postgres.writing import check_warning
 
 _LARGEST = 2**63 - 1
+_FORGOTTEN_AFTER = "1 day"  # of a node that was not heard of: far longer than any lease
 
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
 
@@ -11,33 +21,95 @@ _LARGEST = 2**63 - 1
 class Revocations(Part):
     """See the port."""
 
-    async def probe(self, cursor: Cursor, limit: int) -> Probe:
-        position = cursor.position if 0 <= cursor.position <= _LARGEST else 0  # no item stands at 0
-        nonce = cursor.nonce if 0 <= cursor.nonce <= _LARGEST else -1
-        log, items = self._schema.log, self._schema.revocations
-        text = (
-            "SELECT g.generation, g.matches, i.position, i.nonce, i.scope, i.entry_id, i.value, i.until "
-            f"FROM (SELECT generation, $4::boolean OR EXISTS (SELECT FROM {items} WHERE position = $1 AND nonce = $2) "
-            f"AS matches FROM {log}) g "
-            f"LEFT JOIN LATERAL (SELECT * FROM {items} WHERE position > $1 AND g.matches ORDER BY position LIMIT $3) i "
+    def __init__(self, schema: Schema, pools: Pools, connector: Connector) -> None:
+        super().__init__(schema, pools)
+        self._connector = connector
+        log, items, nodes = schema.log, schema.revocations, schema.nodes
+        held = f"($3::boolean OR EXISTS (SELECT FROM {items} WHERE position = $1 AND nonce = $2))"
+        self._register = (
+            f"WITH d(is_on) AS MATERIALIZED ({DURABLE}) INSERT INTO {nodes} (id, seen_at, acknowledged) "
+            f"SELECT $4, clock_timestamp(), CASE WHEN {held} THEN $1 ELSE 0 END FROM d "
+            "ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, acknowledged = excluded.acknowledged"
+        )
+        self._read = (
+            "SELECT g.generation, g.held, i.position, i.nonce, i.scope, i.entry_id, i.value, i.until, "
+            f"pg_is_in_recovery() FROM (SELECT generation, {held} AS held FROM {log}) g "
+            f"LEFT JOIN LATERAL (SELECT * FROM {items} WHERE position > $1 AND g.held ORDER BY position LIMIT $4) i "
             "ON TRUE ORDER BY i.position"
         )
-        first = cursor == Cursor()
-        rows = await self._pools.log.read(lambda c: c.fetch(text, position, nonce, limit + 1, first))
-        generation, matches = rows[0][0], rows[0][1]
-        found = tuple(
-            LogItem(
-                position=position, nonce=nonce, entry=Entry(scope=Scope(scope), id=entry_id, value=value, until=until)
-            )
-            for _, _, position, nonce, scope, entry_id, value, until in rows[:limit]
-            if position is not None
+        self._behind = (
+            f"SELECT CASE WHEN {held} AND made_at <= clock_timestamp() - make_interval(secs => $4) THEN "
+            f"(SELECT count(*) FROM {nodes} WHERE acknowledged < $1 "
+            "AND seen_at >= clock_timestamp() - make_interval(secs => $4)) END "
+            f"FROM {log}"
         )
-        return Probe(generation=generation, matches=matches, items=found, complete=matches and len(rows) <= limit)
 
-    async def changed(self) -> bool:
-        return True
+    async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
+        """The node's own line is committed before the log is read: whoever waits for the nodes, after a commit that
+        this answer misses, finds it. And the server that answers has shown just now, after the question was sent, that
+        it can commit: what another server commits later is covered by a lease that runs from before."""
+        where = _where(cursor)
+
+        async def ask(connection: Connection) -> list[tuple[object, ...]]:
+            if node:
+                connection.warned = False
+                await connection.execute(self._register, *where, node)
+                check_warning(connection)
+            rows: list[tuple[object, ...]] = await connection.fetch(self._read, *where, limit + 1)
+            return rows
+
+        return _probe(await self._pools.log.run(ask), limit)
+
+    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+        if self._connector.can_listen:
+            async for entries in listen(self._connector, self._schema.channel):
+                yield entries
+        else:
+            text = f"SELECT position FROM {self._schema.log}"
+            async for _ in look(lambda: self._pools.log.run(lambda c: c.fetchval(text))):
+                yield ()
+
+    async def head(self) -> Cursor:
+        text = f"SELECT position, nonce FROM {self._schema.revocations} ORDER BY position DESC LIMIT 1"
+        rows = await self._pools.log.read(lambda c: c.fetch(text))
+        return Cursor(position=rows[0][0], nonce=rows[0][1]) if rows else Cursor()
+
+    async def nudge(self) -> None:
+        await self._pools.log.run(lambda c: c.execute("SELECT pg_notify($1, '')", self._schema.channel))
+
+    async def behind(self, cursor: Cursor, *, within: float) -> int | None:
+        where = _where(cursor)
+        found = await self._pools.log.read(lambda c: c.fetchval(self._behind, *where, within))
+        return None if found is None else int(found)
+
+    async def leave(self, node: str) -> None:
+        text = f"DELETE FROM {self._schema.nodes} WHERE id = $1"
+        await self._pools.log.run(lambda c: c.execute(text, node))
 
     async def purge(self, *, before: float) -> int:
-        items = self._schema.revocations
+        items, nodes = self._schema.revocations, self._schema.nodes
+        await self._purge(nodes, f"seen_at < clock_timestamp() - interval '{_FORGOTTEN_AFTER}'")
         where = f"until < $1 AND position < (SELECT max(position) FROM {items})"
         return await self._purge(items, where, before, key="position")
+
+
+def _where(cursor: Cursor) -> tuple[int, int, bool]:
+    """Position, nonce, and whether it is the beginning, which is always held; no item stands at 0, nor has a nonce of
+    -1."""
+    possible = 0 < cursor.position <= _LARGEST and 0 <= cursor.nonce <= _LARGEST
+    return (cursor.position, cursor.nonce, False) if possible else (0, -1, cursor == Cursor())
+
+
+def _probe(rows: list[tuple[object, ...]], limit: int) -> Probe:
+    if not rows or rows[0][8]:
+        raise Unavailable(private="postgres: this server is a standby, or its log is not there")
+    generation, held = rows[0][:2]
+    found = tuple(_item(*row[2:8]) for row in rows[:limit] if row[2] is not None)
+    assert isinstance(generation, int)  # noqa: S101 - a column that is a number
+    return Probe(generation=generation, matches=bool(held), items=found, complete=bool(held) and len(rows) <= limit)
+
+
+def _item(position: int, nonce: int, scope: str, entry_id: str, value: int, until: float) -> LogItem:
+    return LogItem(
+        position=position, nonce=nonce, entry=Entry(scope=Scope(scope), id=entry_id, value=value, until=until)
+    )

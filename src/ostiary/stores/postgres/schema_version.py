@@ -120,7 +120,8 @@ async def _seed(connection: Any) -> None:
         "ON CONFLICT DO NOTHING"
     )
     await connection.execute(
-        "INSERT INTO revocation_logs (id, generation, position) VALUES (1, $1, 0) ON CONFLICT DO NOTHING",
+        "INSERT INTO revocation_logs (id, generation, position, made_at) VALUES (1, $1, 0, clock_timestamp()) "
+        "ON CONFLICT DO NOTHING",
         1 + secrets.randbelow(_NONCES),
     )
     await connection.execute("INSERT INTO schema_floors (id, oldest) VALUES (1, $1) ON CONFLICT DO NOTHING", HEAD)

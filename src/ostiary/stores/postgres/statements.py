@@ -104,6 +104,7 @@ class Schema:
         self.audit_events = self._of(rows.AUDIT_EVENTS, AuditEvent, 7)
         self.revocations = f"{self.prefix}revocations"
         self.log = f"{self.prefix}revocation_logs"
+        self.nodes = f"{self.prefix}nodes"
         self.of: dict[type[Record], Statements[Any]] = {
             Issuer: self.issuers,
             Account: self.accounts,

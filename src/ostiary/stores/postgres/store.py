@@ -32,7 +32,7 @@ class PostgresStore:
         self._pools = Pools(
             quick=Pool("quick", quick, size=connector.url.pool_size, longest=_QUICK_SECONDS),
             slow=Pool("slow", partial(slow, prepares=False), size=2, longest=_SLOW_SECONDS),
-            log=Pool("log", quick, size=1, longest=_QUICK_SECONDS),
+            log=Pool("log", quick, size=2, longest=_QUICK_SECONDS),
         )
         self._watch = Watch(quick, self._pools.quick, self._pools.slow, self._pools.log)
         self._writing = Writing(schema, self._pools.quick)
@@ -44,7 +44,7 @@ class PostgresStore:
         self.clients: port.Clients = Clients(schema, self._pools)
         self.spent: port.SpentOnce = SpentOnce(schema, self._pools)
         self.audit: port.Audit = Audit(schema, self._pools)
-        self.revocations: port.Revocations = Revocations(schema, self._pools)
+        self.revocations: port.Revocations = Revocations(schema, self._pools, connector)
         self._issuer_text = schema.issuers.select + "LIMIT 1"
 
     @classmethod

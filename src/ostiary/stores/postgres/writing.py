@@ -1,6 +1,5 @@
 """Writes: at once where their changes do not depend on each other, otherwise one after the other in a transaction."""
 
-import json
 import secrets
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -9,16 +8,15 @@ from typing import Any
 import asyncpg
 
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Entry
 from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
 from ostiary.stores.postgres.batches import DURABLE, Batch, Writer, batch_of
 from ostiary.stores.postgres.errors import WORTH_ANOTHER_TRY
+from ostiary.stores.postgres.listening import told
 from ostiary.stores.postgres.pool import Connection, Pool
 from ostiary.stores.postgres.statements import Schema
 
 _TRIES = 8  # of a write that the server undid because of another one
 _NONCES = 2**53 - 1  # what JSON carries everywhere
-_TOLD_BYTES = 7900  # of a notification; the server takes less than 8000
 
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
 
@@ -54,7 +52,7 @@ class Writing:
             rows = await connection.fetch(self._writer.statement(batch), *arguments)
         except asyncpg.UniqueViolationError:
             return None
-        _check_warning(connection)
+        check_warning(connection)
         return bool(rows[0][0])
 
     async def _in_order(self, connection: Connection, changes: Sequence[Change]) -> bool:
@@ -67,7 +65,7 @@ class Writing:
                         raise _Refused
         except (_Refused, asyncpg.UniqueViolationError):
             return False
-        _check_warning(connection)
+        check_warning(connection)
         return True
 
 
@@ -75,19 +73,11 @@ class _Refused(Exception):
     """A condition does not hold: the transaction is undone."""
 
 
-def told(entries: Sequence[Entry]) -> str:
-    """What listeners get of these entries: all of them, or nothing if they are too many for one notification."""
-    if not entries:
-        return ""
-    text = json.dumps([[e.scope.value, e.id, e.value, e.until] for e in entries], separators=(",", ":"))
-    return text if len(text) <= _TOLD_BYTES else ""
-
-
 def _nonce() -> int:
     return 1 + secrets.randbelow(_NONCES)
 
 
-def _check_warning(connection: Connection) -> None:
+def check_warning(connection: Connection) -> None:
     """A server that was told to stop waiting for its standby has committed here alone, and warns."""
     if connection.warned:
         raise Unavailable(private="postgres: the server warned at the commit: it may not be on the standby")

@@ -166,7 +166,8 @@ def _log() -> None:
     """Positions grow in commit order: in SQLite because one transaction writes at a time; in PostgreSQL because they
     are counted in a row that whoever appends holds until the commit. A sequence would skip what commits late."""
     on_sqlite = op.get_context().dialect.name == "sqlite"
-    counter = [] if on_sqlite else [_number("position")]
+    moment = sa.DateTime(timezone=True)
+    counter = [] if on_sqlite else [_number("position"), sa.Column("made_at", moment, nullable=False)]
     op.create_table(
         "revocation_logs",
         sa.Column("id", COUNT, primary_key=True, autoincrement=False),
@@ -185,5 +186,8 @@ def _log() -> None:
     )
     _index("revocations_until", "revocations", "until")
     if not on_sqlite:
+        op.create_table(  # in SQLite's case the operating system knows them
+            "nodes", _id(), sa.Column("seen_at", moment, nullable=False), _number("acknowledged")
+        )
         # several nodes share it and are upgraded one after the other: the oldest code that may still work with it
         op.create_table("schema_floors", sa.Column("id", COUNT, primary_key=True, autoincrement=False), _text("oldest"))
