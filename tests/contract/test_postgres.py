@@ -1,5 +1,7 @@
 """The PostgreSQL store keeps the contract."""
 
+# ruff: noqa: S608 - names and numbers of the test itself
+
 import secrets
 
 import pytest
