@@ -1,6 +1,7 @@
 """The revocation log: positions from a counter row, which every write that appends holds until it has committed."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
@@ -50,12 +51,12 @@ class Revocations(Part):
         it can commit: what another server commits later is covered by a lease that runs from before."""
         where = _where(cursor)
 
-        async def ask(connection: Connection) -> list[tuple[object, ...]]:
+        async def ask(connection: Connection) -> list[Any]:
             if node:
                 connection.warned = False
                 await connection.execute(self._register, *where, node)
                 check_warning(connection)
-            rows: list[tuple[object, ...]] = await connection.fetch(self._read, *where, limit + 1)
+            rows: list[Any] = await connection.fetch(self._read, *where, limit + 1)
             return rows
 
         return _probe(await self._pools.log.run(ask), limit)
@@ -100,12 +101,11 @@ def _where(cursor: Cursor) -> tuple[int, int, bool]:
     return (cursor.position, cursor.nonce, False) if possible else (0, -1, cursor == Cursor())
 
 
-def _probe(rows: list[tuple[object, ...]], limit: int) -> Probe:
+def _probe(rows: list[Any], limit: int) -> Probe:
     if not rows or rows[0][8]:
         raise Unavailable(private="postgres: this server is a standby, or its log is not there")
     generation, held = rows[0][:2]
     found = tuple(_item(*row[2:8]) for row in rows[:limit] if row[2] is not None)
-    assert isinstance(generation, int)  # noqa: S101 - a column that is a number
     return Probe(generation=generation, matches=bool(held), items=found, complete=bool(held) and len(rows) <= limit)
 
 

@@ -4,6 +4,8 @@ Text is compared by code point in every database, because ids are sorted and use
 Instants are doubles and digests are bytes, so that they come back exactly as they went in.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -167,7 +169,9 @@ def _log() -> None:
     are counted in a row that whoever appends holds until the commit. A sequence would skip what commits late."""
     on_sqlite = op.get_context().dialect.name == "sqlite"
     moment = sa.DateTime(timezone=True)
-    counter = [] if on_sqlite else [_number("position"), sa.Column("made_at", moment, nullable=False)]
+    counter: list[sa.Column[Any]] = (
+        [] if on_sqlite else [_number("position"), sa.Column("made_at", moment, nullable=False)]
+    )
     op.create_table(
         "revocation_logs",
         sa.Column("id", COUNT, primary_key=True, autoincrement=False),
