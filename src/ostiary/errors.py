@@ -240,8 +240,32 @@ class TooManyAttempts(OstiaryError):
         self.retry_after = max(1, retry_after)
 
 
+class InvalidClient(OstiaryError):
+    """A client did not prove who it is (RFC 6749 section 5.2). Why is for the log: outside, all causes look alike."""
+
+    code = "invalid_client"
+    status = 401
+    title = "The client is not accepted"
+
+
+class UnauthorizedClient(OstiaryError):
+    """A known client may not do this (RFC 6749 section 5.2)."""
+
+    code = "unauthorized_client"
+    status = 400
+    title = "The client may not use this grant"
+
+
+class InvalidScope(OstiaryError):
+    """A scope was asked for that may not be given (RFC 6749 section 5.2)."""
+
+    code = "invalid_scope"
+    status = 400
+    title = "The scope is more than may be given"
+
+
 class InvalidGrant(OstiaryError):
-    """A refresh token is not accepted (RFC 6749 section 5.2)."""
+    """A refresh token, or a token to be exchanged, is not accepted (RFC 6749 section 5.2)."""
 
     code = "invalid_grant"
     status = 400

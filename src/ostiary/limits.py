@@ -46,11 +46,17 @@ TRANSFER_SPARE_BYTES = 64 * 1024  # beyond twice the file's size: what probing a
 TRANSFER_PIECES = 4096  # answers that are remembered of one transfer; a manager that asks for more begins anew
 TRANSFER_CHUNK_BYTES = 256 * 1024  # read at one go: waking a thread costs little, and many may be in memory
 SPENT_MARGIN_SECONDS = 300.0  # a spent token is remembered beyond its end: clocks of two servers may differ by this
+ASSERTION_SECONDS = 600  # how far ahead a client's assertion (RFC 7523) may expire: its `jti` is remembered that long
+JTI_CHARS = 256
+CLIENT_NAMES = 64  # grants, audiences, targets or scopes of one client
+CLIENT_NAME_CHARS = 200
+CLIENT_KEYS = 16  # keys of one client
 EXPLAINED_CHARS = 32 * 1024  # a text that is taken apart for a person: four times what could be accepted
 
 # --- Memory and work ----------------------------------------------------------------------------------------------
 RECOGNISED_SECONDS = 240.0  # a recognised session is read from the store again after this; revocations live longer
 RECOGNISED_CREDENTIALS = 100_000  # credentials that one process remembers; about 1 KiB each
+REMEMBERED_CLIENTS = 10_000  # registered clients that one process remembers
 HASH_QUEUE = 512  # password hashes that may wait; beyond it 503 `overloaded`
 LAST_SEEN_INTERVAL = 60.0  # seconds between writes of one session's `last_seen_at`
 SWAP_ATTEMPTS = 64  # times that a lost race is judged again before `conflict`

@@ -245,7 +245,7 @@ class Site:
                 self.secrets.add(value)
         if "json" in response.headers.get("content-type", "") and response.content:
             body = response.json()
-            for name in ("access_token", "refresh_token", "csrf_token"):
+            for name in ("access_token", "refresh_token", "csrf_token", "client_secret"):
                 if isinstance(body, dict) and isinstance(body.get(name), str):
                     self.secrets.add(body[name])
 

@@ -7,6 +7,7 @@ from ostiary import __version__
 _NOUNS = {
     "account": "Create, change and end accounts.",
     "session": "List and end sessions.",
+    "client": "Register services, list and forget them.",
     "key": "The keys that sign tokens; and keys in files.",
     "token": "Take a token apart, judge it, make one.",
     "db": "The schema of the database.",

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from ostiary.domain.account import Account
+from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
 
@@ -25,6 +26,15 @@ def session_shape(session: Session) -> dict[str, Any]:
     )
 
     return {"account_id": session.account_id, **_members(session_view(session, with_account=True))}
+
+
+def client_shape(client: Client) -> dict[str, Any]:
+    """A registered service, never its secret."""
+    from ostiary.http.answers import (
+        client_view,
+    )
+
+    return _members(client_view(client))
 
 
 def key_shape(key: SigningKey) -> dict[str, Any]:

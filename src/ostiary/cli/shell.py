@@ -15,7 +15,7 @@ PIPE_CLOSED = 141  # 128 + SIGPIPE
 
 _NEXT = {
     "username_taken": "choose another, or look at the one there is: ostiary account show NAME",
-    "not_found": "look for it with `ostiary account list`, `session list` or `key list`",
+    "not_found": "look for it with `ostiary account list`, `session list`, `client list` or `key list`",
     "password_rejected": "choose another password",
     "last_admin": "make somebody else an administrator first: ostiary account set-roles NAME --role admin",
     "conflict": "try again",

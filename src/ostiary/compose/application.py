@@ -292,4 +292,8 @@ def _services_of(system: System, config: HttpConfig) -> Services:
         metrics=metrics_of(system),
         downloads=system.downloads,
         forward_auth=system.forward_auth,
+        clients=system.clients,
+        client_authentication=system.client_authentication,
+        exchange=system.exchange,
+        introspection=system.introspection,
     )

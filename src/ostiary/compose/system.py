@@ -15,11 +15,15 @@ from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Replica
 from ostiary.services.accounts import Accounts
 from ostiary.services.audit import Audit
+from ostiary.services.client_authentication import ClientAuthentication
+from ostiary.services.clients import Clients
 from ostiary.services.context import Agreed, Context, Policy, judged_again
 from ostiary.services.downloads import Downloads
+from ostiary.services.exchange import Exchange
 from ostiary.services.first_run import FirstRun
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.housekeeping import Housekeeping
+from ostiary.services.introspection import Introspection
 from ostiary.services.issuing import Issuing
 from ostiary.services.log_keeping import LogKeeping
 from ostiary.services.moving import Moving
@@ -57,6 +61,10 @@ class System:
     audit: Audit
     downloads: Downloads
     forward_auth: ForwardAuth
+    clients: Clients
+    client_authentication: ClientAuthentication
+    exchange: Exchange
+    introspection: Introspection
     housekeeping: Housekeeping
 
     @property
@@ -206,6 +214,12 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
     refresh = Refresh(context, issuing)
     sessions = Sessions(context, passwords, issuing)
     moving = Moving(context, sessions)
+    clients = Clients(context, recognition)
+    client_authentication = ClientAuthentication(
+        context,
+        clients,
+        audience=(settings.issuer, *(f"{settings.issuer}/oauth/{name}" for name in ("token", "revoke", "introspect"))),
+    )
     proofs = Proofs(context, nonce_required=settings.dpop_nonce == "required")
     accounts = Accounts(context, passwords, throttling, issuing)
     return System(
@@ -227,5 +241,9 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         audit=Audit(context),
         downloads=Downloads(context, keys),
         forward_auth=ForwardAuth(context, keys),
-        housekeeping=Housekeeping(context, recognition, refresh, proofs, moving, keys),
+        clients=clients,
+        client_authentication=client_authentication,
+        exchange=Exchange(context, recognition, issuing),
+        introspection=Introspection(context, recognition, keys),
+        housekeeping=Housekeeping(context, recognition, refresh, proofs, moving, client_authentication, keys),
     )

@@ -43,11 +43,15 @@ class Grant:
     roles: tuple[str, ...]
     scope: tuple[str, ...]
     key_thumbprint: str | None = None
+    actors: tuple[str, ...] = ()
+    client_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """A verified access token, read. `epoch`, `roles`, `scope` are empty for the stateful kind: it only refers."""
+    """A verified access token, read. `epoch`, `roles`, `scope` are empty for the stateful kind: it only refers.
+    `actors`: the current one first. `may_act`: the one client that may act for the subject, "" if any that may at all.
+    `client_epoch`: of the registered client that it was issued to, None if there is none."""
 
     kind: Kind
     audience: tuple[str, ...]
@@ -62,6 +66,8 @@ class AccessToken:
     scope: tuple[str, ...]
     actors: tuple[str, ...]
     key_thumbprint: str | None = None
+    may_act: str = ""
+    client_epoch: int | None = None
 
 
 def stateful_claims(grant: Grant) -> dict[str, Any]:
@@ -79,8 +85,10 @@ def stateful_claims(grant: Grant) -> dict[str, Any]:
 
 
 def stateless_claims(grant: Grant) -> dict[str, Any]:
-    """Everything that a resource server needs to decide alone (RFC 9068 section 2.2)."""
-    return {
+    """Everything that a resource server needs to decide alone (RFC 9068 section 2.2). One that was exchanged also says
+    who acts (RFC 8693 section 4.1). One that was issued to a registered client says under which epoch of the client's
+    (`cep`)."""
+    claims: dict[str, Any] = {
         "iss": grant.issuer,
         "sub": grant.account_id,
         "aud": _one_or_list(grant.audience),
@@ -96,6 +104,19 @@ def stateless_claims(grant: Grant) -> dict[str, Any]:
         "ep": grant.epoch,
         **_confirmation(grant),
     }
+    if grant.actors:
+        claims["act"] = actor_claim(grant.actors)
+    if grant.client_epoch is not None:
+        claims["cep"] = grant.client_epoch
+    return claims
+
+
+def actor_claim(actors: tuple[str, ...]) -> dict[str, Any] | None:
+    """`act`: the current actor outermost, whom it acts for inside (RFC 8693 section 4.1)."""
+    act: dict[str, Any] | None = None
+    for actor in reversed(actors):
+        act = {"sub": actor} if act is None else {"sub": actor, "act": act}
+    return act
 
 
 def check_before_signing(claims: Mapping[str, Any]) -> None:
@@ -153,6 +174,8 @@ def read_stateless(claims: Mapping[str, Any]) -> AccessToken:
         scope=tuple(_text(claims, "scope").split()),
         actors=_actors(claims.get("act")),
         key_thumbprint=_key_thumbprint(claims.get("cnf")),
+        may_act=_may_act(claims),
+        client_epoch=_count(claims, "cep") if "cep" in claims else None,
     )
 
 
@@ -195,6 +218,17 @@ def _key_thumbprint(confirmation: object) -> str | None:
     ):
         raise InvalidToken(private="cnf is not the thumbprint of a key")
     return confirmation["jkt"]
+
+
+def _may_act(claims: Mapping[str, Any]) -> str:
+    """Who may act for the subject (RFC 8693 section 4.4)."""
+    if "may_act" not in claims:
+        return ""
+    allowed = claims["may_act"]
+    actor = allowed.get("sub") if isinstance(allowed, Mapping) else None
+    if not isinstance(actor, str) or not actor or allowed.get("iss", claims.get("iss")) != claims.get("iss"):
+        raise InvalidToken(private="may_act names no actor of ours")
+    return actor
 
 
 def _actors(act: object) -> tuple[str, ...]:

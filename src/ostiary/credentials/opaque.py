@@ -12,6 +12,8 @@ from ostiary.credentials.derived_keys import DerivedKeys, digest
 
 SESSION_TOKEN_PREFIX = "ost_st_"  # noqa: S105
 REFRESH_TOKEN_PREFIX = "ost_rt_"  # noqa: S105
+CLIENT_SECRET_PREFIX = "ost_cs_"  # noqa: S105
+CLIENT_SECRET_BYTES = 32
 SESSION_TOKEN_BYTES = 32  # 256 bits, twice what ASVS 7.2.3 asks for
 SESSION_TOKEN_CHARS = len(SESSION_TOKEN_PREFIX) + 43
 
@@ -47,6 +49,16 @@ def session_id(raw: bytes) -> str:
 def session_token(secret: bytes) -> str:
     """32 random bytes as a session token."""
     return SESSION_TOKEN_PREFIX + encode(secret)
+
+
+def client_secret(secret: bytes) -> str:
+    """32 random bytes as a client's secret."""
+    return CLIENT_SECRET_PREFIX + encode(secret)
+
+
+def client_secret_digest(keys: DerivedKeys, text: str) -> bytes:
+    """What the store keeps of a client's secret."""
+    return digest(keys.token_digest, "client " + text)
 
 
 def token_digest(keys: DerivedKeys, token: str) -> bytes:

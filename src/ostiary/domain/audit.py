@@ -28,6 +28,10 @@ class Event(StrEnum):
     KEY_ROTATED = "key.rotated"
     KEY_RETIRED = "key.retired"
     KEY_REVOKED = "key.revoked"
+    CLIENT_CREATED = "client.created"
+    CLIENT_CHANGED = "client.changed"
+    CLIENT_SECRET_REPLACED = "client.secret_replaced"  # noqa: S105
+    CLIENT_DELETED = "client.deleted"
     EVERYTHING_ENDED = "everything.ended"
     SETUP_OFFERED = "setup.offered"
 

@@ -11,9 +11,13 @@ class Caller:
     """What a handler gets. It is shared between requests, so it cannot be changed.
 
     `roles` and `scope` are today's for kinds `session` and `stateful`; for `stateless` they are the token's, which the
-    account's epoch keeps current. `expires_at` and `auth_time` are Unix seconds. `act` is the innermost actor's
-    subject if the credential was exchanged (RFC 8693 section 4.1). `key_thumbprint` names the key that it is bound to,
-    None if to none (RFC 9449); `bound` the place that its session has to stay at, None if anywhere.
+    account's epoch keeps current. `expires_at` and `auth_time` are Unix seconds.
+
+    `act` is the chain of actors if the credential was exchanged (RFC 8693 section 4.1): the first is the service that
+    calls now, the others are those through which it went before, for the record only. `client_id` is whom the
+    credential was issued to, `client_epoch` that client's epoch, None if it is no registered one. `may_act`: the only
+    one who may act for the account, "" if that is not said. `key_thumbprint` names the key that the credential is bound
+    to, None if to none (RFC 9449); `bound` the place that its session has to stay at, None if anywhere.
     """
 
     account_id: str
@@ -30,6 +34,8 @@ class Caller:
     act: tuple[str, ...] = ()
     key_thumbprint: str | None = None
     bound: Bound | None = None
+    client_epoch: int | None = None
+    may_act: str = ""
 
     @property
     def is_authenticated(self) -> bool:
@@ -40,6 +46,20 @@ class Caller:
     def identity(self) -> str:
         """The account's id."""
         return self.account_id
+
+    @property
+    def actor(self) -> str | None:
+        """The service that acts for the account, None if the account's own client calls."""
+        return self.act[0] if self.act else None
+
+    @property
+    def is_client(self) -> bool:
+        """True for a service that calls in its own name (`client_credentials`)."""
+        return self.account_id == self.client_id
+
+    def has_scope(self, *names: str) -> bool:
+        """True if all of them are in the credential's scope."""
+        return self.scope.issuperset(names)
 
     def has_role(self, role: str) -> bool:
         """Exact comparison."""

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ostiary.domain.account import Account
 from ostiary.domain.audit import AuditEvent
+from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
 from ostiary.services.context import Ended
@@ -103,7 +104,7 @@ class LoginAnswer(Struct, frozen=True, omit_defaults=True):
 
 
 class TokenAnswer(Struct, frozen=True, omit_defaults=True):
-    """RFC 6749 section 5.1. What travels in a cookie is not repeated in the body."""
+    """RFC 6749 section 5.1, RFC 8693 section 2.2.1. What travels in a cookie is not repeated in the body."""
 
     token_type: str
     expires_in: Lifetime
@@ -111,6 +112,58 @@ class TokenAnswer(Struct, frozen=True, omit_defaults=True):
     refresh_token: str | UnsetType = UNSET
     refresh_expires_in: Lifetime | UnsetType = UNSET
     scope: str | UnsetType = UNSET
+    issued_token_type: str | UnsetType = UNSET
+
+
+class RegisteredClientView(Struct, frozen=True):
+    """A registered service; never its secret. `token_endpoint_auth_method` says how it proves itself (RFC 7591)."""
+
+    id: str
+    name: str
+    grants: list[str]
+    audiences: list[str]
+    targets: list[str]
+    scopes: list[str]
+    jwks: dict[str, Any] | None
+    token_endpoint_auth_method: str
+    created_at: Instant
+
+
+class RegisteredClientAnswer(Struct, frozen=True):
+    """One client."""
+
+    client: RegisteredClientView
+
+
+class RegisteredClientsAnswer(Struct, frozen=True):
+    """A page of clients."""
+
+    clients: list[RegisteredClientView]
+    next: str | None
+
+
+class NewClientAnswer(Struct, frozen=True):
+    """A client and its secret, which is never shown again; null where it proves itself by its keys."""
+
+    client: RegisteredClientView
+    client_secret: str | None
+
+
+class ReplacedSecretAnswer(Struct, frozen=True):
+    """A client with a new secret. What was issued to it before is refused."""
+
+    client: RegisteredClientView
+    client_secret: str | None
+    ended: Annotated[int, Meta(ge=0)]
+    bound: Bound
+
+
+class ChangedClientAnswer(Struct, frozen=True):
+    """A client after a change; `ended` is 1 if what was issued to it before is refused."""
+
+    client: RegisteredClientView
+    ended: Annotated[int, Meta(ge=0)]
+    bound: Bound
 
 
 class MeAnswer(Struct, frozen=True):
@@ -315,6 +368,21 @@ def session_view(
         binding=session.binding,
         current=session.id == current_id,
         account_id=session.account_id if with_account else UNSET,
+    )
+
+
+def client_view(client: Client) -> RegisteredClientView:
+    """See `RegisteredClientView`."""
+    return RegisteredClientView(
+        id=client.id,
+        name=client.name,
+        grants=list(client.grants),
+        audiences=list(client.audiences),
+        targets=list(client.targets),
+        scopes=list(client.scopes),
+        jwks=msgspec.json.decode(client.jwks, type=dict[str, Any]) if client.jwks else None,
+        token_endpoint_auth_method="private_key_jwt" if client.jwks else "client_secret_basic",
+        created_at=instant(client.created_at),
     )
 
 

@@ -3,7 +3,7 @@
 Unknown members are refused, so that `"role": "admin"` in a sign-up fails loudly.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -88,6 +88,33 @@ class ProofBody(RequestBody, frozen=True):
     """The password, once more."""
 
     password: Password
+
+
+Names = Annotated[list[str], Meta(max_length=limits.CLIENT_NAMES)]
+
+
+class NewClientBody(RequestBody, frozen=True):
+    """A service to register. `audiences`: what it serves, and so may introspect and exchange tokens of; `targets`: what
+    it may ask tokens for; `grants`: values of `grant_type`. With `jwks` it proves itself by its keys, else by a secret.
+    """
+
+    name: str
+    grants: Names = []
+    audiences: Names = []
+    targets: Names = []
+    scopes: Names = []
+    jwks: dict[str, Any] | None = None
+
+
+class ClientPatchBody(RequestBody, frozen=True):
+    """What to change of a client; each list replaces the one before. `jwks` takes the place of a secret."""
+
+    name: str | UnsetType = UNSET
+    grants: Names | UnsetType = UNSET
+    audiences: Names | UnsetType = UNSET
+    targets: Names | UnsetType = UNSET
+    scopes: Names | UnsetType = UNSET
+    jwks: dict[str, Any] | UnsetType = UNSET
 
 
 class AdminPatchBody(RequestBody, frozen=True):

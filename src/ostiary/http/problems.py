@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from ostiary.credentials import dpop
 from ostiary.errors import (
+    InvalidClient,
     InvalidProof,
     InvalidRequest,
     InvalidToken,
@@ -22,6 +23,7 @@ from ostiary.errors import (
 )
 
 REALM = 'Bearer realm="ostiary"'
+BASIC_REALM = 'Basic realm="ostiary"'
 DPOP_REALM = f'DPoP realm="ostiary", algs="{" ".join(dpop.ALGORITHMS)}"'
 
 
@@ -118,6 +120,8 @@ def headers_of(error: OstiaryError) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allowed
+    if isinstance(error, InvalidClient):
+        headers["WWW-Authenticate"] = BASIC_REALM
     if error.code == "insufficient_scope":
         headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope"'
     return headers
@@ -153,12 +157,7 @@ def oauth_problem(error: OstiaryError) -> Response:
     """The answer of `/oauth/...`. What is parseable but wrong is 400 there, too."""
     status = 400 if error.status == 422 else error.status
     headers = headers_of(error)
-    if isinstance(error, OAuthError):
-        code = error.oauth_code
-        if code == "invalid_client":
-            headers["WWW-Authenticate"] = 'Basic realm="ostiary"'
-    else:
-        code = _OAUTH_CODES.get(error.code, error.code)
+    code = error.oauth_code if isinstance(error, OAuthError) else _OAUTH_CODES.get(error.code, error.code)
     return Response(
         msgspec.json.encode({"error": code, "error_description": str(error)}),
         status_code=status,

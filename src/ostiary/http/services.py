@@ -11,10 +11,14 @@ from ostiary.http.metrics import Metrics
 from ostiary.http.pages import Pages
 from ostiary.services.accounts import Accounts
 from ostiary.services.audit import Audit
+from ostiary.services.client_authentication import ClientAuthentication
+from ostiary.services.clients import Clients
 from ostiary.services.context import Context
 from ostiary.services.downloads import Downloads
+from ostiary.services.exchange import Exchange
 from ostiary.services.first_run import FirstRun
 from ostiary.services.forward_auth import ForwardAuth
+from ostiary.services.introspection import Introspection
 from ostiary.services.passwords import Passwords
 from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
@@ -46,3 +50,7 @@ class Services:
     metrics: Metrics
     downloads: Downloads
     forward_auth: ForwardAuth
+    clients: Clients
+    client_authentication: ClientAuthentication
+    exchange: Exchange
+    introspection: Introspection

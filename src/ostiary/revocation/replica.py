@@ -56,7 +56,8 @@ class Replica:
     """Everything that one process knows about revocations.
 
     `lease` is in seconds; infinite where nobody else can revoke (a store that belongs to this process). With more than
-    `max_entries` it is `crowded`; with twice as many it gives up its lease rather than forget.
+    `max_entries` it is `crowded`; with twice as many it gives up its lease rather than forget. `client_changes` counts
+    entries about clients: whoever remembers a client looks whether it has moved.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Replica:
         "_read_whole",
         "_sessions",
         "_splits",
+        "client_changes",
         "cursor",
         "floor",
         "generation",
@@ -87,6 +89,7 @@ class Replica:
         self.cursor = Cursor()
         self.generation: int | None = None
         self.floor = 0
+        self.client_changes = 0
         self._firm_floor = 0
         self._sessions = Table("ses_")
         self._accounts = Table("acc_")
@@ -186,6 +189,7 @@ class Replica:
             if value >= KEY_REVOKED:
                 self._raise(self._keys, entry, full)
         else:
+            self.client_changes += 1
             self._raise(self._clients, entry, full)
 
     def _raise(self, table: Table, entry: Entry, full: bool) -> None:

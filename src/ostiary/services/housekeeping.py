@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ostiary import limits
 from ostiary.errors import OstiaryError
+from ostiary.services.client_authentication import ClientAuthentication
 from ostiary.services.context import Context
 from ostiary.services.moving import Moving
 from ostiary.services.proofs import Proofs
@@ -45,6 +46,7 @@ class Housekeeping:
         refresh: Refresh,
         proofs: Proofs,
         moving: Moving,
+        client_authentication: ClientAuthentication,
         keys: SigningKeys,
     ) -> None:
         self._context = context
@@ -52,6 +54,7 @@ class Housekeeping:
         self._refresh = refresh
         self._proofs = proofs
         self._moving = moving
+        self._client_authentication = client_authentication
         self._keys = keys
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -87,6 +90,7 @@ class Housekeeping:
         self._recognition.forget_expired(now)
         self._refresh.forget_old_counts(now)
         self._proofs.forget_expired(now)
+        self._client_authentication.forget_old_counts(now)
 
     async def purge(self) -> Purged:
         """Remove from the store what nothing refers to any more."""

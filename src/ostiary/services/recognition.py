@@ -71,15 +71,8 @@ class Recognition:
         self._feed = feed
         self._replica = context.replica
         self._monotonic = context.clock.monotonic
-        self._rules = {
-            row.typ: jose.Policy(
-                issuer=context.policy.issuer,
-                audience=(context.policy.issuer, *context.policy.audiences),
-                type=row.typ,
-                leeway=context.policy.clock_leeway,
-            )
-            for row in KIND_OF_TYPE.values()
-        }
+        self._audience = (context.policy.issuer, *context.policy.audiences)
+        self._rules: dict[tuple[str, tuple[str, ...]], jose.Policy] = {}
         self._known: dict[str, _Recognised] = {}
         self._seen: dict[str, Seen] = {}
         self._unwritten: dict[str, float] = {}
@@ -101,6 +94,7 @@ class Recognition:
             now >= entry.expires_at
             or now >= seen.at + seen.idle_lifetime
             or self._replica.refuses(caller.session_id, entry.version, caller.account_id, entry.epoch, entry.kid)
+            or (caller.client_epoch is not None and self._replica.client_refused(caller.client_id, caller.client_epoch))
         ):
             return None
         seen.at = now
@@ -112,9 +106,15 @@ class Recognition:
         """Credentials that are remembered."""
         return len(self._known)
 
-    async def recognise(self, credential: str, now: float, freshness: Freshness = "ask") -> Caller:
+    async def recognise(
+        self, credential: str, now: float, freshness: Freshness = "ask", *, audience: tuple[str, ...] = ()
+    ) -> Caller:
         """The caller. Raises InvalidToken (Expired if only that), or Unavailable if this process cannot know, or not as
-        freshly as the route wants it."""
+        freshly as the route wants it.
+
+        Tokens for the issuer and for the services of the settings are recognised; `audience` names further services.
+        Whom the caller's credential is meant for is for whoever asks to compare.
+        """
         if freshness == "fresh":
             await self._feed.ask(limits.ASK_SECONDS)
         else:
@@ -123,7 +123,7 @@ class Recognition:
         if caller is not None:
             return caller
         try:
-            caller = await self._first_sight(credential, now)
+            caller = await self._first_sight(credential, now, audience)
         except InvalidToken:
             self._context.measures.recognised["unknown"] += 1
             raise
@@ -134,7 +134,7 @@ class Recognition:
                 raise InvalidToken(private="revoked while it was looked up")
         return caller
 
-    async def _first_sight(self, credential: str, now: float) -> Caller:
+    async def _first_sight(self, credential: str, now: float, audience: tuple[str, ...]) -> Caller:
         self._known.pop(credential, None)
         if len(credential) > limits.CREDENTIAL_CHARS and not (
             len(credential) <= limits.ENCRYPTED_CREDENTIAL_CHARS and jose.is_encrypted(credential)
@@ -143,17 +143,23 @@ class Recognition:
         if opaque.is_session_token(credential):
             return await self._recognise_session(credential, now)
         try:
-            token, kid = self.verify(credential, now)
+            token, kid = self.verify(credential, now, audience)
         except UnknownSigningKey:
             # another process may have rotated a moment ago; all who ask at once share one question
             await self._feed.ask()
-            token, kid = self.verify(credential, now)
+            token, kid = self.verify(credential, now, audience)
         if token.kind is Kind.STATEFUL:
             return await self._recognise_reference(credential, token, kid, now)
         return await self._recognise_stateless(credential, token, kid, now)
 
+    async def recognise_for_anybody(self, credential: str, now: float) -> Caller:
+        """The same, whomever the credential is meant for: for what its mere holder may do with it."""
+        return await self.recognise(credential, now, audience=_claimed_audience(credential))
+
     def still_holds(self, caller: Caller) -> bool:
         """Whether nothing has been revoked, since this caller was recognised, that it rests on; its key aside."""
+        if caller.client_epoch is not None and self._replica.client_refused(caller.client_id, caller.client_epoch):
+            return False
         return not self._replica.refuses(caller.session_id, caller.version, caller.account_id, caller.epoch, "")
 
     async def check_lease(self, freshness: Freshness = "ask") -> None:
@@ -167,7 +173,7 @@ class Recognition:
             return
         await self._feed.ask(limits.ASK_SECONDS)
 
-    def verify(self, credential: str, now: float) -> tuple[AccessToken, str]:
+    def verify(self, credential: str, now: float, audience: tuple[str, ...] = ()) -> tuple[AccessToken, str]:
         """An access JWT of this issuer, read, and the id of the key that signed it; signature, type, issuer and times
         hold, of the token inside if it is encrypted. Says nothing about revocation, or about whom it is meant for.
         Raises InvalidToken or Expired."""
@@ -178,7 +184,7 @@ class Recognition:
             row = KIND_OF_TYPE.get(verified.header.type or "")
             if row is None:
                 raise InvalidToken(private="not an access token")
-            rules = self._rules[row.typ]
+            rules = self._rules.get((row.typ, audience)) or self._rules_for(row.typ, audience)
             try:
                 return row.read(jose.check_claims(verified, rules, now)), verified.header.kid or ""
             except jose.Expired:
@@ -189,6 +195,18 @@ class Recognition:
             raise UnknownSigningKey(private=error.code) from None
         except jose.JoseError as error:
             raise InvalidToken(private=error.code) from None
+
+    def _rules_for(self, typ: str, audience: tuple[str, ...]) -> jose.Policy:
+        if len(self._rules) >= limits.REMEMBERED_CLIENTS:
+            self._rules.clear()
+        rules = jose.Policy(
+            issuer=self._context.policy.issuer,
+            audience=(*self._audience, *audience),
+            type=typ,
+            leeway=self._context.policy.clock_leeway,
+        )
+        self._rules[typ, audience] = rules
+        return rules
 
     async def _recognise_session(self, credential: str, now: float) -> Caller:
         digest = opaque.token_digest(self._context.derived, credential)
@@ -243,6 +261,8 @@ class Recognition:
         """The token says everything; the replica says whether it is still true."""
         if self._replica.refuses(token.session_id, token.version, token.account_id, token.epoch, kid):
             raise InvalidToken(private="revoked")
+        if token.client_epoch is not None and self._replica.client_refused(token.client_id, token.client_epoch):
+            raise InvalidToken(private="the client that it was issued to is gone or has changed")
         caller = Caller(
             account_id=token.account_id,
             session_id=token.session_id,
@@ -258,6 +278,8 @@ class Recognition:
             act=token.actors,
             key_thumbprint=token.key_thumbprint,
             bound=await self._bound_of(token.session_id),
+            client_epoch=token.client_epoch,
+            may_act=token.may_act,
         )
         seen = self._seen.get(token.session_id)
         if seen is None:
@@ -364,3 +386,13 @@ class Recognition:
         for session_id in [known for known in self._seen if known not in used]:
             del self._seen[session_id]
         return len(over)
+
+
+def _claimed_audience(credential: str) -> tuple[str, ...]:
+    """Whom an unverified token says that it is meant for; empty if it cannot be read."""
+    try:
+        audience = jose.decode_unverified(credential).claims.get("aud")
+    except jose.JoseError:
+        return ()
+    names = audience if isinstance(audience, list) else [audience]
+    return tuple(name for name in names[: limits.AUDIENCES_PER_TOKEN] if isinstance(name, str) and name)

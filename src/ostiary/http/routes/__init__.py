@@ -4,6 +4,7 @@ from ostiary.http.endpoints import Endpoint
 from ostiary.http.routes import (
     accounts,
     admin,
+    clients,
     debugger,
     forward_auth,
     oauth,
@@ -11,15 +12,18 @@ from ostiary.http.routes import (
     operation,
     pages,
     sessions,
+    well_known,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *accounts.ENDPOINTS,
     *sessions.ENDPOINTS,
     *oauth.ENDPOINTS,
+    *well_known.ENDPOINTS,
     *one_time.ENDPOINTS,
     *forward_auth.ENDPOINTS,
     *admin.ENDPOINTS,
+    *clients.ENDPOINTS,
     *operation.ENDPOINTS,
     *pages.ENDPOINTS,
     *debugger.ENDPOINTS,

@@ -167,6 +167,9 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "error.csrf_rejected": "The form seems to come from another site, so nothing was changed. Please start "
         "again from a page of this site.",
         "error.not_authenticated": "Please sign in first.",
+        "error.invalid_client": "The service did not prove who it is.",
+        "error.unauthorized_client": "The service is not registered for this.",
+        "error.invalid_scope": "More rights were asked for than may be given.",
         "error.invalid_token": "You are no longer signed in. Please sign in again.",
         "error.forbidden": "Your account may not do this.",
         "error.insufficient_scope": "This login may not do this.",

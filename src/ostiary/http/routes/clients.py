@@ -1,0 +1,160 @@
+"""Administration of registered services: role `admin`, and for changes a recent proof of the password."""
+
+from starlette.responses import Response
+
+from ostiary.http.answers import (
+    ChangedClientAnswer,
+    EndedAnswer,
+    NewClientAnswer,
+    RegisteredClientAnswer,
+    RegisteredClientsAnswer,
+    ReplacedSecretAnswer,
+    client_view,
+    ended_answer,
+)
+from ostiary.http.bodies import (
+    ClientPatchBody,
+    EmptyBody,
+    NewClientBody,
+)
+from ostiary.http.call import Call
+from ostiary.http.endpoints import Auth, Endpoint, Query
+from ostiary.http.problems import json_response
+from ostiary.services.clients import ClientFields
+
+
+async def list_clients(call: Call) -> Response:
+    """GET /v1/admin/clients"""
+    clients, following = await call.services.clients.page(after=call.query("cursor"), limit=call.limit())
+    return json_response(RegisteredClientsAnswer(clients=[client_view(client) for client in clients], next=following))
+
+
+async def create_client(call: Call) -> Response:
+    """POST /v1/admin/clients"""
+    body: NewClientBody = call.body
+    made = await call.services.clients.create(
+        ClientFields(
+            name=body.name,
+            grants=tuple(body.grants),
+            audiences=tuple(body.audiences),
+            targets=tuple(body.targets),
+            scopes=tuple(body.scopes),
+            jwks=body.jwks,
+        ),
+        actor=call.me.account_id,
+        device=call.client,
+    )
+    return json_response(NewClientAnswer(client=client_view(made.client), client_secret=made.secret), status=201)
+
+
+async def show_client(call: Call) -> Response:
+    """GET /v1/admin/clients/{id}"""
+    return json_response(RegisteredClientAnswer(client=client_view(await call.services.clients.get(call.path("id")))))
+
+
+async def change_client(call: Call) -> Response:
+    """PATCH /v1/admin/clients/{id}"""
+    body: ClientPatchBody = call.body
+    client, ended = await call.services.clients.change(
+        call.path("id"),
+        ClientFields(
+            name=body.name if isinstance(body.name, str) else None,
+            grants=tuple(body.grants) if isinstance(body.grants, list) else None,
+            audiences=tuple(body.audiences) if isinstance(body.audiences, list) else None,
+            targets=tuple(body.targets) if isinstance(body.targets, list) else None,
+            scopes=tuple(body.scopes) if isinstance(body.scopes, list) else None,
+            jwks=body.jwks if isinstance(body.jwks, dict) else None,
+        ),
+        actor=call.me.account_id,
+        device=call.client,
+    )
+    return json_response(ChangedClientAnswer(client=client_view(client), ended=ended.ended, bound=ended.bound))
+
+
+async def replace_secret(call: Call) -> Response:
+    """POST /v1/admin/clients/{id}/secret"""
+    made = await call.services.clients.replace_secret(call.path("id"), actor=call.me.account_id, device=call.client)
+    answer = ReplacedSecretAnswer(
+        client=client_view(made.client), client_secret=made.secret, ended=made.ended.ended, bound=made.ended.bound
+    )
+    return json_response(answer)
+
+
+async def delete_client(call: Call) -> Response:
+    """DELETE /v1/admin/clients/{id}"""
+    return json_response(
+        ended_answer(await call.services.clients.delete(call.path("id"), actor=call.me.account_id, device=call.client))
+    )
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/v1/admin/clients",
+        handler=list_clients,
+        summary="Registered services by id",
+        auth=Auth.ADMIN,
+        query=(
+            Query(name="cursor", description="`next` of the page before."),
+            Query(name="limit", description="Rows of a page, 1 to 100."),
+        ),
+        answers={200: RegisteredClientsAnswer},
+        refusals=(422,),
+        tag="administration",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/admin/clients",
+        handler=create_client,
+        summary="Register a service; its secret is shown once",
+        auth=Auth.FRESH_ADMIN,
+        body=NewClientBody,
+        answers={201: NewClientAnswer},
+        tag="administration",
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/admin/clients/{id}",
+        handler=show_client,
+        summary="One registered service",
+        auth=Auth.ADMIN,
+        answers={200: RegisteredClientAnswer},
+        refusals=(404,),
+        tag="administration",
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/v1/admin/clients/{id}",
+        handler=change_client,
+        summary="Change a service; if it may do less than before, what was issued to it is refused",
+        auth=Auth.FRESH_ADMIN,
+        body=ClientPatchBody,
+        answers={200: ChangedClientAnswer},
+        refusals=(404, 409),
+        tag="administration",
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/admin/clients/{id}",
+        handler=delete_client,
+        summary="Forget a service; what was issued to it is refused",
+        auth=Auth.FRESH_ADMIN,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: EndedAnswer},
+        refusals=(404, 409),
+        tag="administration",
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/admin/clients/{id}/secret",
+        handler=replace_secret,
+        summary="A new secret for a service; the old one, and what was issued for it, are refused",
+        auth=Auth.FRESH_ADMIN,
+        body=EmptyBody,
+        body_optional=True,
+        answers={200: ReplacedSecretAnswer},
+        refusals=(404, 409),
+        tag="administration",
+    ),
+)

@@ -1,0 +1,230 @@
+"""Clients: registering them, changing them, and finding them again without asking the store each time."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ostiary import jose, limits
+from ostiary.credentials import opaque
+from ostiary.credentials.client_keys import checked_keys
+from ostiary.domain import client as rules
+from ostiary.domain.account import authorization_epoch
+from ostiary.domain.audit import Event
+from ostiary.domain.client import Client
+from ostiary.errors import InvalidRequest, NotFound
+from ostiary.revocation.entry import Entry, Scope
+from ostiary.services.context import Client as Device
+from ostiary.services.context import Context, Ended, judged_again
+from ostiary.services.recognition import Recognition
+from ostiary.stores.port import Add, Append, Change, Remove, Swap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFields:
+    """What to register, or what to change: None leaves a field as it is. `jwks` is a JWK set as JSON members."""
+
+    name: str | None = None
+    grants: tuple[str, ...] | None = None
+    audiences: tuple[str, ...] | None = None
+    targets: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] | None = None
+    jwks: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A registered client as this process remembers it. `epoch` is what its own tokens say in `ep`, and those that it
+    gets by exchange in `cep`."""
+
+    client: Client
+    epoch: int
+    keys: jose.KeySet | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSecret:
+    """A client, and its secret if it has a new one: nobody can be shown it again."""
+
+    client: Client
+    secret: str | None = field(repr=False)
+    ended: Ended
+
+
+class Clients:
+    """Use cases of clients. `actor` is an account's id, or who else does it ("cli")."""
+
+    def __init__(self, context: Context, recognition: Recognition) -> None:
+        self._context = context
+        self._recognition = recognition
+        self._remembered: dict[str, Known] = {}
+        self._remembered_at = -1
+        self._floor = 0
+
+    # --- Administration -----------------------------------------------------------------------------------------------
+
+    async def create(self, fields: ClientFields, *, actor: str, device: Device | None = None) -> NewSecret:
+        """A new client; with a secret unless it brings keys. Raises InvalidRequest."""
+        context = self._context
+        now = context.now()
+        blank = Client(id=context.new_id("cli"), name="", created_at=now)
+        client = _with(blank, replace(fields, name=fields.name or ""))
+        secret = None if client.jwks else opaque.client_secret(context.random(opaque.CLIENT_SECRET_BYTES))
+        if secret is not None:
+            client = replace(client, secret_digest=opaque.client_secret_digest(context.derived, secret))
+        added = await context.write(
+            Add(client), self._event(Event.CLIENT_CREATED, client, now, actor=actor, device=device)
+        )
+        assert added  # noqa: S101 - 128 random bits
+        return NewSecret(client=replace(client, revision=1), secret=secret, ended=context.ended(0))
+
+    async def get(self, client_id: str) -> Client:
+        """Raises NotFound."""
+        client = await self._context.store.clients.get(client_id)
+        if client is None:
+            raise NotFound("No such client.")
+        return client
+
+    async def page(self, *, after: str, limit: int) -> tuple[list[Client], str | None]:
+        """Clients by id, and the id to go on after (None at the end)."""
+        rows = await self._context.store.clients.page(after=after, limit=limit + 1)
+        return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+
+    async def change(
+        self, client_id: str, fields: ClientFields, *, actor: str, device: Device | None = None
+    ) -> tuple[Client, Ended]:
+        """What is taken away voids what was issued to it before. Raises NotFound, InvalidRequest."""
+
+        async def attempt() -> tuple[Client, Ended] | None:
+            before = await self.get(client_id)
+            after = _with(before, fields)
+            if after == before:
+                return before, self._context.ended(0)
+            if fields.jwks is not None:
+                after = replace(after, secret_digest=None)
+            return await self._swap(before, after, Event.CLIENT_CHANGED, actor=actor, device=device)
+
+        return await judged_again(attempt)
+
+    async def replace_secret(self, client_id: str, *, actor: str, device: Device | None = None) -> NewSecret:
+        """A new secret in place of the old one, or of the keys. Raises NotFound."""
+        context = self._context
+        secret = opaque.client_secret(context.random(opaque.CLIENT_SECRET_BYTES))
+        digest = opaque.client_secret_digest(context.derived, secret)
+
+        async def attempt() -> tuple[Client, Ended] | None:
+            before = await self.get(client_id)
+            after = replace(before, secret_digest=digest, jwks=None)
+            return await self._swap(before, after, Event.CLIENT_SECRET_REPLACED, actor=actor, device=device)
+
+        client, ended = await judged_again(attempt)
+        return NewSecret(client=client, secret=secret, ended=ended)
+
+    async def delete(self, client_id: str, *, actor: str, device: Device | None = None) -> Ended:
+        """It is known no more, and what was issued to it is refused. Raises NotFound."""
+
+        async def attempt() -> Ended | None:
+            client = await self.get(client_id)
+            now = self._context.now()
+            written = await self._context.write(
+                Remove(client),
+                await self._entry(replace(client, epoch=client.epoch + 1), now),
+                self._event(Event.CLIENT_DELETED, client, now, actor=actor, device=device),
+            )
+            return self._context.ended(1) if written else None
+
+        return await judged_again(attempt)
+
+    async def _swap(
+        self, before: Client, after: Client, event: Event, *, actor: str, device: Device | None
+    ) -> tuple[Client, Ended] | None:
+        now = self._context.now()
+        voids = rules.may_less(before, after)
+        if voids:
+            after = replace(after, epoch=before.epoch + 1)
+        changes: list[Change] = [
+            Swap(after),
+            await self._entry(after, now),  # also where nothing is voided: whoever remembers it reads it again
+            self._event(event, after, now, actor=actor, device=device),
+        ]
+        if not await self._context.write(*changes):
+            return None
+        return replace(after, revision=before.revision + 1), self._context.ended(int(voids))
+
+    async def _entry(self, client: Client, now: float) -> Append:
+        """Of what was issued to this client, only what is of its present epoch is accepted."""
+        issuer = await self._context.store.issuer()
+        longest = max(self._context.policy.lifetimes.access_token, limits.INTERNAL_TOKEN_SECONDS)
+        return Append(
+            Entry(
+                scope=Scope.CLIENT,
+                id=client.id,
+                value=authorization_epoch(client.epoch, issuer.everything),
+                until=self._context.keep_until(now + longest, now),
+            )
+        )
+
+    def _event(self, event: Event, client: Client, now: float, *, actor: str, device: Device | None) -> Change:
+        return self._context.audit(event, now, actor=actor, client=device, client_id=client.id, name=client.name)
+
+    # --- Recognition --------------------------------------------------------------------------------------------------
+
+    def remembered(self, client_id: str) -> Known | None:
+        """The client, if this process remembers it and nothing was said of clients since. Never waits."""
+        replica = self._context.replica
+        if self._remembered_at != replica.client_changes or self._floor != replica.floor:
+            return None
+        if self._context.clock.monotonic() >= replica.lease_until:
+            return None
+        return self._remembered.get(client_id)
+
+    async def find(self, client_id: str) -> Known | None:
+        """The client, None if there is none. Raises Unavailable if this process cannot know."""
+        known = self.remembered(client_id)
+        if known is not None:
+            return known
+        await self._recognition.check_lease()
+        replica = self._context.replica
+        seen = (replica.client_changes, replica.floor)
+        client = await self._context.store.clients.get(client_id)
+        if client is None:
+            return None
+        issuer = await self._context.store.issuer()
+        known = Known(
+            client=client,
+            epoch=authorization_epoch(client.epoch, issuer.everything),
+            keys=jose.KeySet.from_jwks(client.jwks) if client.jwks else None,
+        )
+        if seen == (replica.client_changes, replica.floor):  # else what was read may be from before the change
+            self._remember(known, seen)
+        return known
+
+    def _remember(self, known: Known, seen: tuple[int, int]) -> None:
+        if seen != (self._remembered_at, self._floor) or len(self._remembered) >= limits.REMEMBERED_CLIENTS:
+            self._remembered.clear()
+            self._remembered_at, self._floor = seen
+        self._remembered[known.client.id] = known
+
+
+def _with(client: Client, fields: ClientFields) -> Client:
+    """The client with these fields, checked; all that is wrong is said at once. Raises InvalidRequest."""
+    problems: list[str] = []
+    changed: dict[str, Any] = {}
+    checks = {
+        "name": (fields.name, rules.check_name),
+        "grants": (fields.grants, rules.check_grants),
+        "audiences": (fields.audiences, lambda names: rules.check_services("audiences", names)),
+        "targets": (fields.targets, lambda names: rules.check_services("targets", names)),
+        "scopes": (fields.scopes, rules.check_scopes),
+        "jwks": (fields.jwks, lambda jwks: json.dumps(checked_keys(jwks))),
+    }
+    for member, (value, check) in checks.items():
+        if value is None:
+            continue
+        try:
+            changed[member] = check(value)  # type: ignore[operator]
+        except InvalidRequest as wrong:
+            problems.append(str(wrong))
+    if problems:
+        raise InvalidRequest(" ".join(problems))
+    return replace(client, **changed)
