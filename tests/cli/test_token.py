@@ -114,6 +114,18 @@ def test_pem_says_no_algorithm(ostiary: Shell, tmp_path: Path) -> None:
     assert ostiary("token", "verify", "--key", "public.pem", "--alg", "ES384", *EXPECTED, stdin=token).code == 2
 
 
+def test_one_key_of_a_set(ostiary: Shell, tmp_path: Path) -> None:
+    """`key public --kid` prints that key alone, as a JWK or PEM; an id that is not there is a usage error."""
+    keys = jose.KeySet([KEY.public(), jose.Key.generate("ES384", kid="other").public()])
+    (tmp_path / "set.json").write_text(json.dumps(keys.to_jwks()))
+    one = ostiary("key", "public", "--kid", "other", "set.json")
+    assert (one.code, one.json["kid"], one.json["crv"]) == (0, "other", "P-384")
+    pem = ostiary("key", "public", "--kid", KEY.kid, "--pem", "set.json").out
+    assert jose.Key.from_pem(pem, alg="ES256").thumbprint() == KEY.thumbprint()
+    assert pem.count("BEGIN") == 1
+    assert ostiary("key", "public", "--kid", "nobody", "set.json").code == 2
+
+
 def test_inspect_explains_without_judging(ostiary: Shell, tmp_path: Path) -> None:
     """Exit code 0 for whatever can be read, also if it has expired; each claim has its sentence and its date."""
     token = jose.sign(claims(exp=1, sid="ses_1", odd=1), KEY, typ="at+jwt")

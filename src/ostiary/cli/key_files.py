@@ -1,6 +1,7 @@
 """`ostiary key generate|public|thumbprint|inspect`: keys in files and on stdin. No database, and no key of a server."""
 
 import json as json_module
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +50,7 @@ def public(
     source: File = "-",
     /,
     *,
+    kid: Annotated[str | None, Parameter(help="Only the key of this id, of a JWK set.")] = None,
     pem: Annotated[bool, Parameter(negative=(), help="PEM instead of JWK.")] = False,
 ) -> None:
     """Print the public half: of a PEM file as PEM, of a JWK as a JWK, of a JWK set as a JWK set.
@@ -59,6 +61,11 @@ def public(
         JWK, JWK set or PEM file; - is stdin.
     """
     found = found_keys(source)
+    if kid is not None:
+        chosen = tuple(key for key in found.keys if key.text("kid") == kid)
+        if not chosen:
+            raise Usage("the file holds no key of that id")
+        found = replace(found, keys=chosen, is_set=False)
     if pem or found.pem:
         say("".join(key.public_pem() for key in found.keys).rstrip("\n"))
     elif found.is_set:

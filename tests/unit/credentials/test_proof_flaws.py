@@ -1,0 +1,64 @@
+"""The flaw classes that concern a profile rather than a signature: hashes that fail open, and replay."""
+
+from hashlib import sha256, sha384, sha512
+from typing import Any
+
+import pytest
+from tests.unit.jose.forge import NOW, b64, key
+
+from ostiary import jose
+from ostiary.credentials.dpop import ALGORITHMS, PROOF_TYPE, Expected, PossessionProof, check_proof
+from ostiary.errors import InvalidProof
+
+CREDENTIAL = "ost_st_credential"
+EXPECTED = Expected(method="GET", origins=("https://api.example",), paths=("/notes",), credential=CREDENTIAL)
+
+
+def proof(alg: str = "ES256", **changes: Any) -> str:
+    claims = {
+        "htm": "GET", "htu": "https://api.example/notes", "iat": int(NOW), "jti": "one",
+        "ath": b64(sha256(CREDENTIAL.encode()).digest()), **changes,
+    }  # fmt: skip
+    return jose.sign_proof(
+        {name: value for name, value in claims.items() if value is not ...}, key(alg), typ=PROOF_TYPE
+    )
+
+
+def judged(text: str, now: float = NOW) -> PossessionProof:
+    return check_proof(text, EXPECTED, now=now, leeway=30)
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_flaw_44_a_hash_never_fails_open(alg: str) -> None:
+    """Whatever a proof is signed with, `ath` is the SHA-256 of the credential, whole: absent, empty, of another type,
+    cut in half, or made with the hash of the algorithm's name, it is refused. No algorithm is unknown to the check,
+    since none chooses the hash."""
+    assert judged(proof(alg)).token_id == "one"
+    raw = CREDENTIAL.encode()
+    halves = [digest(raw).digest() for digest in (sha256, sha384, sha512)]
+    for wrong in (..., "", None, True, [], b64(sha384(raw).digest()), b64(sha512(raw).digest()), "é",
+                  *(b64(half[: len(half) // 2]) for half in halves), b64(sha256(raw + b"x").digest())):  # fmt: skip
+        with pytest.raises(InvalidProof):
+            judged(proof(alg, ath=wrong))
+
+
+def test_flaw_44_no_id_token_is_read() -> None:
+    """`at_hash`, `c_hash` and `s_hash` belong to ID tokens. No profile of ours takes one: under its type a token is
+    refused, whatever its hashes say."""
+    policy = jose.Policy(issuer="https://auth.example", audience="https://api.example", type="at+jwt")
+    claims = {"iss": policy.issuer, "aud": "https://api.example", "sub": "a", "exp": int(NOW) + 60, "at_hash": "x"}
+    with pytest.raises(jose.WrongType):
+        jose.verify(jose.sign(claims, key("ES256"), typ="JWT"), key("ES256"), policy, now=NOW)
+
+
+def test_flaw_45_a_proof_has_a_name_for_as_long_as_it_could_come_again() -> None:
+    """Replay: key and `jti` name a proof, without `jti` there is none, and the name need not be remembered longer than
+    the proof is accepted. That a name is taken once is tested over HTTP for proofs and for one-time tokens."""
+    found = judged(proof())
+    assert (found.thumbprint, found.token_id) == (key("ES256").thumbprint(), "one")
+    assert judged(proof("EdDSA")).thumbprint != found.thumbprint
+    for wrong in (..., "", None, 1, "x" * 1000):
+        with pytest.raises(InvalidProof):
+            judged(proof(jti=wrong))
+    with pytest.raises(InvalidProof):
+        judged(proof(), now=found.expires_at + 0.001)
