@@ -136,3 +136,12 @@ def test_a_locked_database_is_unavailable(ostiary: Shell, add: Add) -> None:
     finally:
         other.close()
     assert (refused.code, "(unavailable)" in refused.err) == (3, True)
+
+
+def test_wait_comes_back_when_it_is_refused_everywhere(ostiary: Shell, add: Add) -> None:
+    """M-33: beside no server at all, and beside none that answers, the bound is 0 when the command has come back."""
+    account = add("alice")
+    told = ostiary("account", "disable", account["id"], "--json").json
+    assert told["bound"] == 2.0
+    waited = ostiary("account", "delete", account["id"], "--yes", "--wait", "--json")
+    assert (waited.code, waited.json["bound"]) == (0, 0.0)

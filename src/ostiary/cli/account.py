@@ -8,12 +8,12 @@ from cyclopts import Parameter
 from ostiary import limits
 from ostiary.cli.app import noun
 from ostiary.cli.import_file import Format
-from ostiary.cli.options import HERE, Cursor, Json, Limit, PasswordStdin, Where, Yes
+from ostiary.cli.options import HERE, Cursor, Json, Limit, PasswordStdin, Wait, Where, Yes
 from ostiary.cli.output import note, said_bound, say, say_ended, say_json, say_record, say_table
 from ostiary.cli.prompts import confirm, read_password
 from ostiary.cli.shapes import account_shape
 from ostiary.cli.shell import Usage
-from ostiary.cli.system import ACTOR, opened
+from ostiary.cli.system import ACTOR, opened, settled
 
 app = noun("account")
 
@@ -120,6 +120,7 @@ async def set_roles(
     *,
     role: Roles = None,
     none: Annotated[bool, Parameter(negative=(), help="Take every role away.")] = False,
+    wait: Wait = False,
     where: Where = HERE,
     json: Json = False,
 ) -> None:
@@ -137,6 +138,7 @@ async def set_roles(
     async with opened(where) as system:
         account = await system.accounts.find(name)
         changed, ended = await system.accounts.change(account.id, AccountPatch(roles=tuple(role or ())), actor=ACTOR)
+        ended = await settled(system, ended, wait=wait)
     if json:
         say_json({"account": account_shape(changed), "ended": ended.ended, "bound": ended.bound})
     else:
@@ -145,7 +147,7 @@ async def set_roles(
 
 
 @app.command
-async def disable(name: str, /, *, where: Where = HERE, json: Json = False) -> None:
+async def disable(name: str, /, *, wait: Wait = False, where: Where = HERE, json: Json = False) -> None:
     """Disable an account: it cannot log in, and all its sessions end.
 
     Parameters
@@ -158,6 +160,7 @@ async def disable(name: str, /, *, where: Where = HERE, json: Json = False) -> N
     async with opened(where) as system:
         account = await system.accounts.find(name)
         changed, ended = await system.accounts.change(account.id, AccountPatch(disabled=True), actor=ACTOR)
+        ended = await settled(system, ended, wait=wait)
     extra = {"account": account_shape(changed)}
     say_ended(ended.ended, ended.bound, what=f"{changed.username} is disabled", json=json, extra=extra)
 
@@ -184,7 +187,13 @@ async def enable(name: str, /, *, where: Where = HERE, json: Json = False) -> No
 
 @app.command
 async def password(
-    name: str, /, *, password_stdin: PasswordStdin = False, where: Where = HERE, json: Json = False
+    name: str,
+    /,
+    *,
+    password_stdin: PasswordStdin = False,
+    wait: Wait = False,
+    where: Where = HERE,
+    json: Json = False,
 ) -> None:
     """Set a new password: all sessions of the account end, and failed logins are forgiven.
 
@@ -197,11 +206,14 @@ async def password(
     async with opened(where) as system:
         account = await system.accounts.find(name)
         ended = await system.accounts.reset_password(account.id, new, actor=ACTOR)
+        ended = await settled(system, ended, wait=wait)
     say_ended(ended.ended, ended.bound, what=f"{account.username} has a new password", json=json)
 
 
 @app.command
-async def delete(name: str, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
+async def delete(
+    name: str, /, *, yes: Yes = False, wait: Wait = False, where: Where = HERE, json: Json = False
+) -> None:
     """Delete an account and end all its sessions. There is no way back.
 
     Parameters
@@ -212,7 +224,7 @@ async def delete(name: str, /, *, yes: Yes = False, where: Where = HERE, json: J
     async with opened(where) as system:
         account = await system.accounts.find(name)
         confirm(f"Delete {account.username} ({account.id}) for ever?", yes=yes)
-        ended = await system.accounts.delete(account.id, actor=ACTOR)
+        ended = await settled(system, await system.accounts.delete(account.id, actor=ACTOR), wait=wait)
     say_ended(ended.ended, ended.bound, what=f"{account.username} is deleted", json=json)
 
 

@@ -6,11 +6,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ostiary.cli.app import noun
-from ostiary.cli.options import HERE, Json, Where, Yes
+from ostiary.cli.options import HERE, Json, Wait, Where, Yes
 from ostiary.cli.output import said_bound, say, say_json, say_table
 from ostiary.cli.prompts import confirm
 from ostiary.cli.shapes import key_shape
-from ostiary.cli.system import ACTOR, opened
+from ostiary.cli.system import ACTOR, opened, settled
 
 app = noun("key")
 
@@ -54,7 +54,7 @@ async def rotate(*, where: Where = HERE, json: Json = False) -> None:
 
 
 @app.command
-async def retire(kid: Kid, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
+async def retire(kid: Kid, /, *, yes: Yes = False, wait: Wait = False, where: Where = HERE, json: Json = False) -> None:
     """Accept nothing more that a retiring key signed. Housekeeping does it once all of that has expired.
 
     Parameters
@@ -65,7 +65,7 @@ async def retire(kid: Kid, /, *, yes: Yes = False, where: Where = HERE, json: Js
     confirm("Tokens that this key signed and that have not expired will be refused. Retire it?", yes=yes)
     async with opened(where) as system:
         key = await system.signing_keys.retire(kid, actor=ACTOR)
-        bound = system.bound
+        bound = (await settled(system, system.context.ended(1), wait=wait)).bound
     if json:
         say_json({"key": key_shape(key), "ended": 1, "bound": bound})
     else:
@@ -73,7 +73,7 @@ async def retire(kid: Kid, /, *, yes: Yes = False, where: Where = HERE, json: Js
 
 
 @app.command
-async def revoke(kid: Kid, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
+async def revoke(kid: Kid, /, *, yes: Yes = False, wait: Wait = False, where: Where = HERE, json: Json = False) -> None:
     """Emergency: refuse at once all that this key signed. If it is the one that signs, the next takes over.
 
     Parameters
@@ -83,7 +83,7 @@ async def revoke(kid: Kid, /, *, yes: Yes = False, where: Where = HERE, json: Js
     """
     confirm("Everybody who holds a token of this key has to refresh or log in again. Revoke it?", yes=yes)
     async with opened(where) as system:
-        ended = await system.signing_keys.revoke(kid, actor=ACTOR)
+        ended = await settled(system, await system.signing_keys.revoke(kid, actor=ACTOR), wait=wait)
     if json:
         say_json({"ended": ended.ended, "bound": ended.bound})
     else:

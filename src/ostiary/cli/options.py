@@ -42,6 +42,12 @@ HERE = Where()
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON, as the HTTP API has it.")]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), help="Do not ask.")]
+Wait = Annotated[
+    bool,
+    Parameter(
+        name="--wait", negative=(), help="Come back when no server accepts any more what was ended: one lease at most."
+    ),
+]
 PasswordStdin = Annotated[
     bool,
     Parameter(name="--password-stdin", negative=(), help="Read the password from stdin (one newline at its end goes)."),

@@ -6,12 +6,12 @@ from cyclopts import Parameter
 
 from ostiary import limits
 from ostiary.cli.app import noun
-from ostiary.cli.options import HERE, Cursor, Json, Limit, Where, Yes
+from ostiary.cli.options import HERE, Cursor, Json, Limit, Wait, Where, Yes
 from ostiary.cli.output import note, say_ended, say_json, say_table
 from ostiary.cli.prompts import confirm
 from ostiary.cli.shapes import session_shape
 from ostiary.cli.shell import Usage
-from ostiary.cli.system import ACTOR, opened
+from ostiary.cli.system import ACTOR, opened, settled
 from ostiary.domain.session import EndReason, Kind
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ async def end(
     account: OfAccount = None,
     everything: Annotated[bool, Parameter(negative=(), help="Every session of everybody.")] = False,
     yes: Yes = False,
+    wait: Wait = False,
     where: Where = HERE,
     json: Json = False,
 ) -> None:
@@ -72,6 +73,7 @@ async def end(
         raise Usage("name one session, or an --account, or say --everything")
     async with opened(where) as system:
         what, ended = await _end(system, session=session, account=account, yes=yes)
+        ended = await settled(system, ended, wait=wait)
     say_ended(ended.ended, ended.bound, what=what, json=json)
 
 

@@ -10,6 +10,7 @@ from ostiary.settings import Settings
 
 if TYPE_CHECKING:
     from ostiary.compose import System
+    from ostiary.services.context import Ended
 
 ACTOR = "cli"
 """Who did it, in the audit trail."""
@@ -27,6 +28,11 @@ async def opened(where: Where, *, create: bool = False) -> "AsyncIterator[System
 
     async with open_system(settings) as system:
         yield system
+
+
+async def settled(system: "System", ended: "Ended", *, wait: bool) -> "Ended":
+    """As it is, or once no server accepts any more what was ended."""
+    return await system.context.everywhere(ended) if wait else ended
 
 
 def check_database(settings: Settings, *, create: bool) -> None:

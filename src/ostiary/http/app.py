@@ -126,6 +126,8 @@ async def answer(endpoint: Endpoint, call: Call) -> Response:
         await _look_who_calls(call)
     elif endpoint.auth is not Auth.ANYONE:
         await _demand_caller(endpoint, call)
+    if endpoint.ends:
+        call.read_wait()
     if endpoint.body is not None:
         call.body = await read_json(call.request, endpoint.body, optional=endpoint.body_optional)
     elif endpoint.form:

@@ -14,7 +14,7 @@ from ostiary.errors import InvalidRequest, Malformed
 from ostiary.http.problems import ContentTooLarge, UnsupportedMediaType
 from ostiary.http.services import Services
 from ostiary.jose.encoding import Unreadable, decode_object
-from ostiary.services.context import Client
+from ostiary.services.context import Client, Ended
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -24,7 +24,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(slots=True)
 class Call:
-    """`now` is the one instant of this request. `cookies` are set on whatever is answered."""
+    """`now` is the one instant of this request. `cookies` are set on whatever is answered. `waits`: see `settled`."""
 
     services: Services
     request: Request
@@ -35,6 +35,7 @@ class Call:
     body: Any = None
     form: dict[str, str] = field(default_factory=dict)
     cookies: list[str] = field(default_factory=list)
+    waits: bool = False
 
     @property
     def scope(self) -> Scope:
@@ -60,6 +61,17 @@ class Call:
         if len(value) > limits.CURSOR_CHARS:
             raise InvalidRequest(f"The query parameter '{name}' is too long.")
         return value
+
+    async def settled(self, ended: Ended) -> Ended:
+        """The report to answer with: as it is, or with `?wait=all` once no node accepts any more what was ended."""
+        return await self.services.context.everywhere(ended) if self.waits else ended
+
+    def read_wait(self) -> None:
+        """Whether `?wait=all` was asked for. Raises InvalidRequest for anything else."""
+        values = self.request.query_params.getlist("wait")
+        if values and values != ["all"]:
+            raise InvalidRequest("'wait' is 'all', or is left out.")
+        self.waits = bool(values)
 
     def limit(self) -> int:
         """How many rows were asked for."""

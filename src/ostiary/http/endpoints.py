@@ -45,7 +45,8 @@ class Query:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One row. `answers` maps a status to the type of its body (None: no JSON body). `proves_password`: whoever has
-    to step up may call it, since it is how."""
+    to step up may call it, since it is how. `ends`: it ends something, and takes `?wait=all`: its handler answers what
+    `Call.settled` gives it."""
 
     method: str
     path: str
@@ -59,6 +60,7 @@ class Endpoint:
     answers: Mapping[int, Any] = field(default_factory=dict)
     refusals: tuple[int, ...] = ()
     proves_password: bool = False
+    ends: bool = False
     dialect: Dialect = Dialect.PROBLEM
     tag: str = "session"
     documented: bool = True

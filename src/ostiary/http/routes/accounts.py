@@ -82,7 +82,7 @@ async def change_me(call: Call) -> Response:
 async def delete_me(call: Call) -> Response:
     """DELETE /v1/me"""
     body: ProofBody = call.body
-    ended = await call.services.accounts.delete_own(call.me, body.password, call.client)
+    ended = await call.settled(await call.services.accounts.delete_own(call.me, body.password, call.client))
     return json_response(ended_answer(ended), cookies=call.services.cookies.clear() if call.from_cookie else None)
 
 
@@ -92,15 +92,15 @@ async def change_password(call: Call) -> Response:
     issued = await call.services.accounts.change_password(
         call.me, body.current_password, body.new_password, call.client
     )
-    return json_response(
-        login_answer(issued, bound=call.services.context.bound), cookies=call.services.cookies.issue(issued, call.now)
-    )
+    ended = await call.settled(call.services.context.ended(issued.ended))
+    return json_response(login_answer(issued, bound=ended.bound), cookies=call.services.cookies.issue(issued, call.now))
 
 
 async def reauthenticate(call: Call) -> Response:
     """POST /v1/reauthenticate"""
     body: ProofBody = call.body
     issued = await call.services.sessions.reauthenticate(call.me, body.password, call.client)
+    await call.settled(call.services.context.ended(1))  # the credentials that it had are dead
     return json_response(login_answer(issued), cookies=call.services.cookies.issue(issued, call.now))
 
 
@@ -189,6 +189,7 @@ ENDPOINTS = (
         auth=Auth.CALLER,
         body=ProofBody,
         answers={200: EndedAnswer},
+        ends=True,
         refusals=(409, 429),
         tag="account",
     ),
@@ -196,6 +197,7 @@ ENDPOINTS = (
         method="POST",
         path="/v1/password",
         handler=change_password,
+        ends=True,
         summary="Change the password; every other session ends",
         auth=Auth.CALLER,
         body=PasswordBody,
@@ -207,6 +209,7 @@ ENDPOINTS = (
         method="POST",
         path="/v1/reauthenticate",
         handler=reauthenticate,
+        ends=True,
         summary="Prove the password again; the session goes on under new credentials",
         auth=Auth.CALLER,
         body=ProofBody,

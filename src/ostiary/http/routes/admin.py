@@ -59,23 +59,20 @@ async def change_account(call: Call) -> Response:
     account, ended = await call.services.accounts.change(
         call.path("id"), patch, actor=call.me.account_id, client=call.client
     )
+    ended = await call.settled(ended)
     return json_response(ChangedAccountAnswer(account=account_view(account), ended=ended.ended, bound=ended.bound))
 
 
 async def delete_account(call: Call) -> Response:
     """DELETE /v1/admin/accounts/{id}"""
-    return json_response(
-        ended_answer(await call.services.accounts.delete(call.path("id"), actor=call.me.account_id, client=call.client))
-    )
+    ended = await call.services.accounts.delete(call.path("id"), actor=call.me.account_id, client=call.client)
+    return json_response(ended_answer(await call.settled(ended)))
 
 
 async def end_account_sessions(call: Call) -> Response:
     """DELETE /v1/admin/accounts/{id}/sessions"""
-    return json_response(
-        ended_answer(
-            await call.services.sessions.end_all(call.path("id"), actor=call.me.account_id, client=call.client)
-        )
-    )
+    ended = await call.services.sessions.end_all(call.path("id"), actor=call.me.account_id, client=call.client)
+    return json_response(ended_answer(await call.settled(ended)))
 
 
 async def list_sessions(call: Call) -> Response:
@@ -103,7 +100,7 @@ async def end_session(call: Call) -> Response:
     ended = await call.services.sessions.end(
         call.path("id"), reason=EndReason.ENDED_BY_ADMIN, actor=call.me.account_id, client=call.client
     )
-    return json_response(ended_answer(ended))
+    return json_response(ended_answer(await call.settled(ended)))
 
 
 async def list_keys(call: Call) -> Response:
@@ -114,21 +111,20 @@ async def list_keys(call: Call) -> Response:
 async def rotate_keys(call: Call) -> Response:
     """POST /v1/admin/keys/rotate"""
     key = await call.services.signing_keys.rotate(actor=call.me.account_id)
-    return json_response(RotatedAnswer(key=key_view(key), ended=0, bound=call.services.context.bound))
+    ended = await call.settled(call.services.context.ended(0))
+    return json_response(RotatedAnswer(key=key_view(key), ended=ended.ended, bound=ended.bound))
 
 
 async def revoke_key(call: Call) -> Response:
     """DELETE /v1/admin/keys/{kid}"""
-    return json_response(
-        ended_answer(await call.services.signing_keys.revoke(call.path("kid"), actor=call.me.account_id))
-    )
+    ended = await call.services.signing_keys.revoke(call.path("kid"), actor=call.me.account_id)
+    return json_response(ended_answer(await call.settled(ended)))
 
 
 async def end_everything(call: Call) -> Response:
     """POST /v1/admin/end-everything"""
-    return json_response(
-        ended_answer(await call.services.accounts.end_everything(actor=call.me.account_id, client=call.client))
-    )
+    ended = await call.services.accounts.end_everything(actor=call.me.account_id, client=call.client)
+    return json_response(ended_answer(await call.settled(ended)))
 
 
 async def audit(call: Call) -> Response:
@@ -183,6 +179,7 @@ ENDPOINTS = (
         auth=Auth.FRESH_ADMIN,
         body=AdminPatchBody,
         answers={200: ChangedAccountAnswer},
+        ends=True,
         refusals=(404, 409),
         tag="administration",
     ),
@@ -195,6 +192,7 @@ ENDPOINTS = (
         body=EmptyBody,
         body_optional=True,
         answers={200: EndedAnswer},
+        ends=True,
         refusals=(404, 409),
         tag="administration",
     ),
@@ -207,6 +205,7 @@ ENDPOINTS = (
         body=EmptyBody,
         body_optional=True,
         answers={200: EndedAnswer},
+        ends=True,
         refusals=(404,),
         tag="administration",
     ),
@@ -235,6 +234,7 @@ ENDPOINTS = (
         body=EmptyBody,
         body_optional=True,
         answers={200: EndedAnswer},
+        ends=True,
         refusals=(404,),
         tag="administration",
     ),
@@ -256,6 +256,7 @@ ENDPOINTS = (
         body=EmptyBody,
         body_optional=True,
         answers={200: RotatedAnswer},
+        ends=True,
         tag="administration",
     ),
     Endpoint(
@@ -267,6 +268,7 @@ ENDPOINTS = (
         body=EmptyBody,
         body_optional=True,
         answers={200: EndedAnswer},
+        ends=True,
         refusals=(404,),
         tag="administration",
     ),
@@ -279,6 +281,7 @@ ENDPOINTS = (
         body=EmptyBody,
         body_optional=True,
         answers={200: EndedAnswer},
+        ends=True,
         tag="administration",
     ),
     Endpoint(

@@ -139,7 +139,10 @@ async def revoke(call: Call) -> Response:
     session_id = await _session_behind(call, text)
     if session_id is not None:
         try:
-            await call.services.sessions.end(session_id, reason=EndReason.REVOKED, actor="holder", client=call.client)
+            ended = await call.services.sessions.end(
+                session_id, reason=EndReason.REVOKED, actor="holder", client=call.client
+            )
+            await call.settled(ended)
         except OstiaryError as error:
             if error.code != "not_found":
                 raise
@@ -210,6 +213,7 @@ ENDPOINTS = (
         method="POST",
         path="/oauth/revoke",
         handler=revoke,
+        ends=True,
         summary="End the session of any token (RFC 7009)",
         form=("token", "token_type_hint", *_CLIENT),
         answers={200: None},

@@ -33,6 +33,9 @@ _REASONS = {
     503: "Cannot answer right now",
 }
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"sessionCookie": []}]
+_WAIT = (
+    "`all`: answer only when no node accepts any more what was ended, which takes one lease at most; `bound` is then 0."
+)
 _EVERYWHERE = (400, 421, 431)
 _OF_CALLERS = (401, 403, 503)
 _OF_BODIES = (413, 415, 422)
@@ -109,6 +112,8 @@ def _operation(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
             else {"type": "string", "maxLength": 512}
         )
         parameters.append({"name": query.name, "in": "query", "description": query.description, "schema": schema})
+    if endpoint.ends:
+        parameters.append({"name": "wait", "in": "query", "description": _WAIT, "schema": {"enum": ["all"]}})
     if parameters:
         operation["parameters"] = parameters
     if endpoint.auth not in (Auth.ANYONE, Auth.VISITOR):

@@ -48,8 +48,9 @@ async def login(call: Call) -> Response:
         key_thumbprint=key_thumbprint,
     )
     issued = await call.services.sign_in.login(request, call.client)
+    ended = await call.settled(call.services.context.ended(issued.ended)) if issued.ended else None
     return json_response(
-        login_answer(issued, asked_scope=body.scope is not None),
+        login_answer(issued, bound=None if ended is None else ended.bound, asked_scope=body.scope is not None),
         cookies=call.services.cookies.issue(issued, call.now),
     )
 
@@ -139,7 +140,7 @@ async def logout(call: Call) -> Response:
     except OstiaryError as error:
         raise (InvalidToken(private="session over") if error.code == "not_found" else error) from None
     return json_response(
-        ended_answer(ended),
+        ended_answer(await call.settled(ended)),
         headers={"Clear-Site-Data": CLEAR_SITE_DATA},
         cookies=call.services.cookies.clear(),
     )
@@ -172,20 +173,22 @@ async def end_session(call: Call) -> Response:
         client=call.client,
     )
     return json_response(
-        ended_answer(ended), cookies=call.services.cookies.clear() if own and call.from_cookie else None
+        ended_answer(await call.settled(ended)),
+        cookies=call.services.cookies.clear() if own and call.from_cookie else None,
     )
 
 
 async def end_others(call: Call) -> Response:
     """POST /v1/sessions/end-others"""
-    return json_response(ended_answer(await call.services.sessions.end_others(call.me, call.client)))
+    ended = await call.services.sessions.end_others(call.me, call.client)
+    return json_response(ended_answer(await call.settled(ended)))
 
 
 async def end_all(call: Call) -> Response:
     """POST /v1/sessions/end-all"""
     ended = await call.services.sessions.end_all_own(call.me, call.client)
     return json_response(
-        ended_answer(ended),
+        ended_answer(await call.settled(ended)),
         headers={"Clear-Site-Data": CLEAR_SITE_DATA} if call.from_cookie else None,
         cookies=call.services.cookies.clear() if call.from_cookie else None,
     )
@@ -204,6 +207,7 @@ ENDPOINTS = (
         summary="Log in",
         body=LoginBody,
         answers={200: LoginAnswer},
+        ends=True,
         refusals=(400, 401, 403, 413, 415, 422, 429, 503),
     ),
     Endpoint(
@@ -214,6 +218,7 @@ ENDPOINTS = (
         body=LogoutBody,
         body_optional=True,
         answers={200: EndedAnswer},
+        ends=True,
         refusals=(400, 401, 403, 413, 415, 422, 503),
     ),
     Endpoint(
@@ -233,6 +238,7 @@ ENDPOINTS = (
         body=EmptyBody,
         body_optional=True,
         answers={200: EndedAnswer},
+        ends=True,
         refusals=(404,),
     ),
     Endpoint(
@@ -244,6 +250,7 @@ ENDPOINTS = (
         body=EmptyBody,
         body_optional=True,
         answers={200: EndedAnswer},
+        ends=True,
     ),
     Endpoint(
         method="POST",
@@ -254,6 +261,7 @@ ENDPOINTS = (
         body=EmptyBody,
         body_optional=True,
         answers={200: EndedAnswer},
+        ends=True,
     ),
     Endpoint(
         method="GET",
