@@ -68,23 +68,24 @@ async def change_client(call: Call) -> Response:
         actor=call.me.account_id,
         device=call.client,
     )
+    ended = await call.settled(ended)
     return json_response(ChangedClientAnswer(client=client_view(client), ended=ended.ended, bound=ended.bound))
 
 
 async def replace_secret(call: Call) -> Response:
     """POST /v1/admin/clients/{id}/secret"""
     made = await call.services.clients.replace_secret(call.path("id"), actor=call.me.account_id, device=call.client)
+    ended = await call.settled(made.ended)
     answer = ReplacedSecretAnswer(
-        client=client_view(made.client), client_secret=made.secret, ended=made.ended.ended, bound=made.ended.bound
+        client=client_view(made.client), client_secret=made.secret, ended=ended.ended, bound=ended.bound
     )
     return json_response(answer)
 
 
 async def delete_client(call: Call) -> Response:
     """DELETE /v1/admin/clients/{id}"""
-    return json_response(
-        ended_answer(await call.services.clients.delete(call.path("id"), actor=call.me.account_id, device=call.client))
-    )
+    ended = await call.services.clients.delete(call.path("id"), actor=call.me.account_id, device=call.client)
+    return json_response(ended_answer(await call.settled(ended)))
 
 
 ENDPOINTS = (
@@ -126,6 +127,7 @@ ENDPOINTS = (
         method="PATCH",
         path="/v1/admin/clients/{id}",
         handler=change_client,
+        ends=True,
         summary="Change a service; if it may do less than before, what was issued to it is refused",
         auth=Auth.FRESH_ADMIN,
         body=ClientPatchBody,
@@ -137,6 +139,7 @@ ENDPOINTS = (
         method="DELETE",
         path="/v1/admin/clients/{id}",
         handler=delete_client,
+        ends=True,
         summary="Forget a service; what was issued to it is refused",
         auth=Auth.FRESH_ADMIN,
         body=EmptyBody,
@@ -149,6 +152,7 @@ ENDPOINTS = (
         method="POST",
         path="/v1/admin/clients/{id}/secret",
         handler=replace_secret,
+        ends=True,
         summary="A new secret for a service; the old one, and what was issued for it, are refused",
         auth=Auth.FRESH_ADMIN,
         body=EmptyBody,
