@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check format bench bench-jose bench-peers differential fuzz lock clean
+.PHONY: help setup demo test check format bench bench-jose bench-peers coverage-jose differential fuzz lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,10 @@ bench-jose: $(STAMP)  ## measure JOSE against its peers, draw docs/jose-benchmar
 differential: $(STAMP)  ## compare JOSE with joserfc, PyJWT and node jose: make differential SEED=0 COUNT=20000
 	@sh scripts/ensure-node-packages
 	@$(BIN)/python -m tests.interop.differential $(or $(SEED),0) $(or $(COUNT),20000)
+
+coverage-jose: $(STAMP)  ## every line and branch of ostiary.jose is reached by its named unit tests, or this fails
+	@$(BIN)/python -m coverage run -m pytest -q -p no:cacheprovider tests/unit/jose --ignore=tests/unit/jose/test_encryption_fuzz.py --ignore=tests/unit/jose/test_nothing_foreign_escapes.py --ignore=tests/unit/jose/test_fuzz_targets.py
+	@$(BIN)/python -m coverage report
 
 FUZZ := .venv-fuzz
 SECONDS ?= 1800

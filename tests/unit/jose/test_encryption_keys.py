@@ -108,6 +108,25 @@ def test_material_that_does_not_fit(alg: str) -> None:
             jose.EncryptionKey.from_secret(wrong, alg)
 
 
+@pytest.mark.parametrize("secret", [
+    b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvbyBiYXIgYmF6IHF1dXggIDEy"[:64].ljust(64, b"A"),
+    b'{"kty":"OKP","crv":"X25519","x":"AAAA"}'.ljust(64, b" "), b"-----BEGIN PUBLIC KEY-----".ljust(64, b"A"),
+])  # fmt: skip
+def test_a_secret_is_not_the_text_of_another_key(secret: bytes) -> None:
+    """Flaw classes 2 and 3, for encryption: what is published elsewhere never becomes a secret."""
+    with pytest.raises(jose.InvalidKey, match="encoded key"):
+        jose.EncryptionKey.from_secret(secret, "dir", encs=("A256CBC-HS512",))
+    assert jose.EncryptionKey.from_secret(bytes(range(64)), "dir", encs=("A256CBC-HS512",)).encs == ("A256CBC-HS512",)
+
+
+@pytest.mark.parametrize("encs", [(), ("A256GCM", "A256GCM"), ("A256GCM", "none"), "A256GCM", (None,)], ids=str)
+def test_content_encryptions_are_named_once(encs: Any) -> None:
+    """No list, an empty one, one that names an encryption twice or one that is not ours: no key."""
+    for alg in ("A256KW", "ECDH-ES"):
+        with pytest.raises(jose.InvalidKey):
+            jose.EncryptionKey.from_jwk(hidden(alg).to_jwk(private=True), encs=encs)
+
+
 def test_weak_rsa_keys() -> None:
     """Flaw classes 15 and 16 hold for encryption too: size, exponent, small factors."""
     good = {name: RSA_KEYS[0][name] for name in ("kty", "n", "e")}
@@ -154,6 +173,14 @@ def test_broken_jwks(changes: dict[str, Any]) -> None:
     """A private JWK with one member wrong is refused."""
     with pytest.raises(jose.InvalidKey):
         jose.EncryptionKey.from_jwk({**hidden("ECDH-ES").to_jwk(private=True), **changes}, "ECDH-ES")
+
+
+@pytest.mark.parametrize("alg", ["dir", "A256KW", "ECDH-ES", "RSA-OAEP-256"])
+def test_a_key_that_may_do_nothing_is_none(alg: str) -> None:
+    """An empty `key_ops` is no permission at all, rather than every one."""
+    for private in (True, False) if not hidden(alg).symmetric else (True,):
+        with pytest.raises(jose.InvalidKey):
+            jose.EncryptionKey.from_jwk({**hidden(alg).to_jwk(private=private), "key_ops": []})
 
 
 def test_dir_keys_as_jwk() -> None:

@@ -97,6 +97,15 @@ def test_flaw_47_nested_tokens_verify(alg: str, crv: str) -> None:
         assert (dict(found), found.header.alg) == (claims(roles=["admin"]), "ES256")
 
 
+def test_encrypted_and_signed_are_told_apart_by_form() -> None:
+    """Five segments or not; what they hold does not count."""
+    box = hidden("A256KW")
+    token = jose.sign_then_encrypt(claims(), SIGNER, box)
+    assert jose.is_encrypted(token)
+    for other in ("....x", "a.b.c", "", "a.b.c.d.e.f", jose.decrypt_token(token, box)):
+        assert jose.is_encrypted(other) == (other == "....x")
+
+
 def test_flaw_47_what_is_inside_must_be_signed() -> None:
     """Encrypted to our public key, and inside it: bare claims, `none`, a token of another signer, an HMAC under our
     public key, another JWE, nothing: all refused."""
