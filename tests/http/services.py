@@ -55,9 +55,9 @@ class Service:
         return await self.site.post(path, form={**form, **proof.get("form", {})}, headers=headers, **how)
 
     async def exchange(self, token: str, audience: str | None = REPORTS, **more: str) -> Any:
-        """RFC 8693, for `audience`."""
+        """RFC 8693, for `audience` ("" or None: not said)."""
         form = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": ACCESS, **more}
-        if audience is not None:
+        if audience:
             form["audience"] = audience
         return await self.post("/oauth/token", form)
 
