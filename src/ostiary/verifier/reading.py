@@ -49,6 +49,8 @@ def read_caller(claims: Claims, roles_claim: str, cache: TokenCache) -> Caller:
         epoch=token.epoch,
         client_id=share(token.client_id),
         act=token.actors,
+        client_epoch=token.client_epoch,
+        may_act=token.may_act,
     )
 
 

@@ -255,6 +255,8 @@ class Verifier:
     def _judge(self, caller: Caller, kid: str) -> Verdict:
         if self._replica is None:
             return Verdict.ACCEPTED
+        if caller.client_epoch is not None and self._replica.client_refused(caller.client_id, caller.client_epoch):
+            return Verdict.REFUSED
         return self._replica.judge(
             caller.session_id, caller.version, caller.account_id, caller.epoch, kid, self._clock.monotonic()
         )
