@@ -213,6 +213,28 @@ async def test_nothing_is_renewed_in_passing(site: Site, kind: str) -> None:
     assert renewed.status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["stateful", "stateless"])
+async def test_the_login_page_renews_and_goes_back(site: Site, kind: str) -> None:
+    """Who is sent to the login page with an expired token and a live refresh token is back at once, under new cookies;
+    a live token, a dead session and a stranger see the page."""
+    await site.account()
+    login = await site.log_in(kind=kind, transport="cookie")
+    page = "/login?next=/notes"
+    assert (await site.get(page, **login.use)).status_code == 200
+    assert (await site.get(page)).status_code == 200
+    site.clock.advance(901)
+    assert (await ask(site, headers=GET, **login.use)).status_code == 401
+    assert (await site.get("/login?next=https://evil.example", **login.use)).status_code == 200
+    back = await site.get(page, **login.use)
+    assert (back.status_code, back.headers["location"]) == (303, "/notes")
+    renewed = {name: one.value for name, one in set_cookies(back).items()}
+    assert set(renewed) == {SESSION, REFRESH}
+    assert (await ask(site, headers=GET, cookies=renewed)).status_code == 200
+    await site.post("/v1/logout", cookies=renewed)
+    site.clock.advance(901)
+    assert (await site.get(page, cookies=renewed)).status_code == 200
+
+
 async def test_a_token_does_not_outlive_what_it_was_made_of(site: Site) -> None:
     """60 seconds, or what is left of the credential."""
     await site.account()

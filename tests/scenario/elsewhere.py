@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,12 +56,15 @@ class Process:
     url: str
     log: Path
 
-    def wait(self) -> None:
-        """Until it is ready."""
+    def wait(self, ready: str) -> None:
+        """Until it answers 200 at `ready`; with "", until it listens."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if get(f"{self.url}/readyz").status_code == 200:
+                if not ready:
+                    socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2]))).close()
+                    return
+                if get(self.url + ready).status_code == 200:
                     return
             except OSError:
                 pass
@@ -79,7 +83,9 @@ class Process:
 
 
 @contextmanager
-def running(arguments: list[str], url: str, folder: Path, **environ: str) -> Iterator[Process]:
+def running(
+    arguments: list[str], url: str, folder: Path, *, ready: str = "/readyz", **environ: str
+) -> Iterator[Process]:
     """Ready; ended by SIGTERM."""
     log = folder / f"server-{url.rpartition(':')[2]}-{time.monotonic_ns()}.log"
     with log.open("wb") as out:
@@ -93,7 +99,7 @@ def running(arguments: list[str], url: str, folder: Path, **environ: str) -> Ite
         )
     process = Process(started, url, log)
     try:
-        process.wait()
+        process.wait(ready)
         yield process
     finally:
         if started.poll() is None:

@@ -38,15 +38,29 @@ async def home(call: Call) -> Response:
 
 async def show_login(call: Call) -> Response:
     """GET /login"""
+    following = safe_next(call.request.query_params.get("next", ""))
+    if following is not None and await _renewed(call):
+        return RedirectResponse(following, status_code=303, headers={"Cache-Control": "no-store"})
     return page(
         call.services.pages.login(
             frame_of(call),
             error=None,
-            next=safe_next(call.request.query_params.get("next", "")) or "",
+            next=following or "",
             registration_open=call.services.config.registration_open,
             notice=call.request.query_params.get("notice"),
         )
     )
+
+
+async def _renewed(call: Call) -> bool:
+    """Whether the visitor's access token had expired, and has a successor now. A proxy that asks about it gets 401,
+    since it could not hand the new cookies on, and sends the visitor here; never twice for one token."""
+    try:
+        found = await call.services.authenticator.authenticate(call.scope, call.now, call.client)
+    except OstiaryError:
+        return False
+    call.cookies += found.cookies
+    return bool(found.cookies)
 
 
 async def login(call: Call) -> Response:
