@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from tests.servers import valkey
 from tests.servers.postgres import Cluster, cluster
 
 # The same examples every time, and no verdict by the clock: the machine may be busy with something else.
@@ -22,3 +23,16 @@ def postgres() -> Iterator[Cluster]:
     """One PostgreSQL for all tests of a process. It does not wait for its disk: tests that kill it make their own."""
     with cluster(fsync="off", full_page_writes="off", max_connections=400) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[valkey.Server]:
+    """One Valkey for all tests of a process; each has keys of its own. Tests that stop it make their own."""
+    with valkey.server() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: valkey.Server) -> str:
+    """For a store that is empty when a test begins, and has time on a machine that is busy otherwise."""
+    return valkey_server.url(prefix=valkey.fresh_prefix(), timeout=30)

@@ -1,6 +1,7 @@
 """Valkey servers of our own: listening on the loopback address alone, each with its folder, ended with its tests."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -41,6 +42,8 @@ class Server:
             "daemonize": "no",
             "protected-mode": "no",
             "logfile": "log",
+            "repl-diskless-sync-delay": "0",
+            "repl-ping-replica-period": "1",
             "dir": str(folder),
             **{name.replace("_", "-"): value for name, value in settings.items()},
         }
@@ -139,4 +142,19 @@ def server(**settings: object) -> Iterator[Server]:
             made.stop()
 
 
+_prefixes = itertools.count()
+
+
+def fresh_prefix() -> str:
+    """What no other test's keys begin with."""
+    return f"test-{next(_prefixes)}"
+
+
 DURABLE: dict[str, object] = {"appendonly": "yes", "appendfsync": "always"}
+
+
+def age(server: Server, prefix: str, seconds: float) -> None:
+    """Let the log and every node's last probe be that many seconds older."""
+    server.ask("SET", f"{prefix}born", float(server.ask("GET", f"{prefix}born")) - seconds)
+    for node in server.ask("ZRANGE", f"{prefix}nodes", 0, -1):
+        server.ask("ZINCRBY", f"{prefix}nodes", -seconds, node)

@@ -7,7 +7,6 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import MovedError, RedisError
-from redis.exceptions import TimeoutError as TimedOut
 
 from ostiary.errors import Unavailable
 from ostiary.stores.valkey.errors import unavailable
@@ -38,7 +37,8 @@ async def _subscribed(topology: Topology, channel: str) -> AbstractConnection:
         connection = await topology.connect()
         try:
             await connection.send_command("SSUBSCRIBE", channel, check_health=False)
-            await connection.read_response(disable_decoding=True, timeout=topology.address.timeout)
+            if await connection.read_response(disable_decoding=True, timeout=topology.address.timeout) is None:
+                raise Unavailable(private="valkey: nobody answers who could be listened to")
         except MovedError as error:
             topology.moved(error.host, error.port)
             await connection.disconnect(nowait=True)
@@ -53,13 +53,10 @@ async def _subscribed(topology: Topology, channel: str) -> AbstractConnection:
 async def _messages(topology: Topology, connection: AbstractConnection) -> AsyncIterator[bytes]:
     asked = False
     while True:
-        try:
-            told: Any = await connection.read_response(
-                disable_decoding=True, timeout=_SILENCE, disconnect_on_error=False
-            )
-        except TimedOut:
+        told: Any = await connection.read_response(disable_decoding=True, timeout=_SILENCE, disconnect_on_error=False)
+        if told is None:
             if asked or not topology.is_current(connection):
-                raise Unavailable(private="valkey: no longer the server to listen to") from None
+                raise Unavailable(private="valkey: no longer the server to listen to")
             asked = True
             await connection.send_command("PING", check_health=False)
             continue

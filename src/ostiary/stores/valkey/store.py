@@ -4,7 +4,7 @@ import asyncio
 
 from ostiary import limits
 from ostiary.domain.account import Issuer
-from ostiary.errors import Misconfigured
+from ostiary.errors import Misconfigured, Unavailable
 from ostiary.stores import port
 from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
 from ostiary.stores.valkey import records as of
@@ -87,8 +87,11 @@ class ValkeyStore:
         return bool(await self._lanes.writer.run(scripts.WRITE, *arguments) == 1)
 
     async def check(self) -> None:
-        await self._prepare()
-        await self._check_eviction()
+        try:
+            await self._prepare()
+            await self._check_eviction()
+        except Misconfigured as wrong:
+            raise Unavailable(private=f"valkey: {wrong}") from wrong
 
     async def facts(self) -> Facts:
         """What the server says of itself."""
