@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 
 
@@ -58,9 +59,10 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @contextlib.asynccontextmanager
-async def proxy(to: int) -> AsyncIterator[Proxy]:
+async def proxy(to: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
+    """With `tls` it speaks TLS to whoever connects."""
     made = Proxy(to)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

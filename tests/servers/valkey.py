@@ -48,7 +48,7 @@ class Server:
             **{name.replace("_", "-"): value for name, value in settings.items()},
         }
         self.process: subprocess.Popen[bytes] | None = None
-        self._login: tuple[str, ...] = ()
+        self.password: str | None = None
 
     def start(self) -> None:
         """Return when it answers."""
@@ -103,7 +103,9 @@ class Server:
         """One command's answer, texts as text; raises what the server says."""
         import redis
 
-        with redis.Redis(port=self.port, decode_responses=True, socket_timeout=30, protocol=2) as client:
+        with redis.Redis(
+            port=self.port, password=self.password, decode_responses=True, socket_timeout=30, protocol=2
+        ) as client:
             return client.execute_command(*command)
 
     def info(self, section: str) -> dict[str, Any]:
@@ -119,6 +121,13 @@ class Server:
             connection.sendall(b"PING\r\n")
             return not connection.recv(100).startswith(b"-LOADING")
         return False
+
+
+def at(port: int) -> Server:
+    """One that somebody else has started."""
+    found = Server(Path())
+    found.port = port
+    return found
 
 
 @contextlib.contextmanager

@@ -76,18 +76,27 @@ class System:
 async def open_store(settings: Settings, *, migrate: bool = True) -> Store:
     """The backend that the settings name, open."""
     if settings.valkey is not None:
-        return await _open_valkey(settings, settings.valkey)
+        return await _open_valkey(settings, settings.valkey, migrate=migrate)
     return await _open_database(settings, migrate=migrate)
 
 
-async def _open_valkey(settings: Settings, url: str) -> Store:
+async def _open_valkey(settings: Settings, url: str, *, migrate: bool) -> Store:
     try:
         from ostiary.stores.valkey import ValkeyStore
     except ImportError:
         raise Misconfigured("Valkey needs its client: pip install 'ostiary[valkey]'") from None
-    if not settings.all_in_valkey:
-        raise Misconfigured("A database beside Valkey is not in this version: leave `database` out")
-    return await ValkeyStore.open(url)
+    if settings.all_in_valkey:
+        return await ValkeyStore.open(url)
+    from ostiary.stores.mixed import MixedStore
+
+    async with AsyncExitStack() as opened:
+        database = await _open_database(settings, migrate=migrate)
+        opened.push_async_callback(database.close)
+        valkey = await ValkeyStore.open(url)
+        opened.push_async_callback(valkey.close)
+        store = await MixedStore.open(database, valkey)
+        opened.pop_all()
+    return store
 
 
 async def _open_database(settings: Settings, *, migrate: bool) -> Store:

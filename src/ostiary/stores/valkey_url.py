@@ -71,7 +71,10 @@ class Address:
 
 def parse(url: str) -> Address:
     """Raises ValueError with a sentence that names what is wrong and repeats nothing of the URL."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("has a host or a port that cannot be one") from None
     scheme, _, form_name = parts.scheme.partition("+")
     if scheme not in _SCHEMES or form_name not in set(Form):
         raise ValueError(

@@ -1,6 +1,7 @@
 """The store in Valkey, for any number of nodes."""
 
 import asyncio
+from dataclasses import dataclass
 
 from ostiary import limits
 from ostiary.domain.account import Issuer
@@ -13,12 +14,19 @@ from ostiary.stores.valkey.facts import Facts, facts_of
 from ostiary.stores.valkey.lanes import Argument, Lane
 from ostiary.stores.valkey.log import Revocations, encode_item, new_nonce
 from ostiary.stores.valkey.parts import Accounts, Audit, Clients, Lanes, Sessions, SigningKeys, SpentOnce, Throttles
-from ostiary.stores.valkey.records import revision_bytes
+from ostiary.stores.valkey.records import revision_bytes, text
 from ostiary.stores.valkey.topology import Topology
 from ostiary.stores.valkey_url import Address, parse
 
 FORMAT = b"1"
 """How records and indexes are laid out: what stands in the key `format`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pledge:
+    """The name of a promise to make changes: see `ostiary.stores.mixed`."""
+
+    name: str
 
 
 class ValkeyStore:
@@ -30,7 +38,7 @@ class ValkeyStore:
         if address.replicas:
             confirm = ("WAIT", address.replicas, int(address.timeout * 500))
         self.address = address
-        self._lanes = lanes = Lanes(
+        self.lanes = lanes = Lanes(
             prefix=address.key_prefix.encode(),
             quick=Lane("quick", topology, batch=limits.STORE_BATCH),
             slow=Lane("slow", topology, batch=1),
@@ -77,14 +85,54 @@ class ValkeyStore:
         return True
 
     async def issuer(self) -> Issuer:
-        value = await self._lanes.quick.command("GET", self._lanes.prefix + b"issuer:issuer")
+        value = await self.lanes.quick.command("GET", self.lanes.prefix + b"issuer:issuer")
         return of.ISSUERS.decode(value or await self._prepare())
 
     async def write(self, *changes: Change) -> bool:
-        arguments: list[Argument] = [self.address.channel]
-        for change in changes:
-            arguments += _arguments(change)
-        return bool(await self._lanes.writer.run(scripts.WRITE, *arguments) == 1)
+        answer = await self.try_write(*changes)
+        if isinstance(answer, Pledge):
+            raise Unavailable(private="valkey: a change of a store beside this one is under way")
+        return answer
+
+    async def try_write(self, *changes: Change) -> "bool | Pledge":
+        """As `write`; or the pledge, of whoever keeps accounts elsewhere, that must be settled before."""
+        return _answer(await self.lanes.writer.run(scripts.WRITE, self.address.channel, *_arguments(changes)))
+
+    async def pledge(self, pledge: "Pledge", *changes: Change) -> "bool | Pledge":
+        """Make sure that these changes can be made, and keep them so, until the pledge is settled; nothing is changed
+        yet. False if a condition does not hold; or another pledge that must be settled before."""
+        return _answer(await self.lanes.writer.run(scripts.PLEDGE, pledge.name, *_arguments(changes)))
+
+    async def fulfil(self, pledge: "Pledge", *, of_another: bool = False) -> bool:
+        """Do what was pledged; True also if somebody else has, for the one who made it. False if it is lost."""
+        answer = await self.lanes.writer.run(scripts.SETTLE, pledge.name, self.address.channel, int(of_another))
+        return bool(answer == 1)
+
+    async def has(self, pledge: "Pledge") -> bool:
+        """Whether it is not settled yet."""
+        return bool(await self.lanes.quick.command("EXISTS", self.lanes.prefix + b"pledge:" + pledge.name.encode()))
+
+    async def drop(self, pledge: "Pledge") -> None:
+        """Forget what was pledged. May be repeated."""
+        await self.lanes.writer.run(scripts.SETTLE, pledge.name, "", 0)
+
+    async def pledges(self, *, older: float) -> list["Pledge"]:
+        """Those that were made more than so many seconds ago, by the server's clock."""
+        until = await self.time() - older
+        key = self.lanes.prefix + b"pledges"
+        names = await self.lanes.quick.command("ZRANGEBYSCORE", key, "-inf", until, "LIMIT", 0, 1000)
+        return [Pledge(name=name.decode()) for name in names]
+
+    async def pledge_on(self, account_id: str) -> "Pledge | None":
+        """The one, if there is one, that adds or changes a session of this account."""
+        key = self.lanes.prefix + b"pledged:sessions-of:" + text(account_id)
+        name = await self.lanes.quick.command("GET", key)
+        return None if name is None else Pledge(name=name.decode())
+
+    async def time(self) -> float:
+        """Unix seconds, by the server's clock."""
+        seconds, micros = await self.lanes.quick.command("TIME")
+        return int(seconds) + int(micros) / 1e6
 
     async def check(self) -> None:
         try:
@@ -95,29 +143,37 @@ class ValkeyStore:
 
     async def facts(self) -> Facts:
         """What the server says of itself."""
-        return await facts_of(self._lanes.slow)
+        return await facts_of(self.lanes.slow)
 
     async def close(self) -> None:
-        lanes = self._lanes
+        lanes = self.lanes
         await asyncio.gather(*(lane.close() for lane in (lanes.quick, lanes.slow, lanes.log, lanes.writer)))
 
     async def _prepare(self) -> bytes:
         """Make what must exist, which is a write; the issuer's record as it is."""
         issuer, _ = of.ISSUERS.encode(Issuer(), 1)
-        stored, found = await self._lanes.writer.run(scripts.PREPARE, issuer, new_nonce(), FORMAT)
+        stored, found = await self.lanes.writer.run(scripts.PREPARE, issuer, new_nonce(), FORMAT)
         if found != FORMAT:
             raise Misconfigured("Valkey holds data of another version of this program.")
         return bytes(stored)
 
     async def _check_eviction(self) -> None:
         """An evicted session is a user logged out; an evicted revocation is one that comes back."""
-        memory = (await self._lanes.slow.command("INFO", "memory")).decode()
+        memory = (await self.lanes.slow.command("INFO", "memory")).decode()
         if "maxmemory_policy:noeviction" not in memory:
             raise Misconfigured("Valkey may evict keys; set its maxmemory-policy to noeviction.")
 
 
-def _arguments(change: Change) -> list[Argument]:
-    """One change as `scripts/write.lua` takes it."""
+def _answer(told: int | bytes) -> bool | Pledge:
+    return Pledge(name=told.decode()) if isinstance(told, bytes) else told == 1
+
+
+def _arguments(changes: tuple[Change, ...]) -> list[Argument]:
+    """As `scripts/judge.lua` takes them."""
+    return [argument for change in changes for argument in _argument(change)]
+
+
+def _argument(change: Change) -> list[Argument]:
     if isinstance(change, Append):
         return ["L", *encode_item(change.entry)]
     record = change.record

@@ -15,21 +15,23 @@ class Script:
     reads: bool
 
 
-def _load(name: str, *, flags: str = "", reads: bool = False, before: str = "") -> Script:
+def _load(*names: str, flags: str = "", reads: bool = False) -> Script:
     folder = resources.files(__name__)
-    parts = [folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in (before, name) if part]
+    parts = [folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names]
     given = "no-writes" if reads else flags
     text = f"#!lua{' flags=' if given else ''}{given}\n{''.join(parts)}"
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(text=text, digest=digest, reads=reads)
 
 
-WRITE = _load("write", before="memberships")
+WRITE = _load("memberships", "judge", "act", "write")
+PLEDGE = _load("memberships", "judge", "pledge")
+SETTLE = _load("memberships", "judge", "act", "settle")
+TOUCH = _load("memberships", "touch")
+PURGE = _load("memberships", "purge", flags="allow-oom")
+PURGE_LOG = _load("purge_log", flags="allow-oom")
 PREPARE = _load("prepare")
 PROBE = _load("probe")
-TOUCH = _load("touch", before="memberships")
-PURGE = _load("purge", before="memberships", flags="allow-oom")
-PURGE_LOG = _load("purge_log", flags="allow-oom")
 BEHIND = _load("behind", reads=True)
 LEAVE = _load("leave")
 FIND = _load("find", reads=True)

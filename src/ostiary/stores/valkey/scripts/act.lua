@@ -1,0 +1,51 @@
+-- Does what was judged, in the same order.
+local function put(key, old, value, scores)
+  local was = {}
+  if old then
+    for _, m in ipairs(memberships(old)) do
+      was[m[1] .. m[2] .. '\0' .. m[3]] = m
+    end
+  end
+  local score = string.gmatch(scores, '%S+')
+  local joins = {}
+  for _, m in ipairs(memberships(value)) do
+    local name = m[1] .. m[2] .. '\0' .. m[3]
+    if m[1] == 'u' then
+      if not was[name] then
+        joins[#joins + 1] = { 'SET', prefix .. m[2], m[3] }
+      end
+    else
+      local new = score()
+      if not was[name] or new ~= '0' then -- sorted by name alone: it is there already
+        joins[#joins + 1] = { 'ZADD', prefix .. m[2], new, m[3] }
+      end
+    end
+    was[name] = nil
+  end
+  for _, m in pairs(was) do
+    leave(m[1], m[2], m[3])
+  end
+  for _, command in ipairs(joins) do
+    redis.call(unpack(command))
+  end
+  redis.call('SET', prefix .. key, value)
+end
+
+local function act(steps, channel)
+  local told = {}
+  for _, step in ipairs(steps) do
+    if step[1] == 'L' then
+      local position = redis.call('INCR', prefix .. 'position')
+      redis.call('XADD', prefix .. 'log', position .. '-0', 'e', step[2])
+      redis.call('ZADD', prefix .. 'log-until', step[3], position)
+      told[#told + 1] = struct.pack('>I2', #step[2]) .. step[2]
+    elseif step[1] == 'R' then
+      remove(prefix .. step[2], step[3])
+    else
+      put(step[2], step[3], step[4], step[5])
+    end
+  end
+  if #told > 0 then
+    redis.call('SPUBLISH', channel, table.concat(told))
+  end
+end
