@@ -36,24 +36,33 @@ async def _steps() -> list[Row]:
     async with auth.lifespan():
         protected = auth.protect(_nothing)
         for kind in (Kind.SESSION, Kind.STATELESS):
-            scopes = [scope_of("/me", each.header) for each in await seed.sessions(auth.system, kind, 1000)]
-            await microseconds(protected, scopes)
+            seeded = await seed.sessions(auth.system, kind, 1000)
+            scopes = [scope_of("/me", each.header) for each in seeded]
+            for _ in range(2):
+                await microseconds(protected, scopes)
             authenticator, recognition = auth.services.authenticator, auth.system.recognition
             now = time.time()
-            credentials = [authenticator._find(scope)[0] for scope in scopes]
+            credentials = [each.header[1].rpartition("=" if kind is Kind.SESSION else " ")[2] for each in seeded]
+            at_once = [credential.encode() for credential in credentials]
             callers = [recognition.known(credential, now) for credential in credentials]
             refuses = auth.system.context.replica.refuses
             bare = min([await microseconds(_nothing, scopes) for _ in range(ROUNDS)])
             whole = min([await microseconds(protected, scopes) for _ in range(ROUNDS)])
             steps = {
                 "an empty loop": _least(lambda _: None, scopes),
-                "finding the credential": _least(authenticator._find, scopes),
-                "recognising it": _least(lambda text: recognition.known(text, now), credentials),  # noqa: B023
+                "finding the credential and recognising it at once": _least(
+                    lambda scope: authenticator.known(scope, now),  # noqa: B023
+                    scopes,
+                ),
+                "  of that, recognising": _least(lambda raw: recognition.at_once(raw, now), at_once),  # noqa: B023
+                "recognising it after something was revoked": _least(
+                    lambda text: recognition.known(text, now),  # noqa: B023
+                    credentials,
+                ),
                 "  of that, the look at revocations": _least(
                     lambda caller: refuses(caller.session_id, 1, caller.account_id, caller.epoch, ""),  # noqa: B023
                     callers,
                 ),
-                "both, with CSRF and audience": _least(lambda scope: authenticator.known(scope, now), scopes),  # noqa: B023
                 "Protect as a whole": whole - bare,
             }
             rows += [Row(what=f"{kind}: {name}", reached=spent, unit="us") for name, spent in steps.items()]

@@ -26,7 +26,7 @@ from ostiary.http.cookies import Cookies
 from ostiary.http.dpop import ProofReader
 from ostiary.http.pages import Pages
 from ostiary.http.problems import headers_of
-from ostiary.http.protect import Protect, check_rights
+from ostiary.http.protect import Protect, Running, check_rights
 from ostiary.http.services import Services
 from ostiary.passwords import Argon2Parameters
 from ostiary.revocation.freshness import Freshness, Stale, check_freshness
@@ -84,7 +84,7 @@ class Ostiary:
         self._stale = 0.0
         self._stack: AsyncExitStack | None = None
         self._services: Services | None = None
-        self._authenticator: Authenticator | None = None
+        self._running = Running()
         self._system: System | None = None
         self._starting: asyncio.Lock | None = None
         self.asgi: ASGIApp = self._started(
@@ -147,13 +147,13 @@ class Ostiary:
             )
             self._stack = stack
             self._services = _services_of(system, http_config(self.settings))
-            self._authenticator = self._services.authenticator
+            self._running.authenticator = self._services.authenticator
             self._system = system
 
     async def stop(self) -> None:
         """Stop, with everything collected written."""
         stack, self._stack = self._stack, None
-        self._system = self._services = self._authenticator = None
+        self._system = self._services = self._running.authenticator = None
         if stack is not None:
             await stack.aclose()
 
@@ -163,7 +163,7 @@ class Ostiary:
         """`app` behind a login: see `ostiary.http.protect.Protect`. Raises Misconfigured."""
         return Protect(
             app,
-            authenticator=lambda: self._authenticator,
+            running=self._running,
             start=self._started_authenticator,
             clock=self._clock,
             role=role,
@@ -207,7 +207,7 @@ class Ostiary:
     async def _authenticated(self, request: Request, response: Response | None, freshness: Freshness = "ask") -> Caller:
         now = self._clock.wall()
         try:
-            authenticator = self._authenticator or await self._started_authenticator()
+            authenticator = self._running.authenticator or await self._started_authenticator()
             caller = None if freshness == "fresh" else authenticator.known(request.scope, now)
             if caller is not None:
                 return caller

@@ -61,6 +61,12 @@ class Caller:
         """True if all of them are in the credential's scope."""
         return self.scope.issuperset(names)
 
+    def needs_no_more_than(self, issuer: str) -> bool:
+        """Whether the credential alone says who calls `issuer`: it is meant for it, nobody acts for the account, no
+        proof has to come along, and it is bound to no place. Every further thing that a request is asked for because of
+        its caller belongs here."""
+        return issuer in self.audience and not self.act and self.key_thumbprint is None and self.bound is None
+
     def has_role(self, role: str) -> bool:
         """Exact comparison."""
         return role in self.roles

@@ -21,7 +21,7 @@ class Cookies:
         self.session = prefix + SESSION
         self.refresh = prefix + REFRESH
         self.device = prefix + DEVICE
-        self._session_equals = (self.session + "=").encode()
+        self.session_equals = (self.session + "=").encode()
 
     def session_of(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """The session cookie's value. Raises Malformed if it comes twice: then one of the two was planted."""
@@ -32,9 +32,9 @@ class Cookies:
         return found
 
     def session_in(self, header: bytes, found: str | None) -> str | None:
-        """The same for one `Cookie` header, `found` being what earlier ones held. On the path of every request: the
-        header is searched, not taken apart."""
-        start = header.find(self._session_equals)
+        """The same for one `Cookie` header, `found` being what earlier ones held. The header is searched, not
+        taken apart."""
+        start = header.find(self.session_equals)
         while start >= 0:
             end = header.find(b";", start)
             end = len(header) if end < 0 else end
@@ -42,8 +42,8 @@ class Cookies:
             if not before or before.endswith(b";"):
                 if found is not None:
                     raise Malformed("The session cookie was sent twice.")
-                found = header[start + len(self._session_equals) : end].rstrip(b" \t").decode("latin-1")
-            start = header.find(self._session_equals, end)
+                found = header[start + len(self.session_equals) : end].rstrip(b" \t").decode("latin-1")
+            start = header.find(self.session_equals, end)
         return found
 
     def value(self, headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None:

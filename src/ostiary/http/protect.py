@@ -1,6 +1,7 @@
 """Any ASGI application behind a login: `Protect` decides before the application is called."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,11 +13,18 @@ from ostiary.http.problems import problem
 from ostiary.revocation.freshness import Freshness
 
 
+@dataclass(slots=True)
+class Running:
+    """What runs now: `authenticator` is None while the system does not."""
+
+    authenticator: Authenticator | None = None
+
+
 class Protect:
     """Calls `app` with `scope["user"]` set to the `Caller`, or answers 401, 403 or 503 as problem+json. A WebSocket is
     judged once, at its handshake, and refused before it opens (code 1008); nothing closes it when the session ends.
 
-    `authenticator` gives the running system's, None while it does not run; then `start` is awaited.
+    `start` is awaited while `running` has no authenticator.
     `role`: what the caller must have. `fresh`: how many seconds ago at most the password was proven. A credential that
     this process has seen before is judged without waiting for anything, unless `freshness` is "fresh" or the lease on
     what is known of revocations is gone: see `ostiary.revocation.freshness`.
@@ -26,7 +34,7 @@ class Protect:
         self,
         app: ASGIApp,
         *,
-        authenticator: Callable[[], Authenticator | None],
+        running: Running,
         start: Callable[[], Awaitable[Authenticator]],
         clock: Clock,
         role: str | None = None,
@@ -34,7 +42,7 @@ class Protect:
         freshness: Freshness = "ask",
     ) -> None:
         self._app = app
-        self._authenticator = authenticator
+        self._running = running
         self._start = start
         self._now = clock.wall
         self._role = role
@@ -42,15 +50,28 @@ class Protect:
         self._freshness = freshness
         self._asks_always = freshness == "fresh"
         self._demanding = role is not None or fresh is not None
+        self._takes_more = self._demanding or self._asks_always
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] == "http":
+            authenticator = self._running.authenticator
+            if authenticator is not None and not self._takes_more:
+                caller = authenticator.known(scope, self._now())
+                if caller is not None:
+                    scope["user"] = caller
+                    await self._app(scope, receive, send)
+                    return
+        elif scope["type"] != "websocket":
             await self._app(scope, receive, send)
             return
+        await self._judge(scope, receive, send)
+
+    async def _judge(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Every request that takes more than a look."""
         is_http = scope["type"] == "http"
         now = self._now()
         try:
-            authenticator = self._authenticator() or await self._start()
+            authenticator = self._running.authenticator or await self._start()
             caller = None if self._asks_always else authenticator.known(scope, now)
             if caller is None:
                 found = await authenticator.authenticate(scope, now, may_renew=is_http, freshness=self._freshness)

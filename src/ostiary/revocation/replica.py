@@ -57,7 +57,8 @@ class Replica:
 
     `lease` is in seconds; infinite where nobody else can revoke (a store that belongs to this process). With more than
     `max_entries` it is `crowded`; with twice as many it gives up its lease rather than forget. `client_changes` counts
-    entries about clients: whoever remembers a client looks whether it has moved.
+    entries about clients: whoever remembers a client looks whether it has moved. `changes` grows with whatever
+    may make `refuses` or `client_refused` say yes where it said no.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class Replica:
         "_read_whole",
         "_sessions",
         "_splits",
+        "changes",
         "client_changes",
         "cursor",
         "floor",
@@ -90,6 +92,7 @@ class Replica:
         self.generation: int | None = None
         self.floor = 0
         self.client_changes = 0
+        self.changes = 0
         self._firm_floor = 0
         self._sessions = Table("ses_")
         self._accounts = Table("acc_")
@@ -175,6 +178,7 @@ class Replica:
             self._merge(entry, full)
 
     def _merge(self, entry: Entry, full: bool) -> None:
+        self.changes += 1
         scope, value = entry.scope, entry.value
         if scope is Scope.SESSION:
             self._raise(self._sessions, entry, full)
@@ -243,6 +247,7 @@ class Replica:
         another log: what a lost log said of it need not be known any more.
         """
         self.generation = generation
+        self.changes += 1
         self.floor = max(self.floor, everything * EPOCHS_PER_EVERYTHING)
         self._accounts.drop_up_to(self.floor)
         self._read_again()

@@ -7,6 +7,7 @@ is looked at again when the replica says that something about its session or acc
 """
 
 import asyncio
+import math
 
 from ostiary import jose, limits
 from ostiary.credentials import opaque
@@ -49,13 +50,20 @@ class Seen:
 
 
 class _Recognised:
-    """One remembered credential."""
+    """One remembered credential.
 
-    __slots__ = ("caller", "epoch", "expires_at", "kid", "seen", "version")
+    `is_simple`: nothing but the credential has to be looked at (`Caller.needs_no_more_than`). If so, what `known` found
+    holds while now < `until`, as far as time goes, and until the replica has heard of more than `changes`.
+    """
+
+    __slots__ = ("caller", "changes", "epoch", "expires_at", "is_simple", "kid", "seen", "until", "version")
 
     def __init__(self, caller: Caller, seen: Seen, *, version: int, epoch: int, kid: str, expires_at: float) -> None:
         self.caller = caller
         self.seen = seen
+        self.is_simple = False
+        self.until = -math.inf
+        self.changes = 0
         self.version = version
         self.epoch = epoch
         self.kid = kid
@@ -73,9 +81,21 @@ class Recognition:
         self._monotonic = context.clock.monotonic
         self._audience = (context.policy.issuer, *context.policy.audiences)
         self._rules: dict[tuple[str, tuple[str, ...]], jose.Policy] = {}
-        self._known: dict[str, _Recognised] = {}
+        self._known: dict[bytes, _Recognised] = {}
         self._seen: dict[str, Seen] = {}
         self._unwritten: dict[str, float] = {}
+
+    def at_once(self, credential: bytes, now: float) -> Caller | None:
+        """The caller, at the least cost: if the credential, as it stands in the header, is remembered and simple, and
+        nothing whatever was revoked since `known` let it pass. None says nothing, then it is for `recognise` to say."""
+        entry = self._known.get(credential)
+        if entry is None:
+            return None
+        replica = self._replica
+        if now >= entry.until or entry.changes != replica.changes or self._monotonic() >= replica.lease_until:
+            return None
+        entry.seen.at = now
+        return entry.caller
 
     def known(self, credential: str, now: float) -> Caller | None:
         """The caller, if this credential is remembered, nothing has changed, and this process may say so by its lease.
@@ -85,7 +105,7 @@ class Recognition:
         return self._remembered(credential, now)
 
     def _remembered(self, credential: str, now: float) -> Caller | None:
-        entry = self._known.get(credential)
+        entry = self._known.get(_key(credential))
         if entry is None:
             return None
         caller = entry.caller
@@ -97,9 +117,13 @@ class Recognition:
             or (caller.client_epoch is not None and self._replica.client_refused(caller.client_id, caller.client_epoch))
         ):
             return None
-        seen.at = now
-        if now - seen.written_at >= limits.LAST_SEEN_INTERVAL:
-            self._mark(caller.session_id, seen, now)
+        self._mark(caller.session_id, seen, now)
+        if entry.is_simple:
+            entry.changes = self._replica.changes
+            # it was last used no earlier than `written_at`, so it cannot lie idle before that
+            entry.until = min(
+                entry.expires_at, seen.written_at + min(seen.idle_lifetime, float(limits.LAST_SEEN_INTERVAL))
+            )
         return caller
 
     def __len__(self) -> int:
@@ -135,7 +159,7 @@ class Recognition:
         return caller
 
     async def _first_sight(self, credential: str, now: float, audience: tuple[str, ...]) -> Caller:
-        self._known.pop(credential, None)
+        self._known.pop(_key(credential), None)
         if len(credential) > limits.CREDENTIAL_CHARS and not (
             len(credential) <= limits.ENCRYPTED_CREDENTIAL_CHARS and jose.is_encrypted(credential)
         ):
@@ -367,7 +391,8 @@ class Recognition:
     def _remember(self, credential: str, entry: _Recognised) -> None:
         if len(self._known) >= limits.RECOGNISED_CREDENTIALS:
             self._make_room()
-        self._known[credential] = entry
+        entry.is_simple = entry.caller.needs_no_more_than(self._context.policy.issuer)
+        self._known[_key(credential)] = entry
 
     def _make_room(self) -> None:
         """Forget the sixteenth that was recognised first; only genuine credentials ever get in."""
@@ -396,3 +421,8 @@ def _claimed_audience(credential: str) -> tuple[str, ...]:
         return ()
     names = audience if isinstance(audience, list) else [audience]
     return tuple(name for name in names[: limits.AUDIENCES_PER_TOKEN] if isinstance(name, str) and name)
+
+
+def _key(credential: str) -> bytes:
+    """What it is remembered under. A genuine one is ASCII without question marks, so no other text has its key."""
+    return credential.encode("ascii", "replace")

@@ -97,6 +97,17 @@ def test_a_key_entry_that_only_tells_of_a_change_refuses_nothing() -> None:
     assert len(replica) == 0
 
 
+def test_another_log_counts_as_a_change() -> None:
+    """Going by another log raises the floor: what was let pass before is asked about again."""
+    replica = _replica()
+    before = replica.changes
+
+    replica.adopt(7, 1)
+
+    assert replica.refuses("s1", 1, "a1", 0, "k1")
+    assert replica.changes > before
+
+
 class Model(RuleBasedStateMachine):
     """A replica beside an oracle that keeps every entry."""
 
@@ -106,6 +117,7 @@ class Model(RuleBasedStateMachine):
         self.now = 0.0
         self.entries: dict[tuple[Scope, str], list[Entry]] = defaultdict(list)
         self.floor = 0
+        self.seen = (0, _refused(self.replica))
 
     @rule(entries=st.lists(ENTRIES, max_size=4))
     def learn(self, entries: list[Entry]) -> None:
@@ -144,6 +156,13 @@ class Model(RuleBasedStateMachine):
                 or self._lowest(Scope.KEY, key) > 0
             )
             assert self.replica.refuses(session, version, account, epoch, key) is expected
+
+    @invariant()
+    def changes_count_whatever_refuses_more(self) -> None:
+        """What was let pass at one count is let pass at the same: requests rely on it instead of asking again."""
+        (changes, before), self.seen = self.seen, (self.replica.changes, _refused(self.replica))
+        if self.replica.changes == changes:
+            assert not any(now and not was for was, now in zip(before, self.seen[1], strict=True))
 
     @invariant()
     def holds_no_more_than_it_must(self) -> None:
