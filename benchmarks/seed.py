@@ -31,6 +31,7 @@ def settings_for(database: str, port: int) -> Settings:
     return Settings(
         database=database,
         issuer=f"http://127.0.0.1:{port}",
+        secret_key=b"known to everybody, as befits a benchmark" if database.startswith("postgresql") else None,
         audiences=(),
         address_failures=1_000_000,
         refreshes_per_minute=1_000_000,
@@ -65,7 +66,9 @@ async def sessions(system: System, kind: Kind, count: int) -> list[Seeded]:
     request = LoginRequest(username="", password="", kind=kind)
     begun = await asyncio.gather(
         *(
-            system.sign_in._begin(account, request, default_transport(kind), (system.settings.issuer,), _CLIENT)
+            system.sign_in._begin(
+                account, request, default_transport(kind), (system.settings.issuer,), _CLIENT, new_device=False
+            )
             for account in made
         )
     )

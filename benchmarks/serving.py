@@ -21,7 +21,8 @@ from ostiary import Ostiary
 
 async def serve(job: dict[str, Any]) -> None:
     directory = Path(job["directory"])
-    auth = Ostiary(seed.settings_for(f"sqlite:///{directory / 'bench.db'}", job["port"]))
+    database = job.get("database", f"sqlite:///{directory / 'bench.db'}")
+    auth = Ostiary(seed.settings_for(database, job["port"]))
     pauses = Pauses()
     await auth.start()
     seeded = {

@@ -1,5 +1,7 @@
 """Making one connection."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,17 +76,16 @@ class Connector:
             raise while_opening(error) from error
 
 
-async def connector_for(url: PostgresUrl, *, within: float) -> Connector:
-    """Find out whether a pooler stands between. Raises as `connect` does."""
-    if url.pooled:
-        return Connector(url=url, pooled=True)
-    plain = Connector(url=url, pooled=True)
-    connection = await plain.connect(longest=within, within=within)
+@asynccontextmanager
+async def first_connection(url: PostgresUrl, *, within: float) -> AsyncIterator[tuple[Connector, Any]]:
+    """A connection that rests on nothing, and how to make others: it finds out whether a pooler stands between. Raises
+    as `connect` does, also for what the block raises."""
+    connection = await Connector(url=url, pooled=True).connect(longest=within, within=within)
     try:
-        behind = await connection.fetchval("SELECT pg_backend_pid()")
-        pooled = behind != connection.get_server_pid()  # a pooler answers with a number of its own
+        # a pooler tells a number of its own for that of the process
+        pooled = url.pooled or await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid()
+        yield Connector(url=url, pooled=pooled), connection
     except FAILURES as error:
         raise while_opening(error) from error
     finally:
         connection.terminate()
-    return Connector(url=url, pooled=pooled)

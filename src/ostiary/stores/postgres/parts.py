@@ -5,7 +5,7 @@ one, where each is planned for the very values that it is asked with: which inde
 Purges and touches are done in portions, between which other writes get their turn; several nodes may purge at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
 from ostiary.errors import Unavailable
 from ostiary.stores.postgres.errors import WORTH_ANOTHER_TRY
+from ostiary.stores.postgres.gathering import Gathering
 from ostiary.stores.postgres.pool import Pool
 from ostiary.stores.postgres.statements import Schema, Statements
 from ostiary.stores.rows import prefix_end
@@ -59,6 +60,15 @@ class Part:
         self._schema = schema
         self._pools = pools
 
+    def _by_id(self, table: Statements[R]) -> Gathering[str, R]:
+        text = table.select + "WHERE id = ANY($1::text[])"
+
+        async def fetch(ids: list[str]) -> Iterator[tuple[str, R]]:
+            rows = await self._pools.quick.read(lambda c: c.fetch(text, ids))
+            return ((row["id"], table.record(row)) for row in rows)
+
+        return Gathering(fetch)
+
     async def _one(self, table: Statements[R], where: str, *values: Any) -> R | None:
         if not can_be_stored(*values):
             return None
@@ -93,8 +103,12 @@ class Part:
 class Accounts(Part):
     """See the port."""
 
+    def __init__(self, schema: Schema, pools: Pools) -> None:
+        super().__init__(schema, pools)
+        self._found = self._by_id(schema.accounts)
+
     async def get(self, account_id: str) -> Account | None:
-        return await self._one(self._schema.accounts, "WHERE id = $1", account_id)
+        return await self._found.get(account_id) if can_be_stored(account_id) else None
 
     async def by_username(self, username_key: str) -> Account | None:
         return await self._one(self._schema.accounts, "WHERE username_key = $1", username_key)
@@ -126,8 +140,12 @@ _AMONG = {"": "", "admins": " AND enabled_admin", "disabled": " AND disabled"}
 class Sessions(Part):
     """See the port."""
 
+    def __init__(self, schema: Schema, pools: Pools) -> None:
+        super().__init__(schema, pools)
+        self._found = self._by_id(schema.sessions)
+
     async def get(self, session_id: str) -> Session | None:
-        return await self._one(self._schema.sessions, "WHERE id = $1", session_id)
+        return await self._found.get(session_id) if can_be_stored(session_id) else None
 
     async def by_token_digest(self, digest: bytes) -> Session | None:
         return await self._one(self._schema.sessions, "WHERE token_digest = $1", digest)
@@ -183,8 +201,12 @@ class Sessions(Part):
 class Throttles(Part):
     """See the port."""
 
+    def __init__(self, schema: Schema, pools: Pools) -> None:
+        super().__init__(schema, pools)
+        self._found = self._by_id(schema.throttles)
+
     async def get(self, throttle_id: str) -> Throttle | None:
-        return await self._one(self._schema.throttles, "WHERE id = $1", throttle_id)
+        return await self._found.get(throttle_id) if can_be_stored(throttle_id) else None
 
     async def purge(self, *, before: float) -> int:
         return await self._purge(self._schema.throttles.name, "last_failure_at < $1", before)

@@ -16,12 +16,10 @@ import asyncpg
 
 from ostiary.errors import Misconfigured, Unavailable
 from ostiary.stores.migrations import HEAD
-from ostiary.stores.postgres.connecting import Connector
-from ostiary.stores.postgres.errors import FAILURES, while_opening
+from ostiary.stores.postgres.connecting import first_connection
 from ostiary.stores.postgres_url import PostgresUrl
 
 DEFAULT_SCHEMA = "ostiary"
-_UPGRADE_SECONDS = 600.0
 _READ_SECONDS = 10.0
 _LOCK_MILLISECONDS = 5000  # that a statement waits for a table: while it waits, everybody else waits behind it
 _NONCES = 2**53 - 1  # what JSON carries everywhere
@@ -44,37 +42,23 @@ def will_do(found: Found) -> bool:
     return found.version == HEAD or (found.version > HEAD and found.oldest <= HEAD)
 
 
-async def prepare(connector: Connector, *, migrate: bool, within: float) -> str:
-    """The name of the schema, which `will_do`. Raises Misconfigured or Unavailable."""
-    name = connector.url.schema or DEFAULT_SCHEMA
-    connection = await connector.connect(longest=_UPGRADE_SECONDS, prepares=False, within=within)
-    try:
-        if await connection.fetchval("SELECT current_setting('server_encoding')") != "UTF8":
-            raise Misconfigured("The PostgreSQL database is not encoded in UTF-8: make one with ENCODING 'UTF8'.")
-        found = await read(connection, name)
-        if found.version is None or found.version < HEAD:
-            if not migrate:
-                raise Misconfigured("The database has another schema than this program; run `ostiary db upgrade`.")
-            found = await upgrade(connection, name)
-        if not will_do(found):
-            raise Misconfigured("The database was made by a newer version of Ostiary; install that version.")
-    except FAILURES as error:
-        raise while_opening(error) from error
-    finally:
-        connection.terminate()
-    return name
+async def prepare(connection: Any, name: str, *, migrate: bool) -> None:
+    """Let the schema be one that `will_do`. Raises Misconfigured, Unavailable, and the driver's own errors."""
+    if await connection.fetchval("SELECT current_setting('server_encoding')") != "UTF8":
+        raise Misconfigured("The PostgreSQL database is not encoded in UTF-8: make one with ENCODING 'UTF8'.")
+    found = await read(connection, name)
+    if found.version is None or found.version < HEAD:
+        if not migrate:
+            raise Misconfigured("The database has another schema than this program; run `ostiary db upgrade`.")
+        found = await upgrade(connection, name)
+    if not will_do(found):
+        raise Misconfigured("The database was made by a newer version of Ostiary; install that version.")
 
 
 async def found_at(url: PostgresUrl) -> Found:
     """What is there, as it is. Raises Misconfigured or Unavailable."""
-    connector = Connector(url=url, pooled=True)
-    connection = await connector.connect(longest=_READ_SECONDS, within=_READ_SECONDS)
-    try:
+    async with first_connection(url, within=_READ_SECONDS) as (_, connection):
         return await read(connection, url.schema or DEFAULT_SCHEMA)
-    except FAILURES as error:
-        raise while_opening(error) from error
-    finally:
-        connection.terminate()
 
 
 async def read(connection: Any, name: str) -> Found:

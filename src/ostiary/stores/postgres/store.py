@@ -7,7 +7,8 @@ from ostiary.errors import Unavailable
 from ostiary.stores import port
 from ostiary.stores.port import Change
 from ostiary.stores.postgres import schema_version
-from ostiary.stores.postgres.connecting import Connector, connector_for
+from ostiary.stores.postgres.connecting import Connector, first_connection
+from ostiary.stores.postgres.gathering import Gathering
 from ostiary.stores.postgres.log import Revocations
 from ostiary.stores.postgres.parts import Accounts, Audit, Clients, Pools, Sessions, SigningKeys, SpentOnce, Throttles
 from ostiary.stores.postgres.pool import Pool, Watch
@@ -24,6 +25,7 @@ class PostgresStore:
     """Made by `open`."""
 
     def __init__(self, connector: Connector, schema: Schema) -> None:
+        self.connector = connector
         self._schema = schema
         quick, slow = (
             partial(connector.connect, longest=_QUICK_SECONDS),
@@ -45,7 +47,7 @@ class PostgresStore:
         self.spent: port.SpentOnce = SpentOnce(schema, self._pools)
         self.audit: port.Audit = Audit(schema, self._pools)
         self.revocations: port.Revocations = Revocations(schema, self._pools, connector)
-        self._issuer_text = schema.issuers.select + "LIMIT 1"
+        self._issuer: Gathering[None, Issuer] = Gathering(self._read_issuer)
 
     @classmethod
     async def open(cls, url: str | PostgresUrl, *, migrate: bool = True) -> "PostgresStore":
@@ -55,8 +57,9 @@ class PostgresStore:
         work with, or are older and may not be migrated; Unavailable if it cannot be reached now.
         """
         parsed = parse(url) if isinstance(url, str) else url
-        connector = await connector_for(parsed, within=_FIRST_SECONDS)
-        name = await schema_version.prepare(connector, migrate=migrate, within=_FIRST_SECONDS)
+        async with first_connection(parsed, within=_FIRST_SECONDS) as (connector, connection):
+            name = parsed.schema or schema_version.DEFAULT_SCHEMA
+            await schema_version.prepare(connection, name, migrate=migrate)
         store = cls(connector, Schema(name))
         store._watch.start()
         return store
@@ -74,10 +77,15 @@ class PostgresStore:
         return True
 
     async def issuer(self) -> Issuer:
-        rows = await self._pools.quick.read(lambda c: c.fetch(self._issuer_text))
-        if not rows:
+        found = await self._issuer.get(None)
+        if found is None:
             raise Unavailable(private="postgres: the issuer's record is missing")
-        return self._schema.issuers.record(rows[0])
+        return found
+
+    async def _read_issuer(self, _keys: list[None]) -> list[tuple[None, Issuer]]:
+        text = self._schema.issuers.select + "LIMIT 1"
+        rows = await self._pools.quick.read(lambda c: c.fetch(text))
+        return [(None, self._schema.issuers.record(row)) for row in rows]
 
     async def write(self, *changes: Change) -> bool:
         if self._closed:

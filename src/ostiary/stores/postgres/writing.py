@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from ostiary.errors import Unavailable
+from ostiary.errors import InvalidRequest, Unavailable
 from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
 from ostiary.stores.postgres.batches import DURABLE, Batch, Writer, batch_of
 from ostiary.stores.postgres.errors import WORTH_ANOTHER_TRY
@@ -31,7 +31,12 @@ class Writing:
 
     async def write(self, changes: Sequence[Change]) -> bool:
         """See the port."""
-        batch = batch_of(self._schema, changes)
+        try:
+            return await self._write(changes, batch_of(self._schema, changes))
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise InvalidRequest("A text or a number cannot be stored.") from error
+
+    async def _write(self, changes: Sequence[Change], batch: Batch | None) -> bool:
         for left in reversed(range(_TRIES)):
             try:
                 done = None if batch is None else await self._pool.run(lambda c: self._at_once(c, batch))
