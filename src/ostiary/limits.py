@@ -13,6 +13,7 @@ EMAIL_CHARS = 254  # RFC 5321 section 4.5.3.1.3 as corrected
 USER_AGENT_CHARS = 512  # what is kept to make a label of
 PAGE_ROWS = 100  # rows of one listing
 PAGE_ROWS_DEFAULT = 50
+AUDIT_EXPORT_ROWS = 1000  # events that an export reads at one go
 ROLES_PER_ACCOUNT = 32
 SCOPES_PER_TOKEN = 64
 AUDIENCES_PER_TOKEN = 16

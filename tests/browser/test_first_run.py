@@ -43,4 +43,4 @@ def test_the_link_without_scripts(site: Site, visit: Visit) -> None:
     someone.fill_in("root", "short but fifteen")
     someone.page.get_by_label("Password", exact=True).fill(PASSWORD)
     someone.press("Make the account and sign in")
-    assert someone.at("/account")
+    assert someone.at("/admin")

@@ -243,7 +243,8 @@ class Site:
             value = line.split(";", 1)[0].partition("=")[2]
             if value:
                 self.secrets.add(value)
-        if "json" in response.headers.get("content-type", "") and response.content:
+        media_type = response.headers.get("content-type", "")
+        if "json" in media_type and "jsonl" not in media_type and response.content:
             body = response.json()
             for name in ("access_token", "refresh_token", "csrf_token", "client_secret"):
                 if isinstance(body, dict) and isinstance(body.get(name), str):

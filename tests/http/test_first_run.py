@@ -34,7 +34,7 @@ async def test_the_link_makes_the_administrator(site: Site) -> None:
     assert code not in page.text
     response = await site.post("/setup", form={**FORM, "code": f" {code}\n"})
     assert response.status_code == 303
-    assert response.headers["location"] == "/account?notice=set_up"
+    assert response.headers["location"] == "/admin?notice=set_up"
     cookie = set_cookies(response)[SESSION].value
     me = (await site.get("/v1/me", cookies={SESSION: cookie})).json()["account"]
     assert (me["username"], me["roles"]) == ("root", ["admin", "user"])

@@ -18,7 +18,7 @@ from ostiary.http.pages.account_page import AccountPage, Failure, account_page
 NOW = 1_795_435_200.0
 PAGES = Pages()
 VOID = {"meta", "link", "input", "br", "img", "wbr", "hr"}
-SVG_EMPTY = {"path", "circle", "rect", "use"}
+SVG_EMPTY = {"path", "circle", "rect", "use", "polyline"}
 ACCOUNT = Account(
     id="acc_1", username="alice", username_key="alice", password_hash="secret-hash", display_name="Alice",
     email="a@b.example", roles=("admin", "user"), created_at=NOW - 9e6, password_changed_at=NOW - 9e5,

@@ -282,6 +282,7 @@ def _services_of(system: System, config: HttpConfig) -> Services:
         pages=Pages(config.base_path),
         accounts=system.accounts,
         first_run=system.first_run,
+        overview=system.overview,
         passwords=system.passwords,
         sessions=system.sessions,
         sign_in=system.sign_in,

@@ -27,6 +27,7 @@ from ostiary.services.introspection import Introspection
 from ostiary.services.issuing import Issuing
 from ostiary.services.log_keeping import LogKeeping
 from ostiary.services.moving import Moving
+from ostiary.services.overview import Overview
 from ostiary.services.passwords import Passwords
 from ostiary.services.proofs import Proofs
 from ostiary.services.recognition import Recognition
@@ -65,6 +66,7 @@ class System:
     client_authentication: ClientAuthentication
     exchange: Exchange
     introspection: Introspection
+    overview: Overview
     housekeeping: Housekeeping
 
     @property
@@ -231,6 +233,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
     )
     proofs = Proofs(context, nonce_required=settings.dpop_nonce == "required")
     accounts = Accounts(context, passwords, throttling, issuing)
+    overview = Overview(context)
     return System(
         settings=settings,
         context=context,
@@ -254,5 +257,8 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         client_authentication=client_authentication,
         exchange=Exchange(context, recognition, issuing),
         introspection=Introspection(context, recognition, keys),
-        housekeeping=Housekeeping(context, recognition, refresh, proofs, moving, client_authentication, keys),
+        overview=overview,
+        housekeeping=Housekeeping(
+            context, recognition, refresh, proofs, moving, client_authentication, keys, overview
+        ),
     )

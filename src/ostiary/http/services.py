@@ -19,6 +19,7 @@ from ostiary.services.exchange import Exchange
 from ostiary.services.first_run import FirstRun
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.introspection import Introspection
+from ostiary.services.overview import Overview
 from ostiary.services.passwords import Passwords
 from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
@@ -40,6 +41,7 @@ class Services:
     pages: Pages
     accounts: Accounts
     first_run: FirstRun
+    overview: Overview
     passwords: Passwords
     sessions: Sessions
     sign_in: SignIn

@@ -11,6 +11,7 @@ from ostiary.errors import OstiaryError
 from ostiary.services.client_authentication import ClientAuthentication
 from ostiary.services.context import Context
 from ostiary.services.moving import Moving
+from ostiary.services.overview import SAMPLE_INTERVAL, Overview
 from ostiary.services.proofs import Proofs
 from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
@@ -48,6 +49,7 @@ class Housekeeping:
         moving: Moving,
         client_authentication: ClientAuthentication,
         keys: SigningKeys,
+        overview: Overview,
     ) -> None:
         self._context = context
         self._recognition = recognition
@@ -56,6 +58,7 @@ class Housekeeping:
         self._moving = moving
         self._client_authentication = client_authentication
         self._keys = keys
+        self._overview = overview
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -64,6 +67,7 @@ class Housekeeping:
             asyncio.create_task(self._every(FLUSH_INTERVAL, self.flush), name="ostiary-last-seen"),
             asyncio.create_task(self._every(FORGET_INTERVAL, self.forget), name="ostiary-forget"),
             asyncio.create_task(self._every(PURGE_INTERVAL, self._purge), name="ostiary-purge"),
+            asyncio.create_task(self._every(SAMPLE_INTERVAL, self._overview.sample), name="ostiary-sample"),
         ]
 
     async def stop(self) -> None:

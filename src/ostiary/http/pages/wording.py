@@ -83,3 +83,33 @@ NOTICES = frozenset(
     }
 )
 """Codes of the sentences that a page can greet with."""
+
+
+DONE = frozenset(
+    {
+        "set_up",
+        "roles_changed",
+        "account_disabled",
+        "account_enabled",
+        "account_deleted_by_admin",
+        "sessions_ended",
+        "ended_one",
+        "key_rotated",
+        "key_retired",
+        "key_revoked",
+        "client_created",
+        "client_deleted",
+    }
+)
+"""Codes of what an administrator has just done."""
+
+
+def done_text(t: Translator, code: str | None, ended: int | None, bound: float) -> str | None:
+    """What was done, how many logins it ended, and by when every node refuses them."""
+    if code is None or code not in DONE:
+        return None
+    parts = [t(f"notice.{code}")]
+    if ended:
+        parts.append(t.number("done.ended", ended))
+        parts.append(t.number("done.bound", math.ceil(bound)) if bound else t("done.at_once"))
+    return "".join(parts) if t.language == "zh-CN" else " ".join(parts)

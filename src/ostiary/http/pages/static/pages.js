@@ -52,3 +52,111 @@ for (const place of document.querySelectorAll("[data-from-fragment]")) {
   history.replaceState(null, "", location.pathname + location.search);
   place.closest("form").querySelector("[name=username]").focus();
 }
+
+// --- pages as documents: fetched, and put in place piece by piece (parsed by the browser, never from text)
+
+function load(url, form = null) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(form ? "POST" : "GET", url);
+    request.responseType = "document";
+    request.onload = () => resolve(request);
+    request.onerror = reject;
+    request.send(form);
+  });
+}
+
+function replace(id, page) {
+  const [old, fresh] = [document.getElementById(id), page?.getElementById(id)];
+  if (!old || !fresh) return false;
+  if (old.innerHTML !== fresh.innerHTML) old.replaceWith(document.adoptNode(fresh));
+  return true;
+}
+
+// --- lists that answer while somebody types or chooses
+
+for (const form of document.querySelectorAll("form[data-live]")) {
+  let timer;
+  let latest = 0;
+  const look = async () => {
+    const mine = ++latest;
+    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
+    const url = `${form.action}?${query}`;
+    const answer = await load(url).catch(() => null);
+    if (!answer || mine !== latest) return;
+    if (answer.status !== 200 || !replace(form.dataset.live, answer.response)) location.assign(url);
+    else history.replaceState(null, "", url);
+  };
+  form.addEventListener("input", (event) => {
+    clearTimeout(timer);
+    if (!("settled" in event.target.dataset)) timer = setTimeout(look, event.target.tagName === "SELECT" ? 0 : 200);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    clearTimeout(timer);
+    look();
+  });
+}
+
+// --- lists and charts that keep themselves up to date, until they are paused
+
+let paused = false;
+for (const place of document.querySelectorAll("[data-pause]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button small";
+  button.textContent = place.dataset.pause;
+  button.addEventListener("click", () => {
+    paused = !paused;
+    button.textContent = paused ? place.dataset.resume : place.dataset.pause;
+  });
+  place.replaceChildren(button);
+}
+
+function keepUpToDate(id, seconds) {
+  setTimeout(async () => {
+    const place = document.getElementById(id);
+    const busy = place.contains(document.activeElement) || document.querySelector("dialog[open]");
+    if (!document.hidden && !paused && !busy) {
+      const answer = await load(location.href).catch(() => null);
+      if (answer && answer.status < 500 && !replace(id, answer.response)) location.reload(); // no longer ours to see
+    }
+    keepUpToDate(id, seconds);
+  }, seconds * 1000);
+}
+
+for (const place of document.querySelectorAll("[data-refresh]")) keepUpToDate(place.id, Number(place.dataset.refresh));
+
+// --- dangerous forms: where the password is wanted first, it is asked for in place
+
+const dialog = document.createElement("dialog");
+dialog.setAttribute("aria-labelledby", "step-up");
+document.body.append(dialog);
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!("guarded" in form.dataset)) return;
+  event.preventDefault();
+  const answer = await load(form.action, new URLSearchParams(new FormData(form, event.submitter))).catch(() => null);
+  if (!answer?.response) {
+    form.submit();
+    return;
+  }
+  const asked = answer.response.querySelector("[data-step-up]");
+  if (asked) {
+    dialog.replaceChildren(document.adoptNode(asked));
+    if (!dialog.open) dialog.showModal();
+    dialog.querySelector("[name=confirm_password]").focus();
+  } else if (answer.responseURL !== form.action) {
+    location.assign(answer.responseURL);
+  } else {
+    dialog.close();
+    document.querySelector("main").replaceWith(document.adoptNode(answer.response.querySelector("main")));
+  }
+});
+
+dialog.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-close]")) return;
+  event.preventDefault();
+  dialog.close();
+});

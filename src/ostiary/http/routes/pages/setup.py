@@ -47,7 +47,7 @@ async def set_up(call: Call) -> Response:
         LoginRequest(username=username, password=password, kind=Kind.SESSION), call.client
     )
     call.cookies += services.cookies.issue(issued, call.now)
-    return see_other(call, "/account", notice="set_up")
+    return see_other(call, "/admin", notice="set_up")
 
 
 def _page(call: Call, error: OstiaryError | None = None) -> Response:

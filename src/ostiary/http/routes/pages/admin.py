@@ -1,0 +1,56 @@
+"""The administration's first page: what is going on, how the server is, and the way to end everything."""
+
+import logging
+
+from starlette.responses import Response
+
+from ostiary.errors import OstiaryError
+from ostiary.http.call import Call
+from ostiary.http.pages.language import Translator
+from ostiary.http.pages.overview_charts import overview_charts
+from ostiary.http.routes.pages.admin_common import act, done, see, show
+from ostiary.http.routes.pages.common import language_of
+
+log = logging.getLogger("ostiary.admin")
+
+
+async def overview(call: Call) -> Response:
+    """GET /admin"""
+    watching = call.services.overview
+    kinds = await watching.live_by_kind()
+    hours = await watching.hours()
+    health = await watching.health(store=await _store_works(call))
+    t = Translator(language_of(call))
+    return show(
+        call,
+        "admin_overview.html",
+        at="/admin",
+        live=sum(kinds.values()),
+        administrators=await watching.administrators(),
+        logins=hours[-1].logins + hours[-2].logins,
+        failures=hours[-1].failures + hours[-2].failures,
+        charts=overview_charts(t, hours=hours, kinds=kinds, samples=watching.samples, health=health),
+        health=health,
+    )
+
+
+async def _store_works(call: Call) -> bool:
+    try:
+        await call.services.context.store.check()
+    except OstiaryError as error:
+        log.warning("the store does not answer: %s %s", error, error.private)
+        return False
+    return True
+
+
+async def end_everything(call: Call) -> Response:
+    """POST /admin/end-everything"""
+    ended = await call.services.accounts.end_everything(actor=call.me.account_id, client=call.client)
+    call.cookies += call.services.cookies.clear()
+    return done(call, "/login", "all_ended", ended)
+
+
+ENDPOINTS = (
+    see("/admin", overview, "What is going on"),
+    act("/admin/end-everything", end_everything, "Everybody has to log in again"),
+)

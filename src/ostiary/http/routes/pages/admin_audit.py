@@ -1,0 +1,116 @@
+"""The audit trail: looking through it, and taking it along."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+
+from ostiary import limits
+from ostiary.domain.audit import AuditEvent, Event
+from ostiary.errors import InvalidRequest, NotFound
+from ostiary.http.answers import event_view, instant
+from ostiary.http.call import Call
+from ostiary.http.pages.event_words import event_line
+from ostiary.http.pages.language import Translator
+from ostiary.http.routes.pages.admin_common import ROWS, names_of, see, show
+from ostiary.http.routes.pages.common import language_of
+
+_COLUMNS = ("id", "at", "event", "account_id", "session_id", "actor", "client_ip", "client_label", "detail")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+async def audit(call: Call) -> Response:
+    """GET /admin/audit"""
+    asked = _asked(call)
+    events, following = await call.services.audit.page(
+        account_id=await _account_of(call, asked["account"]),
+        event=asked["event"],
+        session_id=asked["session"],
+        before=call.query("cursor"),
+        limit=ROWS,
+    )
+    t = Translator(language_of(call))
+    people = [asked["account"], *(one for event in events for one in (event.account_id, event.actor))]
+    return show(
+        call,
+        "admin_audit.html",
+        at="/admin/audit",
+        query={**asked},
+        lines=[(event, event_line(t, event)) for event in events],
+        names=await names_of(call, people),
+        kinds=[(event.value, kind_text(t, event)) for event in Event],
+        asked=asked,
+        cursor=call.query("cursor"),
+        following=following,
+    )
+
+
+def kind_text(t: Translator, event: Event) -> str:
+    """What a kind of event is called in the list to choose from."""
+    for key in (f"event.{event.value}", f"event.{event.value}.none"):
+        if t.has(key) and "{" not in t(key):
+            return t(key)
+    return event.value
+
+
+def _asked(call: Call) -> dict[str, str]:
+    return {name: call.query(name).strip() for name in ("account", "event", "session")}
+
+
+async def _account_of(call: Call, name_or_id: str) -> str:
+    """The account's id; what is no user name is taken for the id of an account that may be gone."""
+    try:
+        return (await call.services.accounts.find(name_or_id)).id if name_or_id else ""
+    except NotFound:
+        return name_or_id
+
+
+async def export(call: Call) -> Response:
+    """GET /admin/audit/export: all that the filter leaves, as it comes out of the store"""
+    form = call.query("format")
+    if form not in ("csv", "jsonl"):
+        raise InvalidRequest("'format' is 'csv' or 'jsonl'.")
+    asked = _asked(call)
+    events = _events(call, await _account_of(call, asked["account"]), asked)
+    headers = {"Content-Disposition": f'attachment; filename="ostiary-audit.{form}"', "Cache-Control": "no-store"}
+    if form == "csv":
+        return StreamingResponse(_as_csv(events), headers=headers, media_type="text/csv; charset=utf-8")
+    return StreamingResponse(_as_lines(events), headers=headers, media_type="application/jsonl")
+
+
+async def _events(call: Call, account: str, asked: dict[str, str]) -> AsyncIterator[list[AuditEvent]]:
+    before: str | None = ""
+    while before is not None:
+        page, before = await call.services.audit.page(
+            account_id=account,
+            event=asked["event"],
+            session_id=asked["session"],
+            before=before,
+            limit=limits.AUDIT_EXPORT_ROWS,
+        )
+        yield page
+
+
+async def _as_csv(pages: AsyncIterator[list[AuditEvent]]) -> AsyncIterator[bytes]:
+    yield (",".join(_COLUMNS) + "\r\n").encode()
+    async for page in pages:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        for event in page:
+            values = [instant(event.at) if name == "at" else getattr(event, name) or "" for name in _COLUMNS]
+            # what a browser sent may begin like a formula, which a spreadsheet would run
+            writer.writerow(["'" + value if value.startswith(_FORMULA) else value for value in values])
+        yield text.getvalue().encode()
+
+
+async def _as_lines(pages: AsyncIterator[list[AuditEvent]]) -> AsyncIterator[bytes]:
+    async for page in pages:
+        yield b"".join(msgspec.json.encode(event_view(event)) + b"\n" for event in page)
+
+
+ENDPOINTS = (
+    see("/admin/audit", audit, "The audit trail"),
+    see("/admin/audit/export", export, "The audit trail as a file"),
+)

@@ -1,0 +1,131 @@
+"""What an administrator looks at first: how many log in, how many fail, what lives, and how far behind this process is.
+
+Logins and failures are counted from the audit trail, for all processes and across restarts; an hour that is over never
+changes again, so it is counted once. Renewals and the age of what is known of revocations are this process's own, of
+the last half hour, from samples that housekeeping asks for.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ostiary.domain.audit import Event
+from ostiary.domain.session import Kind
+from ostiary.services.context import Context
+
+HOURS = 24
+SAMPLE_INTERVAL = 10.0  # seconds
+_SAMPLES = 180  # half an hour
+_HOUR = 3600.0
+REFRESH_OUTCOMES = ("rotated", "grace", "reused", "refused")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hour:
+    """One hour of the audit trail, from `begins` on (Unix seconds)."""
+
+    begins: float
+    logins: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One look at this process. `age`: seconds since it last knew everything that was revoked; 0 where nobody else can
+    revoke, infinite while it knows nothing. `refreshes` are the renewals since the sample before, by outcome."""
+
+    at: float
+    age: float
+    refreshes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """This process and its store, in seconds. `lease` and `lease_left` are infinite where nobody else can revoke."""
+
+    store: bool
+    lease_left: float
+    lease: float
+    age: float
+    bound: float
+    revocations: int
+    replica_bytes: int
+
+
+class Overview:
+    """Use cases of looking at everything at once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._samples: deque[Sample] = deque(maxlen=_SAMPLES)
+        self._counted = tuple(0 for _ in REFRESH_OUTCOMES)
+        self._over: dict[float, Hour] = {}
+
+    async def sample(self) -> None:
+        """Take note of this moment. For housekeeping."""
+        replica = self._context.replica
+        counts = tuple(self._context.measures.refreshes[outcome] for outcome in REFRESH_OUTCOMES)
+        since = tuple(now - before for now, before in zip(counts, self._counted, strict=True))
+        self._counted = counts
+        age = replica.age(self._context.clock.monotonic())
+        self._samples.append(Sample(at=self._context.now(), age=age, refreshes=since))
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """The last half hour, the oldest first."""
+        return tuple(self._samples)
+
+    async def hours(self) -> list[Hour]:
+        """The last day, hour by hour, the oldest first; the last one is still going on."""
+        now = self._context.now()
+        last = now - now % _HOUR
+        starts = [last - back * _HOUR for back in range(HOURS - 1, -1, -1)]
+        missing = [start for start in starts if start not in self._over]
+        # one count for each edge: what lies between two edges is their difference
+        edges = sorted({*missing, *(start + _HOUR for start in missing)})
+        logins, failures = await asyncio.gather(
+            self._counts(Event.LOGIN_SUCCEEDED, edges), self._counts(Event.LOGIN_FAILED, edges)
+        )
+        for start in missing:
+            after = start + _HOUR
+            hour = Hour(begins=start, logins=logins[start] - logins[after], failures=failures[start] - failures[after])
+            self._over[start] = hour
+        found = [self._over[start] for start in starts]
+        # an hour ends for good once no write that began in it can be under way any more
+        self._over = {hour.begins: hour for hour in found if hour.begins + _HOUR + 60.0 <= now}
+        return found
+
+    async def _counts(self, event: Event, edges: Sequence[float]) -> dict[float, int]:
+        count = self._context.store.audit.count_since
+        return {edge: await count(event.value, edge) for edge in edges}
+
+    async def live_by_kind(self) -> dict[Kind, int]:
+        """How many sessions are live."""
+        issuer = await self._context.store.issuer()
+        now = self._context.now()
+        counts = await asyncio.gather(
+            *(
+                self._context.store.sessions.count_not_ended(everything=issuer.everything, now=now, kind=kind.value)
+                for kind in Kind
+            )
+        )
+        return dict(zip(Kind, counts, strict=True))
+
+    async def administrators(self) -> int:
+        """How many could administer right now."""
+        return await self._context.store.accounts.count_enabled_admins()
+
+    async def health(self, *, store: bool) -> Health:
+        """`store`: whether it could write when it was asked."""
+        replica, now = self._context.replica, self._context.clock.monotonic()
+        return Health(
+            store=store,
+            lease_left=max(0.0, replica.lease_until - now) if replica.lease != math.inf else math.inf,
+            lease=replica.lease,
+            age=replica.age(now),
+            bound=self._context.bound,
+            revocations=len(replica),
+            replica_bytes=replica.size(),
+        )
