@@ -258,7 +258,5 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         exchange=Exchange(context, recognition, issuing),
         introspection=Introspection(context, recognition, keys),
         overview=overview,
-        housekeeping=Housekeeping(
-            context, recognition, refresh, proofs, moving, client_authentication, keys, overview
-        ),
+        housekeeping=Housekeeping(context, recognition, refresh, proofs, moving, client_authentication, keys, overview),
     )
