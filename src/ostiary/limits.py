@@ -64,6 +64,12 @@ SWAP_ATTEMPTS = 64  # times that a lost race is judged again before `conflict`
 REVOCATION_PAGE = 1000  # log items of one probe
 REPLICA_ENTRIES = 1_000_000  # revocations that one process holds, about 100 bytes each; with more, everything is ended
 ASK_SECONDS = 0.25  # a request without a lease waits so long for the log before it is 503
+FEED_STREAMS = 1000  # streams of revocations of one process; beyond it 503 `overloaded`
+FEED_KEEP_ALIVE = 10.0  # seconds of silence after which a stream says that it lives
+FEED_NODE_CHARS = 32
+FEED_ANSWER_BYTES = 1024 * 1024  # one answer of the feed, as fetched: seven times what a page of it takes
+FEED_ASK_SECONDS = 2.0  # a request to a verifier without a lease waits so long for the issuer before it is 503
+FEED_LEASE_SECONDS = 60.0  # an issuer that lends more is asked all the same
 CLOCK_DRIFT = (
     0.002  # by how much two machines' clocks may run apart: twice what NTP corrects by at most, and twice again
 )
@@ -90,4 +96,5 @@ KEY_SET_COOLDOWN = 10.0  # seconds between fetches that unknown key ids may caus
 KEY_SET_STALE_SECONDS = 3600.0  # age at which keys are no longer used if the issuer cannot be reached
 METADATA_SECONDS_MAX = 86_400.0
 VERIFIED_SECONDS = 300.0  # a verified token is looked at anew after this
+OUTGOING_TOKENS = 10_000  # tokens for other services that one process keeps; about 1.5 KiB each
 VERIFIED_BYTES = 25_000_000  # verified tokens that one verifier remembers: 10,000 of 1 KiB

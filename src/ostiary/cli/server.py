@@ -15,6 +15,7 @@ from ostiary.cli.logs import configure_logs
 from ostiary.cli.metrics_server import metrics_served
 from ostiary.cli.output import note
 from ostiary.compose import Ostiary
+from ostiary.errors import Unavailable
 from ostiary.settings import Settings
 
 _GRACE = 10  # seconds that answers under way get when the server is told to stop
@@ -54,8 +55,14 @@ async def _serve(
     )
     server = Server(config)
     loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        with contextlib.suppress(Unavailable):  # it has not started yet
+            auth.services.followers.close()  # else it would wait for streams that never end
+        server.stop(number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop, number)
+        loop.add_signal_handler(number, stop, number)
     await auth.start()
     try:
         async with metrics_served(settings.metrics_bind, auth.metrics):

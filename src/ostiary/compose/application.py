@@ -296,5 +296,6 @@ def _services_of(system: System, config: HttpConfig) -> Services:
         clients=system.clients,
         client_authentication=system.client_authentication,
         exchange=system.exchange,
+        followers=system.followers,
         introspection=system.introspection,
     )

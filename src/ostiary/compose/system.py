@@ -21,6 +21,7 @@ from ostiary.services.context import Agreed, Context, Policy, judged_again
 from ostiary.services.downloads import Downloads
 from ostiary.services.exchange import Exchange
 from ostiary.services.first_run import FirstRun
+from ostiary.services.followers import Followers
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.housekeeping import Housekeeping
 from ostiary.services.introspection import Introspection
@@ -65,6 +66,7 @@ class System:
     clients: Clients
     client_authentication: ClientAuthentication
     exchange: Exchange
+    followers: Followers
     introspection: Introspection
     overview: Overview
     housekeeping: Housekeeping
@@ -197,6 +199,8 @@ async def open_system(
         stack.push_async_callback(system.feed.stop)
         await system.signing_keys.load(serving=serving)
         if serving:
+            await system.followers.start()
+            stack.callback(system.followers.close)
             system.housekeeping.start()
             stack.push_async_callback(system.housekeeping.stop)
         yield system
@@ -256,6 +260,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         clients=clients,
         client_authentication=client_authentication,
         exchange=Exchange(context, recognition, issuing),
+        followers=Followers(context, feed, lease=settings.lease),
         introspection=Introspection(context, recognition, keys),
         overview=overview,
         housekeeping=Housekeeping(context, recognition, refresh, proofs, moving, client_authentication, keys, overview),

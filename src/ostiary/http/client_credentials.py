@@ -30,6 +30,16 @@ async def client_if_any(call: Call) -> Known | None:
     return known or await authentication.authenticate(shown, address=call.client.ip, now=call.now)
 
 
+async def client_of_get(call: Call) -> Known:
+    """The client of a request without a body: HTTP Basic, or its assertion as the bearer token. Raises as
+    `authenticated_client`."""
+    scheme, _, credential = call.request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return await authenticated_client(call)
+    shown = ClientAssertion(assertion=credential.strip())
+    return await call.services.client_authentication.authenticate(shown, address=call.client.ip, now=call.now)
+
+
 def _shown(call: Call) -> ClientSecret | ClientAssertion | None:
     by_header = _basic(call)
     by_assertion = call.form.get("client_assertion") or call.form.get("client_assertion_type")

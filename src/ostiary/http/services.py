@@ -17,6 +17,7 @@ from ostiary.services.context import Context
 from ostiary.services.downloads import Downloads
 from ostiary.services.exchange import Exchange
 from ostiary.services.first_run import FirstRun
+from ostiary.services.followers import Followers
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.introspection import Introspection
 from ostiary.services.overview import Overview
@@ -55,4 +56,5 @@ class Services:
     clients: Clients
     client_authentication: ClientAuthentication
     exchange: Exchange
+    followers: Followers
     introspection: Introspection

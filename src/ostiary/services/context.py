@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -62,9 +63,16 @@ class Ended:
 @dataclass(slots=True)
 class Agreed:
     """The longest that any process of a store may trust what it last heard of revocations, in seconds, as far as this
-    process has read."""
+    process has read; and verifiers outside the store."""
 
     lease: float = 0.0
+    lease_of_followers: float = 0.0
+    followed_until: float = -math.inf
+
+    def follow(self, now: float, lease: float) -> None:
+        """A verifier outside the store may go by what it hears at `now` (monotonic) for `lease` seconds."""
+        self.lease_of_followers = max(self.lease_of_followers, lease)
+        self.followed_until = max(self.followed_until, now + lease * (1 + limits.CLOCK_DRIFT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +100,8 @@ class Context:
         """Seconds until no process accepts what this one has just ended: 0 if it alone verifies. To be asked after the
         change was written: a server that starts later reads it before it serves."""
         alone = self.serving and not (self.store.shared and self.store.others_serve())
-        return 0.0 if alone else self.lease
+        followed = self.clock.monotonic() < self.agreed.followed_until
+        return max(0.0 if alone else self.lease, self.agreed.lease_of_followers if followed else 0.0)
 
     def now(self) -> float:
         """Wall time: call it once for each request or command."""
@@ -121,7 +130,8 @@ class Context:
     async def everywhere(self, ended: Ended) -> Ended:
         """The same report when no process accepts any more what was ended."""
         if ended.bound > 0:
-            await refused_everywhere(self.store.revocations, self.clock.monotonic, self.lease)
+            lease = max(self.lease, self.agreed.lease_of_followers)
+            await refused_everywhere(self.store.revocations, self.clock.monotonic, lease)
         return replace(ended, bound=0.0)
 
     def ended(self, count: int) -> Ended:

@@ -40,7 +40,7 @@ class FixedKeys:
 
 class Revocations(Protocol):
     """Whoever keeps a replica of what has been revoked, and its lease. `ask` returns once the replica holds everything
-    that was committed before the call, or raises Unavailable."""
+    that was committed before the call, or raises Unavailable; `ask_blocking`, where there is one, does so too."""
 
     @property
     def replica(self) -> Replica: ...
@@ -50,7 +50,7 @@ class Revocations(Protocol):
 
 
 class Asking:
-    """A question to the revocations under way: only an event loop can wait for it."""
+    """A question to the revocations under way: an event loop can wait for it, and a thread if they offer it."""
 
     def __init__(self, revocations: Revocations) -> None:
         self._revocations = revocations
@@ -59,4 +59,8 @@ class Asking:
         await self._revocations.ask()
 
     def wait_blocking(self) -> None:
+        ask = getattr(self._revocations, "ask_blocking", None)
+        if ask is not None:
+            ask()
+            return
         raise Unavailable(private="the revocation lease is gone, and only an event loop can ask for a new one")

@@ -51,8 +51,10 @@ class Verifier:
     `max_stale` seconds at most while the issuer does not answer; `cooldown` is the time between fetches that unknown
     key ids may cause.
 
-    `revocations` knows what was ended before it expired. Without it, a token lives until its `exp`. Following the
-    issuer's feed over HTTP as a `client` is not part of this version, so a `client` is refused rather than ignored.
+    `client` is who we are to the issuer, (id, secret) or (id, private key): with it the issuer's revocation feed is
+    followed (at `feed_uri`, by default below the issuer), and what was ended there is refused here within its bound;
+    while that cannot be known, `Unavailable`. `revocations` hands in somebody else who knows. With neither, a token
+    lives until its `exp`.
 
     Raises Misconfigured.
     """
@@ -70,6 +72,7 @@ class Verifier:
         roles_claim: str = "roles",
         leeway: float = 30.0,
         revocations: Revocations | None = None,
+        feed_uri: str | None = None,
         cache_seconds: float = limits.VERIFIED_SECONDS,
         cache_bytes: int = limits.VERIFIED_BYTES,
         max_stale: float = limits.KEY_SET_STALE_SECONDS,
@@ -79,10 +82,9 @@ class Verifier:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if client is not None:
-            raise Misconfigured(
-                "This version cannot follow the issuer's revocation feed as a client. Leave client out, and tokens are "
-                "accepted until they expire; or hand in revocations."
-            )
+            if revocations is not None:
+                raise Misconfigured("Hand in a client, or revocations, not both.")
+            revocations = _following(issuer, client, feed_uri, ssl_context, clock)
         if not all(seconds >= 0 for seconds in (cache_seconds, max_stale, cooldown)):
             raise Misconfigured("cache_seconds, max_stale and cooldown are seconds, and not negative.")
         self._policy = _policy(issuer, audience, token_type, leeway, revocable=revocations is not None)
@@ -280,6 +282,17 @@ class Verifier:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a verifier is made where it is used; it cannot be copied to another process")
+
+
+def _following(
+    issuer: str, client: object, feed_uri: str | None, ssl_context: "ssl.SSLContext | None", clock: Clock
+) -> Revocations:
+    from ostiary.verifier.following import Following
+    from ostiary.verifier.issuer_client import client_of
+    from ostiary.verifier.urls import check_issuer
+
+    check_issuer(issuer)
+    return Following(issuer, client_of(client), clock=clock, url=feed_uri, ssl_context=ssl_context)
 
 
 def _names(scope: str | Iterable[str] | None) -> tuple[str, ...]:

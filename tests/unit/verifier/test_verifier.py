@@ -220,12 +220,14 @@ def test_not_knowing_is_never_401(issuer: FakeIssuer) -> None:
     [
         {"issuer": "http://id.example"}, {"issuer": "https://id.example?x=1"}, {"issuer": ""}, {"audience": ""},
         {"audience": ()}, {"token_type": "session+jwt"}, {"token_type": "application/Session+JWT"}, {"leeway": -1.0},
-        {"leeway": float("nan")}, {"client": ("id", "secret")}, {"jwks_uri": "file:///etc/passwd"}, {"cooldown": -1},
+        {"leeway": float("nan")}, {"client": ("id",)},
+        {"client": "id"}, {"client": ("id", "secret"), "feed_uri": "http://far.example/f"},
+        {"jwks_uri": "file:///etc/passwd"}, {"cooldown": -1},
         {"cooldown": float("nan")},
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_said_at_once(issuer: FakeIssuer, options: dict[str, Any]) -> None:
-    """Misconfigured when it is made, never a refusal later. A client is refused, since nobody would follow the feed."""
+    """Misconfigured when it is made, never a refusal later."""
     with pytest.raises(Misconfigured):
         issuer.verifier(**options)
 

@@ -11,6 +11,7 @@ from ostiary.http.routes import (
     one_time,
     operation,
     pages,
+    revocations,
     sessions,
     well_known,
 )
@@ -22,6 +23,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *well_known.ENDPOINTS,
     *one_time.ENDPOINTS,
     *forward_auth.ENDPOINTS,
+    *revocations.ENDPOINTS,
     *admin.ENDPOINTS,
     *clients.ENDPOINTS,
     *operation.ENDPOINTS,

@@ -19,6 +19,7 @@ from ostiary.http.endpoints import Auth, Dialect, Endpoint
 _REASONS = {
     200: "Done",
     201: "Created",
+    204: "Done, and nothing to say",
     400: "Not readable, or contradicting itself",
     401: "Not authenticated",
     403: "Not allowed",

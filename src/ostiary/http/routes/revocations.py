@@ -1,0 +1,131 @@
+"""GET /v1/revocations: what is revoked, for verifiers outside the store (contract sections 5 and 6).
+
+Asked for JSON it answers at once with what follows `cursor`: that is what lends a lease. Asked for
+`text/event-stream` it goes on telling: `items` with what follows the cursor, each with its own cursor as `id`, and
+`state` at the beginning and whenever nothing was said for a while. A browser's `EventSource` resumes by itself.
+"""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+
+from ostiary import limits
+from ostiary.errors import InvalidRequest
+from ostiary.http.answers import FeedAnswerView, FeedItemView
+from ostiary.http.call import Call
+from ostiary.http.client_credentials import client_of_get
+from ostiary.http.endpoints import Endpoint, Query
+from ostiary.http.problems import json_response
+from ostiary.revocation.entry import Cursor, LogItem
+from ostiary.services.clients import Known
+
+_STREAM = "text/event-stream"
+_LARGEST = 2**63 - 1
+
+
+async def revocations(call: Call) -> Response:
+    """GET /v1/revocations"""
+    known = await client_of_get(call)
+    followers = call.services.followers
+    node = _node(call.query("node"), known)
+    if call.query("leave") and node:
+        await followers.leave(node)
+        return Response(status_code=204, headers={"Cache-Control": "no-store"})
+    if _STREAM in call.request.headers.get("accept", ""):
+        resumed = call.request.headers.get("last-event-id", "")
+        stream = _events(call, known, _cursor(resumed or call.query("cursor")))
+        first = await anext(stream)  # what refuses, refuses before the answer begins
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(_after(first, stream), media_type=_STREAM, headers=headers)
+    answer = await followers.probe(_cursor(call.query("cursor")), node=node)
+    probe = answer.probe
+    last = probe.items[-1] if probe.items else None
+    return json_response(
+        FeedAnswerView(
+            generation=probe.generation,
+            everything=answer.everything,
+            lease=answer.lease,
+            age=answer.age,
+            matches=probe.matches,
+            complete=probe.complete,
+            cursor=_written(last) if last else call.query("cursor") if probe.matches else "",
+            items=[_item(item) for item in probe.items],
+        )
+    )
+
+
+async def _events(call: Call, known: Known, cursor: Cursor) -> AsyncIterator[bytes]:
+    followers, clients = call.services.followers, call.services.clients
+    stream = followers.stream(cursor)
+    state = await followers.probe(Cursor(), node="", limit=1)
+    said = {"generation": state.probe.generation, "everything": state.everything, "lease": state.lease, "age": 0.0}
+    yield _event("state", msgspec.json.encode(said))
+    async for items in stream:
+        now_known = await clients.find(known.client.id)
+        if now_known is None or now_known.epoch != known.epoch:
+            return  # deleted, or it may less than before: let it prove itself again
+        if items is None:
+            yield b": \n\n"
+        else:
+            yield _event("items", msgspec.json.encode([_item(item) for item in items]), _written(items[-1]))
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for event in rest:
+        yield event
+
+
+def _event(name: str, data: bytes, cursor: str = "") -> bytes:
+    identity = b"id: " + cursor.encode() + b"\n" if cursor else b""
+    return identity + b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def _item(item: LogItem) -> FeedItemView:
+    entry = item.entry
+    return FeedItemView(
+        cursor=_written(item), scope=entry.scope.value, id=entry.id, value=entry.value, until=entry.until
+    )
+
+
+def _written(item: LogItem) -> str:
+    return f"{item.position}-{item.nonce}"
+
+
+def _cursor(text: str) -> Cursor:
+    """Raises InvalidRequest."""
+    if text == "":
+        return Cursor()
+    numbers = text.split("-")
+    if len(numbers) != 2 or not all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers):
+        raise InvalidRequest("'cursor' is what an answer called `cursor`.")
+    position, nonce = map(int, numbers)
+    if max(position, nonce) > _LARGEST:
+        raise InvalidRequest("'cursor' is what an answer called `cursor`.")
+    return Cursor(position=position, nonce=nonce)
+
+
+def _node(text: str, known: Known) -> str:
+    """The follower's name, which cannot be another one's: it stands behind its client's. Raises InvalidRequest."""
+    if len(text) > limits.FEED_NODE_CHARS or not all(char.isalnum() and char.isascii() for char in text):
+        raise InvalidRequest(f"'node' is at most {limits.FEED_NODE_CHARS} ASCII letters and digits.")
+    return f"{known.client.id}.{text}" if text else ""
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/v1/revocations",
+        handler=revocations,
+        summary="What is revoked, for verifiers: JSON for a lease, text/event-stream for news (client-authenticated)",
+        query=(
+            Query(name="cursor", description="`cursor` of the answer before; from the start without it."),
+            Query(name="node", description="A random name of the follower's own, so that `wait=all` waits for it."),
+            Query(name="leave", description="`1`: the follower stops; nobody waits for it any more."),
+        ),
+        answers={200: FeedAnswerView, 204: None},
+        refusals=(401, 422, 429, 503),
+        tag="oauth",
+    ),
+)

@@ -1,0 +1,134 @@
+"""Verifiers outside the store that follow what is revoked: one question and its answer, and a stream of hints.
+
+A follower's lease runs from the moment it sent its question, as a node's does, and while it runs it may accept what has
+just been ended: so as long as one may have a lease, this process promises no less than that lease. A follower that says
+its name counts as a node, and `wait=all` waits for it.
+
+What a stream says is a hint: it comes within milliseconds, may be lost with its connection, and lends no lease.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from ostiary import limits
+from ostiary.errors import OstiaryError, Overloaded, Unavailable
+from ostiary.revocation.entry import Cursor, LogItem, Probe
+from ostiary.revocation.feed import Feed
+from ostiary.services.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedAnswer:
+    """What followed a cursor. `everything` is the issuer's count, that of the log which `probe` names. What is said was
+    complete `age` seconds before this answer was made; it may be gone by for `lease` seconds from when it was asked
+    for, less the age."""
+
+    probe: Probe
+    everything: int
+    lease: float
+    age: float = 0.0
+
+
+class Followers:
+    """Use cases of following. `lease` in seconds: the setting."""
+
+    def __init__(self, context: Context, feed: Feed, *, lease: float) -> None:
+        self._context = context
+        self._log = context.store.revocations
+        self._feed = feed
+        self._lease = lease
+        self._streams = 0
+        self._told = asyncio.Event()
+        self._listener: asyncio.Task[None] | None = None
+        self._shared: dict[tuple[Cursor, asyncio.Event], asyncio.Task[Probe]] = {}
+        self._closed = False
+
+    async def start(self) -> None:
+        """Before the first request: if services are registered, one may have a lease from before a restart."""
+        if await self._context.store.clients.page(limit=1):
+            self._context.agreed.follow(self._context.clock.monotonic(), self._lease)
+
+    def close(self) -> None:
+        """End every stream: the server stops."""
+        self._closed = True
+        self._wake()
+        if self._listener is not None:
+            self._listener.cancel()
+
+    async def probe(self, cursor: Cursor, *, node: str, limit: int = limits.REVOCATION_PAGE) -> FeedAnswer:
+        """What was committed before this call, after `cursor`. Raises Unavailable."""
+        probe = await self._log.probe(cursor, limit, node=node)
+        issuer = await self._context.store.issuer()
+        if self._context.store.shared and issuer.log_generation != probe.generation:
+            # the log was made anew, and nobody has ended yet what it had forgotten
+            await self._feed.ask()
+            issuer = await self._context.store.issuer()
+            if issuer.log_generation != probe.generation:
+                raise Unavailable(private="the log was made anew")
+        self._context.agreed.follow(self._context.clock.monotonic(), self._lease)
+        return FeedAnswer(probe=probe, everything=issuer.everything, lease=self._lease)
+
+    async def leave(self, node: str) -> None:
+        """A follower that stops is no longer waited for."""
+        await self._log.leave(node)
+
+    async def stream(self, cursor: Cursor) -> AsyncIterator[tuple[LogItem, ...] | None]:
+        """What follows `cursor`, in portions, and then what comes, as it comes. None from time to time, where nothing
+        does: the connection lives. Ends when the log is another one, cannot be read, or the server stops. Raises
+        Overloaded if too many follow already."""
+        if self._streams >= limits.FEED_STREAMS or self._closed:
+            raise Overloaded(private="too many streams of revocations")
+        self._streams += 1
+        self._listen()
+        try:
+            while not self._closed:
+                told = self._told
+                probe = await self._together(cursor, told)
+                if not probe.matches:
+                    return
+                if probe.items:
+                    last = probe.items[-1]
+                    cursor = Cursor(position=last.position, nonce=last.nonce)
+                    yield probe.items
+                if not probe.complete:
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(limits.FEED_KEEP_ALIVE):
+                        await told.wait()
+                    continue
+                yield None
+        except OstiaryError:
+            return
+        finally:
+            self._streams -= 1
+
+    async def _together(self, cursor: Cursor, told: asyncio.Event) -> Probe:
+        """Streams that stand at the same place, and have heard the same, share one look: what was said after it was
+        sent sets `told`, and they look again."""
+        key = (cursor, told)
+        task = self._shared.get(key)
+        if task is None:
+            task = asyncio.create_task(self._log.probe(cursor, limits.REVOCATION_PAGE), name="ostiary-stream")
+            self._shared[key] = task
+            task.add_done_callback(lambda _: self._shared.pop(key, None))
+        return await asyncio.shield(task)
+
+    def _listen(self) -> None:
+        if self._listener is None or self._listener.done():
+            self._listener = asyncio.create_task(self._hear(), name="ostiary-followers")
+
+    async def _hear(self) -> None:
+        while self._streams:
+            with contextlib.suppress(OstiaryError):
+                async for _ in self._log.hints():
+                    self._wake()
+                    if not self._streams:
+                        return
+            await asyncio.sleep(self._lease / 4)
+            self._wake()
+
+    def _wake(self) -> None:
+        self._told.set()
+        self._told = asyncio.Event()

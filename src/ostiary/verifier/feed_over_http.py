@@ -1,0 +1,189 @@
+"""The issuer's revocation feed over HTTP: one question and its answer, and a stream of hints. Blocking, standard
+library only: each runs in a thread of its own (`following.py`)."""
+
+import socket
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import msgspec
+
+from ostiary import limits
+from ostiary.errors import Unavailable
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.verifier.urls import check_url
+
+if TYPE_CHECKING:
+    import ssl
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One line of the log, as it travels."""
+
+    cursor: str
+    scope: str
+    id: str
+    value: int
+    until: float
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the issuer answers to a question."""
+
+    generation: int
+    everything: int
+    lease: float
+    age: float
+    matches: bool
+    complete: bool
+    items: list[Item]
+
+
+_ANSWER = msgspec.json.Decoder(Answer)
+_ITEMS = msgspec.json.Decoder(list[Item])
+_FAILURES = (OSError, HTTPException, ValueError, msgspec.MsgspecError)
+_SCOPES = {scope.value: scope for scope in Scope}
+
+
+class FeedOverHttp:
+    """The feed at `url`. `authorization` gives a fresh `Authorization` for each request."""
+
+    def __init__(
+        self, url: str, *, authorization: Callable[[], str], node: str, ssl_context: "ssl.SSLContext | None"
+    ) -> None:
+        parts = check_url(url, "revocation feed")
+        self._secure = parts.scheme == "https"
+        self._host, self._port, self._path = parts.hostname or "", parts.port, parts.path
+        self._authorization = authorization
+        self._node = node
+        self._context = ssl_context
+        self._asking: HTTPConnection | None = None
+        self._streaming: HTTPConnection | None = None
+
+    def ask(self, cursor: Cursor, *, timeout: float) -> Answer:
+        """What was committed before this call, after `cursor`. Raises Unavailable."""
+        query = {"node": self._node, **({"cursor": written(cursor)} if cursor != Cursor() else {})}
+        reused = self._asking is not None
+        try:
+            return self._ask(query, timeout)
+        except _FAILURES as error:
+            self._drop()
+            if not reused or isinstance(error, TimeoutError):
+                raise _unavailable(error) from None
+        try:
+            return self._ask(query, timeout)  # the connection may just have been too old
+        except _FAILURES as error:
+            self._drop()
+            raise _unavailable(error) from None
+
+    def _ask(self, query: dict[str, str], timeout: float) -> Answer:
+        connection = self._asking or self._connect(timeout)
+        self._asking = connection
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout)
+        response = self._send(connection, query, "application/json")
+        body = response.read(limits.FEED_ANSWER_BYTES + 1)
+        if response.status != 200:
+            raise HTTPException(f"status {response.status}")
+        if len(body) > limits.FEED_ANSWER_BYTES:
+            raise HTTPException("too large")
+        return _ANSWER.decode(body)
+
+    def hints(self, cursor: Cursor) -> Iterator[list[Entry]]:
+        """What is said after `cursor`, as it is said; an empty list where only life is. Ends with the connection.
+        Raises Unavailable."""
+        query = {"cursor": written(cursor)} if cursor != Cursor() else {}
+        try:
+            connection = self._connect(limits.FETCH_SECONDS)
+            self._streaming = connection
+            try:
+                response = self._send(connection, query, "text/event-stream")
+                if response.status != 200:
+                    raise HTTPException(f"status {response.status}")
+                if connection.sock is not None:
+                    connection.sock.settimeout(limits.FEED_KEEP_ALIVE * 3)
+                yield from _events(response)
+            finally:
+                connection.close()
+        except _FAILURES as error:
+            raise _unavailable(error) from None
+
+    def leave(self) -> None:
+        """Say that nobody need wait for this follower. Fails quietly: time says it too."""
+        try:
+            connection = self._connect(1.0)
+            self._send(connection, {"node": self._node, "leave": "1"}, "application/json").read(1)
+            connection.close()
+        except _FAILURES:
+            return
+
+    def interrupt(self) -> None:
+        """End a stream that is being read in another thread."""
+        connection = self._streaming
+        if connection is not None and connection.sock is not None:
+            try:
+                connection.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return
+
+    def _connect(self, timeout: float) -> HTTPConnection:
+        if not self._secure:
+            return HTTPConnection(self._host, self._port, timeout=timeout)
+        if self._context is None:
+            import ssl
+
+            self._context = ssl.create_default_context()
+        return HTTPSConnection(self._host, self._port, timeout=timeout, context=self._context)
+
+    def _send(self, connection: HTTPConnection, query: dict[str, str], accept: str) -> HTTPResponse:
+        target = self._path + ("?" + urlencode(query) if query else "")
+        headers = {"Accept": accept, "Authorization": self._authorization(), "User-Agent": "ostiary-verifier"}
+        connection.request("GET", target, headers=headers)
+        return connection.getresponse()
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._drop()
+
+    def _drop(self) -> None:
+        connection, self._asking = self._asking, None
+        if connection is not None:
+            connection.close()
+
+
+def _events(response: HTTPResponse) -> Iterator[list[Entry]]:
+    """Of `text/event-stream`, as far as this feed uses it: one `data` line an event."""
+    name = ""
+    while line := response.readline(limits.FEED_ANSWER_BYTES):
+        text = line.rstrip(b"\r\n")
+        if text.startswith(b"event: "):
+            name = text[7:].decode("latin-1")
+        elif text.startswith(b"data: ") and name == "items":
+            yield [entry_of(item) for item in _ITEMS.decode(text[6:]) if item.scope in _SCOPES]
+        elif text.startswith((b":", b"data: ")):
+            yield []
+
+
+def probe_of(answer: Answer) -> Probe:
+    """As a replica takes it. Scopes that this version does not know are left out: they refuse nothing here."""
+    items = []
+    for item in answer.items:
+        if item.scope in _SCOPES:
+            position, _, nonce = item.cursor.partition("-")
+            items.append(LogItem(position=int(position), nonce=int(nonce), entry=entry_of(item)))
+    return Probe(generation=answer.generation, matches=answer.matches, items=tuple(items), complete=answer.complete)
+
+
+def entry_of(item: Item) -> Entry:
+    """The entry of a line."""
+    return Entry(scope=_SCOPES[item.scope], id=item.id, value=item.value, until=item.until)
+
+
+def written(cursor: Cursor) -> str:
+    """As it travels."""
+    return f"{cursor.position}-{cursor.nonce}"
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable(private=f"the revocation feed: {type(error).__name__} {error}")

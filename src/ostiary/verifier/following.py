@@ -1,0 +1,185 @@
+"""Follows the issuer's revocation feed: two threads that keep a replica and its lease, whatever the application does.
+
+One asks: every quarter of the lease, when it heard of something, and when a request cannot wait. The lease runs from
+the moment the question was *sent*, less the age of the answer; without a lease nothing is accepted. The other one
+listens: what it hears refuses at once, and lends nothing.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import TYPE_CHECKING
+
+from ostiary import limits
+from ostiary.clock import Clock
+from ostiary.errors import OstiaryError, Unavailable
+from ostiary.revocation.replica import Next, Replica, Sent
+from ostiary.verifier.feed_over_http import FeedOverHttp, probe_of
+from ostiary.verifier.issuer_client import ClientProof
+
+if TYPE_CHECKING:
+    import ssl
+
+log = logging.getLogger("ostiary.verifier")
+
+_FIRST_LEASE = 2.0  # seconds, until the issuer says its own
+_PAUSE = 0.25  # seconds before somebody who failed tries again
+_CHANCE = secrets.SystemRandom()
+
+
+class Following:
+    """`ostiary.verifier.sources.Revocations` by the feed of `issuer`. Starts by itself at the first question; `start`
+    does it before."""
+
+    def __init__(
+        self,
+        issuer: str,
+        client: ClientProof,
+        *,
+        clock: Clock,
+        url: str | None = None,
+        ssl_context: "ssl.SSLContext | None" = None,
+    ) -> None:
+        self.replica = Replica(lease=_FIRST_LEASE)
+        self._clock = clock
+        self._feed = FeedOverHttp(
+            url or f"{issuer.rstrip('/')}/v1/revocations",
+            authorization=lambda: client.header(issuer, clock.wall()),
+            node=secrets.token_hex(8),
+            ssl_context=ssl_context,
+        )
+        self._lock = threading.Lock()
+        self._learning = threading.Lock()
+        self._waiting: list[Future[None]] = []
+        self._look = threading.Event()
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._failed = False
+
+    async def start(self) -> None:
+        """Begin. Does not wait: what has no lease yet waits by itself."""
+        self._run()
+
+    async def stop(self) -> None:
+        """End. Nothing is accepted any more until it is started again."""
+        await asyncio.to_thread(self.stop_blocking)
+
+    def stop_blocking(self) -> None:
+        """The same without an event loop."""
+        self._stopped.set()
+        self._look.set()
+        self._feed.interrupt()
+        for thread in self._threads:
+            thread.join(limits.FETCH_SECONDS)
+        self._threads = []
+        self.replica.lease_until = -math.inf
+        self._feed.leave()
+
+    async def ask(self) -> None:
+        """Return when the replica holds everything that was committed before this call; raises Unavailable."""
+        future = self._asked()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limits.FEED_ASK_SECONDS):
+                await asyncio.shield(asyncio.wrap_future(future))
+                return
+        raise Unavailable(private="the revocation feed did not answer in time")
+
+    def ask_blocking(self) -> None:
+        """The same without an event loop."""
+        try:
+            self._asked().result(limits.FEED_ASK_SECONDS)
+        except FutureTimeout:
+            raise Unavailable(private="the revocation feed did not answer in time") from None
+
+    def _asked(self) -> "Future[None]":
+        """All who ask before a question is sent share it; nobody joins one that has been sent."""
+        self._run()
+        future: Future[None] = Future()
+        with self._lock:
+            self._waiting.append(future)
+        self._look.set()
+        return future
+
+    def _run(self) -> None:
+        with self._lock:
+            if self._threads and all(thread.is_alive() for thread in self._threads):
+                return
+            self._stopped = threading.Event()  # also after a fork, which takes no thread along
+            works: tuple[Callable[[threading.Event], None], ...] = (self._keep_asking, self._keep_listening)
+            self._threads = [
+                threading.Thread(target=work, args=(self._stopped,), name=f"ostiary-{work.__name__}", daemon=True)
+                for work in works
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    def _keep_asking(self, stopped: threading.Event) -> None:
+        while not stopped.is_set():
+            self._look.clear()
+            with self._lock:
+                waiting, self._waiting = self._waiting, []
+            try:
+                self._ask()
+            except OstiaryError as error:
+                self._tell_failure(error)
+                for future in waiting:
+                    future.set_exception(Unavailable(private=error.private))
+                stopped.wait(_PAUSE)
+                continue
+            except Exception:
+                log.exception("the revocation feed could not be followed")
+                for future in waiting:
+                    future.set_exception(Unavailable(private="the revocation feed could not be followed"))
+                stopped.wait(_PAUSE)
+                continue
+            self._failed = False
+            for future in waiting:
+                future.set_result(None)
+            self._look.wait(self.replica.lease / 4 * (0.9 + 0.2 * _CHANCE.random()))
+        self._feed.close()
+
+    def _ask(self) -> None:
+        """Until the answer is complete. Raises Unavailable."""
+        replica = self.replica
+        following = Next.MORE
+        while following is not Next.DONE:
+            sent = replica.on_send(self._clock.monotonic())
+            answer = self._feed.ask(replica.cursor, timeout=max(0.1, min(replica.lease, limits.FETCH_SECONDS)))
+            if not (math.isfinite(answer.lease) and answer.lease > 0 and answer.age >= 0):
+                raise Unavailable(private="the revocation feed lends nothing")
+            replica.lease = min(answer.lease, limits.FEED_LEASE_SECONDS)
+            with self._learning:
+                following = replica.on_reply(Sent(sent.at - answer.age, sent.splits), probe_of(answer))
+                if following is Next.ADOPT:
+                    replica.adopt(answer.generation, answer.everything)
+        with self._learning:
+            replica.lost(self._clock.wall())  # the issuer's own nodes put back what a log has lost
+            replica.forget_expired(self._clock.wall())
+
+    def _keep_listening(self, stopped: threading.Event) -> None:
+        while not stopped.is_set():
+            try:
+                for entries in self._feed.hints(self.replica.cursor):
+                    if stopped.is_set():
+                        return
+                    if entries:
+                        with self._learning:
+                            self.replica.hint(entries)
+                        self._look.set()
+            except OstiaryError as error:
+                self._tell_failure(error)
+            except Exception:
+                log.exception("the revocation feed could not be heard")
+            stopped.wait(_PAUSE + self.replica.lease / 4 * _CHANCE.random())
+
+    def _tell_failure(self, error: OstiaryError) -> None:
+        """Once, until it works again."""
+        if not self._failed and not self._stopped.is_set():
+            log.warning("%s", error.private)
+        self._failed = True
