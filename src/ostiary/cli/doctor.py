@@ -18,7 +18,7 @@ async def doctor(*, where: Where = HERE, json: Json = False) -> int:
 
     settings = where.settings(quiet=True)
     found = [check async for check in checks(settings)]
-    bound = _bound(settings)
+    bound = _bound(settings, given=all(check.name != "bound" or check.mark is Mark.OK for check in found))
     if json:
         members = [{"name": c.name, "status": c.mark, "found": c.found, "hint": c.hint} for c in found]
         say_json({"checks": members, "bound": bound})
@@ -34,13 +34,23 @@ async def doctor(*, where: Where = HERE, json: Json = False) -> int:
     return REFUSED if any(check.mark is Mark.FAILED for check in found) else DONE
 
 
-def _bound(settings: Settings) -> dict[str, float]:
-    """Seconds until what was ended is refused: ended at the server itself, and at another process of this machine."""
-    server = {"ended_at_the_server": 0.0}
+def _bound(settings: Settings, *, given: bool) -> dict[str, float | None]:
+    """Seconds until what was ended is refused: ended at the server itself, and at another process of this machine; or,
+    of nodes that share a server, ended anywhere. None if its settings give no bound."""
+    if settings.postgres is not None:
+        return {"ended_anywhere": settings.lease if given else None}
+    server: dict[str, float | None] = {"ended_at_the_server": 0.0}
     return server if settings.database_path is None else {**server, "ended_on_the_command_line": settings.lease}
 
 
-def _bound_in_words(settings: Settings, bound: dict[str, float]) -> str:
+def _bound_in_words(settings: Settings, bound: dict[str, float | None]) -> str:
+    if settings.postgres is not None:
+        seconds = bound["ended_anywhere"]
+        if seconds is None:
+            return "Revocation: no bound can be promised with these settings."
+        return (
+            f"Revocation: what any node ends, every node refuses within {seconds:g} s (the lease), mostly far sooner."
+        )
     words = "Revocation: what the server ends, it refuses at once (bound 0)"
     if settings.database_path is None:
         return f"{words}."

@@ -28,7 +28,12 @@ async def checks(settings: Settings) -> AsyncIterator[Check]:
 
         async for check in valkey_checks(settings):
             yield check
-    if settings.all_in_valkey:
+    if settings.postgres is not None:
+        from ostiary.cli.doctor_postgres import postgres_checks
+
+        async for check in postgres_checks(settings):
+            yield check
+    if settings.all_in_valkey or settings.postgres is not None:
         async for check in _shared(settings):
             yield check
     elif path is None:

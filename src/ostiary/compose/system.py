@@ -109,7 +109,9 @@ async def _open_database(settings: Settings, *, migrate: bool) -> Store:
             from ostiary.stores.postgres import PostgresStore
         except ModuleNotFoundError as missing:
             raise Misconfigured("PostgreSQL needs its driver: pip install 'ostiary[postgres]'") from missing
-        return await PostgresStore.open(settings.postgres, migrate=migrate)
+        key = settings.secret_key
+        fingerprint = None if key is None else DerivedKeys.from_secret(key).fingerprint
+        return await PostgresStore.open(settings.postgres, migrate=migrate, fingerprint=fingerprint)
     path = settings.database_path
     if path is None:
         from ostiary.stores.memory import MemoryStore

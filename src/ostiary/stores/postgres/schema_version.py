@@ -55,6 +55,17 @@ async def prepare(connection: Any, name: str, *, migrate: bool) -> None:
         raise Misconfigured("The database was made by a newer version of Ostiary; install that version.")
 
 
+async def agree(connection: Any, name: str, fingerprint: str) -> None:
+    """Raises Misconfigured if the nodes of this store have another secret key, and the driver's own errors."""
+    known = f'SELECT fingerprint FROM "{name}".secret_keys'
+    if await connection.fetchval(known) is None:
+        await connection.execute(
+            f'INSERT INTO "{name}".secret_keys (id, fingerprint) VALUES (1, $1) ON CONFLICT DO NOTHING', fingerprint
+        )
+    if await connection.fetchval(known) != fingerprint:
+        raise Misconfigured("The store was made with another secret_key; start with that one.")
+
+
 async def found_at(url: PostgresUrl) -> Found:
     """What is there, as it is. Raises Misconfigured or Unavailable."""
     async with first_connection(url, within=_READ_SECONDS) as (_, connection):

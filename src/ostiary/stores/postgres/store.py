@@ -50,8 +50,11 @@ class PostgresStore:
         self._issuer: Gathering[None, Issuer] = Gathering(self._read_issuer)
 
     @classmethod
-    async def open(cls, url: str | PostgresUrl, *, migrate: bool = True) -> "PostgresStore":
-        """Connect, and bring the schema up to date if `migrate`.
+    async def open(
+        cls, url: str | PostgresUrl, *, migrate: bool = True, fingerprint: str | None = None
+    ) -> "PostgresStore":
+        """Connect, and bring the schema up to date if `migrate`. `fingerprint`: of this node's secret key, which must
+        be that of the first node that came with one.
 
         Raises Misconfigured if the server refuses this role, or its tables are not ours, are newer than this code can
         work with, or are older and may not be migrated; Unavailable if it cannot be reached now.
@@ -60,6 +63,8 @@ class PostgresStore:
         async with first_connection(parsed, within=_FIRST_SECONDS) as (connector, connection):
             name = parsed.schema or schema_version.DEFAULT_SCHEMA
             await schema_version.prepare(connection, name, migrate=migrate)
+            if fingerprint is not None:
+                await schema_version.agree(connection, name, fingerprint)
         store = cls(connector, Schema(name))
         store._watch.start()
         return store

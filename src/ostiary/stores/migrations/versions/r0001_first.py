@@ -193,5 +193,9 @@ def _log() -> None:
         op.create_table(  # in SQLite's case the operating system knows them
             "nodes", _id(), sa.Column("seen_at", moment, nullable=False), _number("acknowledged")
         )
+        # which secret key the first node came with
+        op.create_table(
+            "secret_keys", sa.Column("id", COUNT, primary_key=True, autoincrement=False), _text("fingerprint")
+        )
         # several nodes share it and are upgraded one after the other: the oldest code that may still work with it
         op.create_table("schema_floors", sa.Column("id", COUNT, primary_key=True, autoincrement=False), _text("oldest"))
