@@ -1,14 +1,29 @@
 """Servers on every store, devices of every carrier."""
 
+import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scenario.world import CARRIERS, ONE_OF_EACH_KIND, WITH_REFRESH_TOKENS, Carrier, Server, running, settings_for
+from tests.scenario.world import (
+    CARRIERS,
+    ISSUER,
+    ONE_OF_EACH_KIND,
+    WITH_REFRESH_TOKENS,
+    Carrier,
+    Server,
+    running,
+    settings_for,
+)
+from tests.servers import valkey
 
+from ostiary.settings import Settings
+from ostiary.stores.valkey_url import parse
 from ostiary.testing import FakeClock
+
+SHARED_STORES = ("sqlite", "postgres", "valkey", "mixed")
 
 
 @pytest.fixture
@@ -48,6 +63,36 @@ def start_on_file(tmp_path: Path, clock: FakeClock) -> Callable[..., AbstractAsy
 
     def starting(*, clock: FakeClock = clock, **changes: Any) -> AbstractAsyncContextManager[Server]:
         return running(settings_for("sqlite", tmp_path, **changes), clock)
+
+    return starting
+
+
+@pytest.fixture(params=SHARED_STORES)
+def start_shared(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
+) -> Callable[..., AbstractAsyncContextManager[Server]]:
+    """For stories on several servers of one store: each call is another process's server, on another machine where the
+    store allows it. `clock=` gives it a clock of its own. The store is old: it knows of every node that there is."""
+    schema = f"s_{secrets.token_hex(8)}"
+    places: dict[str, Any] = {}
+    if request.param in ("sqlite", "mixed"):
+        places["database"] = f"sqlite:///{tmp_path / 'ostiary.db'}"
+    if request.param in ("valkey", "mixed"):
+        places["valkey"] = request.getfixturevalue("valkey_url")
+    if request.param == "postgres":
+        places["database"] = request.getfixturevalue("postgres").url(schema=schema, pool_size=5)
+    places |= {"issuer": ISSUER, "secret_key": b"0123456789abcdef" * 2}
+
+    @asynccontextmanager
+    async def starting(*, clock: FakeClock = clock, **changes: Any) -> AsyncIterator[Server]:
+        async with running(Settings(**places, **changes), clock) as server:
+            if request.param in ("valkey", "mixed"):
+                parsed = parse(places["valkey"])
+                valkey.at(parsed.hosts[0][1]).ask("SET", f"{parsed.key_prefix}born", 0)
+            if request.param == "postgres":
+                statement = f"UPDATE {schema}.revocation_logs SET made_at = made_at - interval '1 day'"  # noqa: S608
+                request.getfixturevalue("postgres").sql(statement)
+            yield server
 
     return starting
 

@@ -228,9 +228,9 @@ async def test_a_process_with_another_setting_takes_no_key_away(start_on_file: S
         assert (await phone.me()).status == 200
 
 
-async def test_two_servers_of_one_store(start_on_file: StartServer, carrier: Carrier) -> None:
+async def test_two_servers_of_one_store(start_shared: StartServer, carrier: Carrier) -> None:
     """What one encrypts the other reads, after a rotation too, and what one ends the other refuses (M-05)."""
-    async with start_on_file(encrypt_stateless=True) as first, start_on_file(encrypt_stateless=True) as second:
+    async with start_shared(encrypt_stateless=True) as first, start_shared(encrypt_stateless=True) as second:
         await first.account("alice")
         phone = await first.log_in("alice", carrier)
         assert (await phone.copy(second).me()).status == 200

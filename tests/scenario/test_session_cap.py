@@ -72,10 +72,10 @@ async def test_logins_that_see_the_same_room_do_not_all_take_it(start: StartServ
         assert len(await count(account.id)) == 1
 
 
-async def test_the_cap_is_exact_over_two_servers(start_on_file: StartServer) -> None:
+async def test_the_cap_is_exact_over_two_servers(start_shared: StartServer) -> None:
     """The same on two processes with one store."""
     choices = {"max_sessions": 5, "login_free_failures": 20}
-    async with start_on_file(**choices) as here, start_on_file(**choices) as there:
+    async with start_shared(**choices) as here, start_shared(**choices) as there:
         await here.account("alice")
         devices = [server.device(CARRIERS[0]) for _ in range(10) for server in (here, there)]
 

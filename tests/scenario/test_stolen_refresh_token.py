@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.scenario.world import Carrier, Device, Server
+from tests.scenario.world import Carrier, Device, Server, StartServer, until
 
 from ostiary.domain.audit import Event
 from ostiary.testing import FakeClock
@@ -52,6 +52,29 @@ async def test_the_owner_refreshes_first(server: Server, clock: FakeClock, renew
 
     assert (refused.status, refused.code) == (400, "invalid_grant")
     await _all_is_over(server, owner, thief)
+
+
+async def test_owner_and_thief_at_two_servers(start_shared: StartServer, clock: FakeClock, renewing: Carrier) -> None:
+    """Each refreshes at a server of its own: the second one is found out there, and both servers refuse both."""
+    async with start_shared() as here, start_shared() as there:
+        await here.account("alice")
+        owner = await here.log_in("alice", renewing)
+        thief = owner.copy(there, ip="203.0.113.9")
+        clock.advance(60.0)
+        assert (await thief.renew()).status == 200
+        assert (await thief.look()).status == 200
+        clock.advance(BEYOND_GRACE)
+
+        refused = await owner.renew()
+
+        assert (refused.status, refused.code) == (400, "invalid_grant")
+        assert (await owner.copy().look()).status == 401
+
+        async def refused_there() -> bool:
+            return (await thief.copy().look()).status == 401
+
+        await until(refused_there)
+        assert (await thief.copy().renew()).code == "invalid_grant"
 
 
 async def test_the_predecessor_after_its_successor_was_rotated(server: Server, renewing: Carrier) -> None:

@@ -110,9 +110,9 @@ async def test_the_right_password_within_a_burst_buys_no_further_guesses(server:
     assert looked_at_wrong <= 5 * (1 + looked_at_right)
 
 
-async def test_a_burst_over_two_servers_is_counted_once(start_on_file: StartServer, clock: FakeClock) -> None:
+async def test_a_burst_over_two_servers_is_counted_once(start_shared: StartServer, clock: FakeClock) -> None:
     """Two processes on one store share the counters: together no more looks than one of them alone."""
-    async with start_on_file() as here, start_on_file() as there:
+    async with start_shared() as here, start_shared() as there:
         await here.account("alice")
         before = here.hasher.computed + there.hasher.computed
 
@@ -250,10 +250,10 @@ async def test_honest_parallel_logins_all_succeed(start: StartServer, one_accoun
         assert statuses([await _guess(server, names[0]) for _ in range(6)]) == [401] * 5 + [429]
 
 
-async def test_honest_parallel_logins_over_two_servers(start_on_file: StartServer) -> None:
+async def test_honest_parallel_logins_over_two_servers(start_shared: StartServer) -> None:
     """Processes share the free places and cannot wait for each other's attempts: as many as there are places succeed
     at once, and what they took is given back."""
-    async with start_on_file(login_free_failures=20) as here, start_on_file(login_free_failures=20) as there:
+    async with start_shared(login_free_failures=20) as here, start_shared(login_free_failures=20) as there:
         await here.account("alice")
         for _ in range(2):
             devices = [server.device() for _ in range(10) for server in (here, there)]

@@ -43,6 +43,9 @@ def _cut(server: Server) -> Cut:
     """From now on this server hears nothing of what the others revoke."""
     source = Cut(server.system.feed._source)
     server.system.feed._source = source
+    for task in server.system.feed._tasks:
+        if task.get_name() == "ostiary-hints":
+            task.cancel()
     return source
 
 
@@ -53,9 +56,9 @@ async def _refuses(device: Device) -> None:
     await until(refused)
 
 
-async def test_one_login_counts_everywhere(start_on_file: StartServer, carrier: Carrier) -> None:
+async def test_one_login_counts_everywhere(start_shared: StartServer, carrier: Carrier) -> None:
     """Log in at node 1, use at node 2, renew at node 2, end at node 1, refused at node 2 (M-05)."""
-    async with start_on_file() as here, start_on_file() as there:
+    async with start_shared() as here, start_shared() as there:
         await here.account("alice")
         phone = await here.log_in("alice", carrier)
         away = phone.copy(there)
@@ -69,9 +72,9 @@ async def test_one_login_counts_everywhere(start_on_file: StartServer, carrier: 
         await _refuses(away)
 
 
-async def test_the_bound_that_is_told_covers_the_other_server(start_on_file: StartServer, kind: Carrier) -> None:
+async def test_the_bound_that_is_told_covers_the_other_server(start_shared: StartServer, kind: Carrier) -> None:
     """Whatever bound an ending call tells, a credential that it ended is accepted nowhere after it (M-33)."""
-    async with start_on_file() as here, start_on_file(clock=FakeClock()) as there:
+    async with start_shared() as here, start_shared(clock=FakeClock()) as there:
         await here.account("alice")
         phone = await here.log_in("alice", kind)
         away = phone.copy(there)
@@ -86,10 +89,10 @@ async def test_the_bound_that_is_told_covers_the_other_server(start_on_file: Sta
 
 @pytest.mark.parametrize("how", ["disabled", "deleted", "end_all", "end_everything", "reset"])
 async def test_whatever_ends_an_account_reaches_the_other_server(
-    start_on_file: StartServer, how: str, kind: Carrier
+    start_shared: StartServer, how: str, kind: Carrier
 ) -> None:
     """Every way to end more than one session travels (M-07)."""
-    async with start_on_file() as here, start_on_file() as there:
+    async with start_shared() as here, start_shared() as there:
         account = await here.account("alice")
         away = (await here.log_in("alice", kind)).copy(there)
         assert (await away.look()).status == 200
@@ -110,9 +113,9 @@ async def test_whatever_ends_an_account_reaches_the_other_server(
         await _refuses(away)
 
 
-async def test_a_demotion_reaches_the_other_server(start_on_file: StartServer, kind: Carrier) -> None:
+async def test_a_demotion_reaches_the_other_server(start_shared: StartServer, kind: Carrier) -> None:
     """On every node, in all three kinds (M-30)."""
-    async with start_on_file() as here, start_on_file() as there:
+    async with start_shared() as here, start_shared() as there:
         root = await here.admin()
         account = await here.account("bob", ADMIN, USER)
         bob = (await here.log_in("bob", kind)).copy(there)
@@ -131,9 +134,9 @@ async def test_a_demotion_reaches_the_other_server(start_on_file: StartServer, k
         assert (await bob.look()).status == 200
 
 
-async def test_a_rotated_key_signs_for_both(start_on_file: StartServer, renewing: Carrier) -> None:
+async def test_a_rotated_key_signs_for_both(start_shared: StartServer, renewing: Carrier) -> None:
     """What one signs with its new key, the other accepts at once: the key was published before it signed."""
-    async with start_on_file() as here, start_on_file() as there:
+    async with start_shared() as here, start_shared() as there:
         await here.account("alice")
         for _ in range(3):
             await here.system.signing_keys.rotate()
@@ -147,9 +150,9 @@ async def test_a_rotated_key_signs_for_both(start_on_file: StartServer, renewing
             await until(both_publish)
 
 
-async def test_a_revoked_key_reaches_the_other_server(start_on_file: StartServer, renewing: Carrier) -> None:
+async def test_a_revoked_key_reaches_the_other_server(start_shared: StartServer, renewing: Carrier) -> None:
     """Also there, every token that it signed is refused, and a refresh helps (M-07)."""
-    async with start_on_file() as here, start_on_file() as there:
+    async with start_shared() as here, start_shared() as there:
         await here.account("alice")
         away = (await here.log_in("alice", renewing)).copy(there)
         assert (await away.look()).status == 200
@@ -166,9 +169,9 @@ async def test_a_revoked_key_reaches_the_other_server(start_on_file: StartServer
         await until(renews)
 
 
-async def test_a_server_that_hears_nothing_says_503_never_401(start_on_file: StartServer, carrier: Carrier) -> None:
+async def test_a_server_that_hears_nothing_says_503_never_401(start_shared: StartServer, carrier: Carrier) -> None:
     """Within the lease it trusts what it heard; beyond it, it does not know and says so; mended, it knows at once."""
-    async with start_on_file() as here, start_on_file(clock=FakeClock()) as there:
+    async with start_shared() as here, start_shared(clock=FakeClock()) as there:
         await here.account("alice")
         phone = await here.log_in("alice", carrier)
         other = await here.log_in("alice", carrier)
@@ -203,9 +206,9 @@ async def test_a_server_that_hears_nothing_says_503_never_401(start_on_file: Sta
         assert (await there.send("GET", "/readyz", headers=[])).status == 200
 
 
-async def test_nobody_accepts_beyond_the_lease(start_on_file: StartServer, kind: Carrier) -> None:
+async def test_nobody_accepts_beyond_the_lease(start_shared: StartServer, kind: Carrier) -> None:
     """However the cut server's clock runs, no credential that was ended is accepted a lease after it was ended."""
-    async with start_on_file() as here, start_on_file(clock=FakeClock()) as there:
+    async with start_shared() as here, start_shared(clock=FakeClock()) as there:
         await here.account("alice")
         phone = await here.log_in("alice", kind)
         away = phone.copy(there)
@@ -225,9 +228,9 @@ async def test_nobody_accepts_beyond_the_lease(start_on_file: StartServer, kind:
         assert max(accepted) < LEASE
 
 
-async def test_hanging_is_no_answer(start_on_file: StartServer, kind: Carrier) -> None:
+async def test_hanging_is_no_answer(start_shared: StartServer, kind: Carrier) -> None:
     """A log that neither answers nor fails is given up after half a lease: 503, not a request that hangs."""
-    async with start_on_file(lease=0.1) as here, start_on_file(lease=0.1) as there:
+    async with start_shared(lease=0.1) as here, start_shared(lease=0.1) as there:
         await here.account("alice")
         away = (await here.log_in("alice", kind)).copy(there)
         assert (await away.look()).status == 200
@@ -259,11 +262,11 @@ async def test_parallel_requests_share_one_question(start_on_file: StartServer, 
         assert source.asked <= 3
 
 
-async def test_the_command_line_beside_a_server(start_on_file: StartServer, kind: Carrier) -> None:
+async def test_the_command_line_beside_a_server(start_shared: StartServer, kind: Carrier) -> None:
     """A process that does not serve tells the lease as its bound, and the running server keeps it (M-33)."""
     from ostiary.compose import open_system
 
-    async with start_on_file() as server:
+    async with start_shared() as server:
         await server.account("alice")
         phone = await server.log_in("alice", kind)
         assert (await phone.look()).status == 200

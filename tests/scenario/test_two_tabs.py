@@ -47,9 +47,9 @@ async def test_fifty_tabs_at_once(server: Server, clock: FakeClock, renewing: Ca
 
 
 @pytest.mark.parametrize("renewing", RACERS, ids=str)
-async def test_fifty_tabs_over_two_servers(start_on_file: StartServer, clock: FakeClock, renewing: Carrier) -> None:
+async def test_fifty_tabs_over_two_servers(start_shared: StartServer, clock: FakeClock, renewing: Carrier) -> None:
     """The same, where every other tab is answered by another process on the same store."""
-    async with start_on_file() as here, start_on_file() as there:
+    async with start_shared() as here, start_shared() as there:
         await here.account("alice")
         first = await here.log_in("alice", renewing)
         tabs = [first.copy(server) for _ in range(TABS // 2) for server in (here, there)]

@@ -60,9 +60,9 @@ EVERY_WAY = (
 
 
 @pytest.mark.parametrize("how", EVERY_WAY)
-async def test_when_it_has_answered_every_node_refuses(start_on_file: StartServer, how: str, kind: Carrier) -> None:
+async def test_when_it_has_answered_every_node_refuses(start_shared: StartServer, how: str, kind: Carrier) -> None:
     """Every ending call, every kind: bound 0, and the other server refuses at its very next request (M-33, M-07)."""
-    async with start_on_file() as here, start_on_file() as there:
+    async with start_shared() as here, start_shared() as there:
         await here.account("alice")
         root = await here.admin()
         phone = await here.log_in("alice", kind)
@@ -77,9 +77,9 @@ async def test_when_it_has_answered_every_node_refuses(start_on_file: StartServe
             assert reply.json["bound"] == 0
 
 
-async def test_a_demotion_waits_too(start_on_file: StartServer, kind: Carrier) -> None:
+async def test_a_demotion_waits_too(start_shared: StartServer, kind: Carrier) -> None:
     """Old roles count nowhere when it has answered (M-30)."""
-    async with start_on_file() as here, start_on_file() as there:
+    async with start_shared() as here, start_shared() as there:
         root = await here.admin()
         bob = await here.account("bob", "admin", USER)
         away = (await here.log_in("bob", kind)).copy(there)
@@ -91,9 +91,9 @@ async def test_a_demotion_waits_too(start_on_file: StartServer, kind: Carrier) -
         assert (await away.get("/v1/admin/stats")).status == (401 if kind.kind == "stateless" else 403)
 
 
-async def test_a_login_that_ends_another_tells_the_bound(start_on_file: StartServer, kind: Carrier) -> None:
+async def test_a_login_that_ends_another_tells_the_bound(start_shared: StartServer, kind: Carrier) -> None:
     """The session beyond the cap ends with the same promise as any other (M-45, M-33)."""
-    async with start_on_file(max_sessions=1) as here, start_on_file(max_sessions=1) as there:
+    async with start_shared(max_sessions=1) as here, start_shared(max_sessions=1) as there:
         await here.account("alice")
         away = (await here.log_in("alice", kind)).copy(there)
         assert (await away.look()).status == 200
@@ -108,10 +108,10 @@ async def test_a_login_that_ends_another_tells_the_bound(start_on_file: StartSer
 
 
 async def test_a_node_that_is_cut_off_is_waited_for_until_its_lease_is_over(
-    start_on_file: StartServer, kind: Carrier
+    start_shared: StartServer, kind: Carrier
 ) -> None:
     """Then it says 503: it does not accept either, so the answer is still bound 0."""
-    async with start_on_file() as here, start_on_file(clock=FakeClock()) as there:
+    async with start_shared() as here, start_shared(clock=FakeClock()) as there:
         await here.account("alice")
         phone = await here.log_in("alice", kind)
         away = phone.copy(there)
@@ -130,11 +130,11 @@ async def test_a_node_that_is_cut_off_is_waited_for_until_its_lease_is_over(
         assert (await away.look()).status == 503
 
 
-async def test_a_server_that_stopped_is_not_waited_for(start_on_file: StartServer, kind: Carrier) -> None:
+async def test_a_server_that_stopped_is_not_waited_for(start_shared: StartServer, kind: Carrier) -> None:
     """It left, and it accepts nothing."""
-    async with start_on_file() as here:
+    async with start_shared() as here:
         await here.account("alice")
-        async with start_on_file() as there:
+        async with start_shared() as there:
             phone = await here.log_in("alice", kind)
             assert (await phone.copy(there).look()).status == 200
         async with asyncio.timeout(30):  # the clock stands still: nobody waits for a lease
