@@ -230,7 +230,7 @@ class Fetching:
             known.etag = response.headers.get("etag", "")
             describe()
             with ByteProgress(self._link.name, total=known.size, done=done) as progress:
-                for chunk in response.iter_raw(256 * 1024):
+                for chunk in response.iter_raw():
                     out.write(chunk)
                     self._written += len(chunk)
                     progress.add(len(chunk))
