@@ -13,6 +13,8 @@ NAMES = {
     "requests": "requests per second over HTTP, with a login and without",
     "logins": "logins against the bare hash, and what they do to other requests",
     "refreshes": "refreshes on SQLite, against simplejwt with its blacklist",
+    "downloads": "one-time tokens, and a file of 1 GB against nginx",
+    "edge": "a reverse proxy that asks, against the same proxy that does not",
     "starting": "starting to serve, importing",
     "steps": "the steps of the request path one by one; only when it is named",
 }
