@@ -192,7 +192,7 @@ def test_a_taken_port_is_told(ostiary: Shell) -> None:
 @pytest.mark.parametrize(
     ("options", "environ", "says"),
     [
-        (("--workers", "2"), {}, "write 1"),
+        (("--workers", "2", "--database", "memory:"), {}, "write 1"),
         (("--valkey", "http://localhost"), {}, "valkey://"),
         (("--valkey", "valkey://localhost"), {}, "OSTIARY_SECRET_KEY"),
         (("--database", "sqlite:////nowhere/at/all/o.db"), {}, "database"),

@@ -12,7 +12,7 @@ def serve(
     host: Annotated[str | None, Parameter(help="Address to listen on [127.0.0.1].")] = None,
     port: Annotated[int | None, Parameter(help="TCP port to listen on [8000].")] = None,
     issuer: Annotated[str | None, Parameter(help="URL that clients know it by [http://HOST:PORT].")] = None,
-    workers: Annotated[int | None, Parameter(help="Processes that serve; only 1 in this version.", show=False)] = None,
+    workers: Annotated[int | None, Parameter(help="Processes that serve [1].")] = None,
     where: Where = HERE,
 ) -> None:
     """Serve the API and the pages, until Ctrl-C or SIGTERM; what is being answered then is answered to its end."""

@@ -1,4 +1,4 @@
-"""One serving process: the system started first, so that what is wrong is told in one line; then uvicorn."""
+"""Serving processes: the system is started first, so that what is wrong is told in one line; then uvicorn."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,13 @@ from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
 from ostiary.cli.metrics_server import metrics_served
 from ostiary.cli.output import note
+from ostiary.cli.workers import Supervisor, Worker
 from ostiary.compose import Ostiary
 from ostiary.errors import Unavailable
 from ostiary.settings import Settings
 
 _GRACE = 10  # seconds that answers under way get when the server is told to stop
+_KILL_AFTER = 5  # seconds more after which a worker that has not ended is killed
 _KEEP_ALIVE = 75  # seconds an idle connection stays; longer than the usual proxies keep theirs
 
 Started = Callable[[Ostiary], Awaitable[None]]
@@ -31,17 +33,25 @@ def run_server(
     makes what is served, by default the auth server alone. Raises what keeps the system from starting, and
     ``Misconfigured`` if the address cannot be listened on."""
     configure_logs(settings.log_format)
-    with (
-        contextlib.closing(listen(settings.host, settings.port)) as listener,
-        asyncio.Runner(loop_factory=loop_factory()) as runner,
-    ):
-        runner.run(_serve(settings, listener, started or _announce, application or _auth_server))
+    with contextlib.closing(listen(settings.host, settings.port)) as listener:
+        worker = None
+        if settings.workers > 1:
+            worker = Supervisor(settings.workers, grace=_GRACE + _KILL_AFTER).run()
+            if worker is None:
+                return
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_serve(settings, listener, started or _announce, application or _auth_server, worker))
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, started: Started, application: Callable[[Ostiary], ASGIApp]
+    settings: Settings,
+    listener: socket.socket,
+    started: Started,
+    application: Callable[[Ostiary], ASGIApp],
+    worker: Worker | None,
 ) -> None:
-    auth = Ostiary(settings)
+    place = worker.number if worker is not None else 0
+    auth = Ostiary(settings, worker=place)
     config = uvicorn.Config(
         application(auth),
         lifespan="off",  # started and stopped here
@@ -63,10 +73,21 @@ async def _serve(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
+    if worker is not None:
+        orphaned = worker.orphaned
+
+        def abandoned() -> None:
+            loop.remove_reader(orphaned)
+            stop(signal.SIGTERM)
+
+        loop.add_reader(orphaned, abandoned)
     await auth.start()
     try:
-        async with metrics_served(settings.metrics_bind, auth.metrics):
-            await started(auth)
+        async with metrics_served(settings.metrics_bind, auth.metrics, worker=place):
+            if worker is None or (worker.is_first and place == 0):
+                await started(auth)
+            if worker is not None:
+                worker.ready()
             await server.serve(sockets=[listener])
     finally:
         await auth.stop()
@@ -98,7 +119,8 @@ async def _announce(auth: Ostiary) -> None:
         name = "valkey" if settings.all_in_valkey else "database"
         where = f"--{name} {settings.shown()[name]}"
         note(f"There is no administrator yet: ostiary account create NAME --role admin {where}")
-    note(f"Listening on {settings.host} port {settings.port}; Ctrl-C stops it.")
+    workers = f" with {settings.workers} workers" if settings.workers > 1 else ""
+    note(f"Listening on {settings.host} port {settings.port}{workers}; Ctrl-C stops it.")
 
 
 def _whence(settings: Settings) -> str:

@@ -37,7 +37,7 @@ _NOWHERE: Any = None
 """No response to set cookies on. A default of its own, so that FastAPI sees `Response` alone and hands one in."""
 
 
-def http_config(settings: Settings) -> HttpConfig:
+def http_config(settings: Settings, *, worker: int = 0) -> HttpConfig:
     """What the HTTP shell needs to know of the settings."""
     parts = urlsplit(settings.issuer)
     return HttpConfig(
@@ -54,6 +54,7 @@ def http_config(settings: Settings) -> HttpConfig:
         password_min_length=settings.password_min_length,
         reauthentication_window=settings.reauthentication_window,
         hsts=parts.scheme == "https",
+        worker=worker,
         metrics_token=settings.metrics_token.strip() if settings.metrics_token else None,
     )
 
@@ -65,8 +66,8 @@ class Ostiary:
         routes = [Mount("/auth", auth.asgi), Mount("/notes", auth.protect(notes))]
         app = Starlette(routes=routes, lifespan=auth.lifespan)
 
-    The system starts with `lifespan`, or at the first request where nobody runs one. `store`, `clock` and
-    `password_parameters` are for tests.
+    The system starts with `lifespan`, or at the first request where nobody runs one. `worker`: which of several
+    processes of one server this is. `store`, `clock` and `password_parameters` are for tests.
     """
 
     def __init__(
@@ -76,11 +77,13 @@ class Ostiary:
         store: Store | None = None,
         clock: Clock = SYSTEM_CLOCK,
         password_parameters: Argon2Parameters | None = None,
+        worker: int = 0,
     ) -> None:
         self.settings = settings or Settings.load()
         self._clock = clock
         self._store = store
         self._password_parameters = password_parameters
+        self._worker = worker
         self._stale = 0.0
         self._stack: AsyncExitStack | None = None
         self._services: Services | None = None
@@ -146,7 +149,7 @@ class Ostiary:
                 )
             )
             self._stack = stack
-            self._services = _services_of(system, http_config(self.settings))
+            self._services = _services_of(system, http_config(self.settings, worker=self._worker))
             self._running.authenticator = self._services.authenticator
             self._system = system
 

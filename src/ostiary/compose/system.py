@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.errors import Misconfigured
-from ostiary.passwords import Argon2Parameters, PasswordHasher, Pepper, load_common_passwords
+from ostiary.passwords import (
+    Argon2Parameters,
+    HashPool,
+    PasswordHasher,
+    Pepper,
+    available_cores,
+    load_common_passwords,
+)
 from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Replica
 from ostiary.services.accounts import Accounts
@@ -191,7 +198,10 @@ async def open_system(
             serving=serving,
         )
         hasher = PasswordHasher(
-            peppers=[Pepper.derived_from(derived.password_pepper)], parameters=password_parameters, random_bytes=random
+            peppers=[Pepper.derived_from(derived.password_pepper)],
+            parameters=password_parameters,
+            pool=HashPool(workers=max(1, available_cores() // settings.workers)) if serving else None,
+            random_bytes=random,
         )
         stack.callback(hasher.close)
         system = _wire(settings, context, hasher)

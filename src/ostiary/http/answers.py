@@ -305,11 +305,24 @@ class CheckView(Struct, frozen=True, omit_defaults=True):
     ok: bool
 
 
+class RevocationsView(Struct, frozen=True):
+    """What this process knows of revocations, in seconds, entries and bytes. `lease_left` is null where no other
+    process can revoke; `bound`: how long this process may not know of what others end."""
+
+    lease_left: float | None
+    age: float | None
+    entries: int
+    bytes: int
+    bound: float
+
+
 class ReadyAnswer(Struct, frozen=True):
-    """Whether this process should get requests."""
+    """Whether this process should get requests. `worker`: which of `serve --workers` answered."""
 
     ready: bool
     checks: list[CheckView]
+    worker: int
+    revocations: RevocationsView
 
 
 class HealthAnswer(Struct, frozen=True):

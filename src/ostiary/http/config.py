@@ -22,4 +22,5 @@ class HttpConfig:
     password_min_length: int = 15
     reauthentication_window: float = 300.0
     hsts: bool = False
+    worker: int = 0
     metrics_token: bytes | None = field(default=None, repr=False)

@@ -5,7 +5,15 @@
 
 from ostiary.passwords.common import load_common_passwords
 from ostiary.passwords.hasher import PasswordHasher, Verdict
-from ostiary.passwords.pool import HashPool
+from ostiary.passwords.pool import HashPool, available_cores
 from ostiary.passwords.stored import Argon2Parameters, Pepper
 
-__all__ = ["Argon2Parameters", "HashPool", "PasswordHasher", "Pepper", "Verdict", "load_common_passwords"]
+__all__ = [
+    "Argon2Parameters",
+    "HashPool",
+    "PasswordHasher",
+    "Pepper",
+    "Verdict",
+    "available_cores",
+    "load_common_passwords",
+]

@@ -18,7 +18,7 @@ from ostiary.domain.binding import Binding, Bound
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import Kind, Session
 from ostiary.errors import InvalidToken, Unavailable
-from ostiary.revocation.feed import Feed
+from ostiary.revocation.feed import Feed, FeedStatus
 from ostiary.revocation.freshness import Freshness, Stale
 from ostiary.services.context import Context
 from ostiary.services.issuing import granted_scope
@@ -185,6 +185,10 @@ class Recognition:
         if caller.client_epoch is not None and self._replica.client_refused(caller.client_id, caller.client_epoch):
             return False
         return not self._replica.refuses(caller.session_id, caller.version, caller.account_id, caller.epoch, "")
+
+    def feed_status(self) -> FeedStatus:
+        """What this process knows of revocations, now."""
+        return self._feed.status()
 
     async def check_lease(self, freshness: Freshness = "ask") -> None:
         """Raises Unavailable if this process cannot know what has been revoked, as well as the route wants it."""

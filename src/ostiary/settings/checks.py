@@ -1,7 +1,7 @@
 """All settings together: every value read, every rule that ties two of them, every problem in one message."""
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,9 +139,9 @@ def _broken_rules(values: Values, given: set[str]) -> Iterator[tuple[str, frozen
     if values["valkey"] is not None and values["database"] == "memory:":
         hint = "name a database that outlives the process, or leave it out: then Valkey keeps everything"
         yield "database", frozenset({"valkey", "database"}), hint
-    for name, wrong, hint in _NOT_YET:
-        if wrong(values[name]):
-            yield name, frozenset({name}), hint
+    if values["workers"] > 1 and values["database"] == "memory:" and values["valkey"] is None:
+        hint = "write 1: a store in memory belongs to one process"
+        yield "workers", frozenset({"workers", "database"}), hint
 
 
 _NO_LONGER_THAN = (
@@ -150,8 +150,4 @@ _NO_LONGER_THAN = (
     ("access_token_lifetime", "refresh_lifetime"),
     ("stateful_token_lifetime", "refresh_lifetime"),
     ("refresh_grace", "refresh_lifetime"),
-)
-
-_NOT_YET: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("workers", lambda count: count > 1, "several processes are not in this version; write 1"),
 )

@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import math
 from collections.abc import Awaitable
 
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from ostiary.http.answers import (
     CheckView,
     HealthAnswer,
     ReadyAnswer,
+    RevocationsView,
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Endpoint
@@ -33,7 +35,9 @@ async def readyz(call: Call) -> Response:
     ]
     ready = all(check.ok for check in checks)
     return json_response(
-        ReadyAnswer(ready=ready, checks=checks),
+        ReadyAnswer(
+            ready=ready, checks=checks, worker=call.services.config.worker, revocations=_revocations_view(call)
+        ),
         status=200 if ready else 503,
         headers=None if ready else {"Retry-After": "1"},
     )
@@ -50,6 +54,21 @@ async def metrics(call: Call) -> Response:
     if not hmac.compare_digest(token.strip().encode("latin-1"), expected):
         raise InvalidToken(private="not the metrics token")
     return call.services.metrics.response()
+
+
+def _revocations_view(call: Call) -> RevocationsView:
+    status = call.services.recognition.feed_status()
+    return RevocationsView(
+        lease_left=_finite(status.lease_left),
+        age=_finite(status.age),
+        entries=status.entries,
+        bytes=status.bytes,
+        bound=status.bound,
+    )
+
+
+def _finite(seconds: float) -> float | None:
+    return round(seconds, 3) if math.isfinite(seconds) else None
 
 
 async def _has_signer(call: Call) -> None:

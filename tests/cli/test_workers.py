@@ -1,0 +1,198 @@
+"""`ostiary serve --workers`: several processes on one port, each with a lease of its own, watched over by one more."""
+
+import http.client
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from tests.cli.conftest import Shell
+from tests.cli.test_serve import Add, Server, free_port, serving
+
+from ostiary.cli.workers import Supervisor
+from ostiary.errors import Misconfigured
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+
+
+def _until(happened: Callable[[], Any], *, within: float = 30.0) -> Any:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        found = happened()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+def _workers_of(server: Server) -> list[int]:
+    """Process ids, in the order in which they began."""
+    pid = server.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+class Pinned:
+    """A connection that stays, and so always reaches the same worker."""
+
+    def __init__(self, server: Server) -> None:
+        address = urlsplit(server.url)
+        self._connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
+
+    def call(self, method: str, path: str, *, token: str = "") -> tuple[int, Any]:
+        self.send(method, path, token=token)
+        return self.answer()
+
+    def send(self, method: str, path: str, *, token: str = "") -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._connection.request(method, path, headers=headers)
+
+    def answer(self) -> tuple[int, Any]:
+        response = self._connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    def ready(self) -> dict[str, Any]:
+        status, body = self.call("GET", "/readyz")
+        assert status == 200, body
+        return dict(body)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _pinned(server: Server, count: int = 2) -> dict[int, Pinned]:
+    """One connection to each worker."""
+    found: dict[int, Pinned] = {}
+
+    def all_there() -> bool:
+        try:
+            connection = Pinned(server)
+            number = connection.ready()["worker"]
+        except (OSError, http.client.HTTPException):
+            return False
+        if number in found:
+            connection.close()
+        else:
+            found[number] = connection
+        return len(found) == count
+
+    _until(all_there)
+    return found
+
+
+@contextmanager
+def _two(shell: Shell, *options: str, lease: str = "2s") -> Iterator[tuple[Server, dict[int, Pinned]]]:
+    with serving(shell, "--workers", "2", *options, OSTIARY_LEASE=lease) as server:
+        connections = _pinned(server)
+        yield server, connections
+        for connection in connections.values():
+            connection.close()
+
+
+@pytest.mark.parametrize("kind", ["session", "stateful", "stateless"])
+def test_each_worker_has_its_own_lease(ostiary: Shell, add: Add, kind: str) -> None:
+    """M-05, M-30: one login counts at both, each says how long it may trust what it knows, and what is ended at one is
+    refused at the other within the bound that is told; with `?wait=all` when the call has answered."""
+    add("alice")
+    with _two(ostiary) as (server, workers):
+        for number, worker in workers.items():
+            ready = worker.ready()
+            assert ready["worker"] == number
+            assert 0 < ready["revocations"]["lease_left"] <= 2
+            assert ready["revocations"]["bound"] == 2
+        for wait in ("", "?wait=all"):
+            token = server.token("alice", kind)
+            assert [worker.call("GET", "/v1/me", token=token)[0] for worker in workers.values()] == [200, 200]
+            ended = workers[0].call("POST", f"/v1/logout{wait}", token=token)
+            assert ended == (200, {"ended": 1, "bound": 0 if wait else 2})
+            if not wait:
+                _until(lambda token=token: workers[1].call("GET", "/v1/csrf", token=token)[0] == 401, within=3)
+            assert [worker.call("GET", "/v1/csrf", token=token)[0] for worker in workers.values()] == [401, 401]
+
+
+def test_a_worker_that_dies_is_replaced(ostiary: Shell, add: Add) -> None:
+    """Also one that is killed; the port stays open, and a session lives on."""
+    add("alice")
+    with _two(ostiary) as (server, _):
+        token = server.token("alice", "session")
+        before = _workers_of(server)
+        assert len(before) == 2
+        os.kill(before[1], signal.SIGKILL)
+
+        def replaced() -> bool:
+            now = _workers_of(server)
+            return len(now) == 2 and before[1] not in now
+
+        _until(replaced)
+        for worker in _pinned(server).values():
+            assert worker.call("GET", "/v1/me", token=token)[0] == 200
+            worker.close()
+
+
+def test_a_stop_lets_all_workers_finish(ostiary: Shell) -> None:
+    """SIGTERM to the supervisor: exit code 0, and nobody is left."""
+    with _two(ostiary) as (server, _):
+        workers = _workers_of(server)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def test_workers_do_not_outlive_their_supervisor(ostiary: Shell) -> None:
+    """However it ends: nobody would replace or stop them."""
+    with _two(ostiary) as (server, connections):
+        for connection in connections.values():
+            connection.close()
+        workers = _workers_of(server)
+        server.process.kill()
+        server.process.wait(30)
+        _until(lambda: not any(_runs(pid) for pid in workers))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("kind", ["session", "stateless"])
+def test_a_worker_that_was_stopped_for_longer_than_its_lease_asks_first(ostiary: Shell, add: Add, kind: str) -> None:
+    """M-30: SIGSTOP, longer than the lease. What ended meanwhile is refused by the first thing that it does: its clock
+    went on. `?wait=all` waits for it as long as its lease can last, and no longer."""
+    add("alice")
+    with _two(ostiary, lease="0.5") as (server, workers):
+        token = server.token("alice", kind)
+        assert workers[1].call("GET", "/v1/csrf", token=token)[0] == 200
+        stopped = _workers_of(server)[1]
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            workers[1].send("GET", "/v1/csrf", token=token)  # what waits for it is the first thing that it will do
+            assert workers[0].call("POST", "/v1/logout?wait=all", token=token) == (200, {"ended": 1, "bound": 0})
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        assert workers[1].answer()[0] in (401, 503)
+        _until(lambda: workers[1].call("GET", "/v1/csrf", token=token)[0] == 401)
+
+
+def test_a_first_worker_that_cannot_start_stops_the_server(ostiary: Shell, tmp_path: Path) -> None:
+    """With its own words and its own exit code, once."""
+    (tmp_path / "not-a-database").write_text("something else entirely " * 100)
+    refused = ostiary(
+        "serve", "--workers", "2", "--port", str(free_port()), "--database", f"sqlite:///{tmp_path}/not-a-database"
+    )
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert "database" in refused.err
+
+
+def test_where_processes_cannot_fork_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows: one worker."""
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(Misconfigured):
+        Supervisor(2, grace=1.0)
