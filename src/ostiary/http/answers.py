@@ -306,13 +306,12 @@ class CheckView(Struct, frozen=True, omit_defaults=True):
 
 
 class RevocationsView(Struct, frozen=True):
-    """What this process knows of revocations, in seconds, entries and bytes. `lease_left` is null where no other
+    """What this process knows of revocations, in seconds and entries. `lease_left` is null where no other
     process can revoke; `bound`: how long this process may not know of what others end."""
 
     lease_left: float | None
     age: float | None
     entries: int
-    bytes: int
     bound: float
 
 

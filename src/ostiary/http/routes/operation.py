@@ -62,7 +62,6 @@ def _revocations_view(call: Call) -> RevocationsView:
         lease_left=_finite(status.lease_left),
         age=_finite(status.age),
         entries=status.entries,
-        bytes=status.bytes,
         bound=status.bound,
     )
 
