@@ -15,6 +15,7 @@ NAMES = {
     "refreshes": "refreshes on SQLite, against simplejwt with its blacklist",
     "downloads": "one-time tokens, and a file of 1 GB against nginx",
     "edge": "a reverse proxy that asks, against the same proxy that does not",
+    "valkey": "refreshes, logins and authenticated requests with Valkey",
     "starting": "starting to serve, importing",
     "steps": "the steps of the request path one by one; only when it is named",
 }

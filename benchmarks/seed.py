@@ -26,12 +26,15 @@ class Seeded:
     header: tuple[str, str]
 
 
-def settings_for(database: str, port: int) -> Settings:
-    """Ostiary's own, but for limits that a load generator on one address would meet at once."""
+def settings_for(database: str, port: int, *, valkey: str | None = None) -> Settings:
+    """Ostiary's own, but for limits that a load generator on one address would meet at once. With Valkey alone
+    `database` is empty."""
+    shared = bool(valkey) or database.startswith("postgresql")
     return Settings(
-        database=database,
+        **({"database": database} if database else {}),
+        valkey=valkey,
         issuer=f"http://127.0.0.1:{port}",
-        secret_key=b"known to everybody, as befits a benchmark" if database.startswith("postgresql") else None,
+        secret_key=b"known to everybody, as befits a benchmark" if shared else None,
         audiences=(),
         address_failures=1_000_000,
         refreshes_per_minute=1_000_000,

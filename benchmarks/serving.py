@@ -21,8 +21,9 @@ from ostiary import Ostiary
 
 async def serve(job: dict[str, Any]) -> None:
     directory = Path(job["directory"])
-    database = job.get("database", f"sqlite:///{directory / 'bench.db'}")
-    auth = Ostiary(seed.settings_for(database, job["port"]))
+    valkey = job.get("valkey")
+    database = job.get("database", "" if valkey else f"sqlite:///{directory / 'bench.db'}")
+    auth = Ostiary(seed.settings_for(database, job["port"], valkey=valkey))
     pauses = Pauses()
     await auth.start()
     seeded = {
