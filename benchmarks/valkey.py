@@ -33,7 +33,7 @@ def _node(
     directory.mkdir()
     job = {"core": core, "port": port, "directory": str(directory), "count": count, "kinds": kinds}
     with machine.child("-m", "benchmarks.serving", json.dumps({**job, "valkey": valkey.url(timeout=10)})) as child:
-        told = json.loads(machine.first_line(child))
+        told = machine.first_line(child)
         yield port, child.pid, json.loads(Path(told["seeded"]).read_text())
 
 
@@ -119,7 +119,7 @@ def _refreshes(
                 at_least=10 * STORED_PEER if concurrency == 64 and len(nodes) == 1 else None,
                 spread=f"{rates}; p50 {number(p50)} ms, p99 {number(p99)} ms",
                 note="appendfsync always: on disk before the answer; stateful tokens signed with ES256. simplejwt with "
-                f"its blacklist did {STORED_PEER:g}/s on PostgreSQL, in another run. Nodes, Valkey and the clients share "
+                f"its blacklist did {STORED_PEER:g}/s on PostgreSQL, in another run. Nodes, Valkey and clients share "
                 "the machine's cores.",
             )
         )

@@ -50,7 +50,9 @@ async def current(*, where: Where = HERE, json: Json = False) -> None:
 async def _say_valkey(settings: Settings, *, json: bool) -> None:
     """Whatever it holds of another version is refused here."""
     from ostiary.compose import open_store
+    from ostiary.settings import secret_key_of
 
+    secret_key_of(settings)
     await (await open_store(settings)).close()
     if json:
         say_json({"current": None, "head": None, "up_to_date": True})

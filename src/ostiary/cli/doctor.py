@@ -18,7 +18,9 @@ async def doctor(*, where: Where = HERE, json: Json = False) -> int:
 
     settings = where.settings(quiet=True)
     found = [check async for check in checks(settings)]
-    bound = _bound(settings, given=all(check.name != "bound" or check.mark is Mark.OK for check in found))
+    bounds = [check for check in found if check.name == "bound"]
+    given = bounds and all(check.mark is Mark.OK for check in bounds)
+    bound = _bound(settings, max(check.seconds or settings.lease for check in bounds) if given else None)
     if json:
         members = [{"name": c.name, "status": c.mark, "found": c.found, "hint": c.hint} for c in found]
         say_json({"checks": members, "bound": bound})
@@ -34,22 +36,24 @@ async def doctor(*, where: Where = HERE, json: Json = False) -> int:
     return REFUSED if any(check.mark is Mark.FAILED for check in found) else DONE
 
 
-def _bound(settings: Settings, *, given: bool) -> dict[str, float | None]:
+def _bound(settings: Settings, anywhere: float | None) -> dict[str, float | None]:
     """Seconds until what was ended is refused: ended at the server itself, and at another process of this machine; or,
     of nodes that share a server, ended anywhere. None if its settings give no bound."""
-    if settings.postgres is not None:
-        return {"ended_anywhere": settings.lease if given else None}
+    if settings.postgres is not None or settings.valkey is not None:
+        return {"ended_anywhere": anywhere}
     server: dict[str, float | None] = {"ended_at_the_server": 0.0}
     return server if settings.database_path is None else {**server, "ended_on_the_command_line": settings.lease}
 
 
 def _bound_in_words(settings: Settings, bound: dict[str, float | None]) -> str:
-    if settings.postgres is not None:
+    if "ended_anywhere" in bound:
         seconds = bound["ended_anywhere"]
         if seconds is None:
             return "Revocation: no bound can be promised with these settings."
         return (
-            f"Revocation: what any node ends, every node refuses within {seconds:g} s (the lease), mostly far sooner."
+            f"Revocation: what any node ends, every node refuses within {seconds:g} s "
+            f"({'the lease' if seconds == settings.lease else 'the lease and the time to fence an old primary'}), "
+            "mostly far sooner."
         )
     words = "Revocation: what the server ends, it refuses at once (bound 0)"
     if settings.database_path is None:

@@ -1,9 +1,11 @@
 """The checks of `ostiary doctor` for Valkey, and the bound that its settings really give."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 from ostiary.cli.doctor_check import Check, failed, ok, warning
 from ostiary.clock import SYSTEM_CLOCK
+from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.errors import OstiaryError, Unavailable
 from ostiary.settings import Settings
 from ostiary.stores.valkey.facts import Facts
@@ -37,12 +39,14 @@ async def valkey_checks(settings: Settings) -> AsyncIterator[Check]:
     for check in (*_server(facts), *_durability(facts), *_replication(facts, address)):
         yield check
     yield _clock(facts, before, after)
+    yield _same_key(facts, settings)
+    yield _bound(facts, settings)
 
 
 def bound_of(settings: Settings, facts: Facts) -> float | None:
     """Seconds until what was ended is refused everywhere, whatever fails; None if these settings give no bound."""
     address = parse(settings.valkey or "")
-    if not facts.persists or facts.fsync != "always":
+    if not facts.persists or facts.fsync != "always" or facts.role != "master":
         return None
     if not (facts.replicas or facts.cluster or address.form is Form.SENTINEL):
         return settings.lease
@@ -110,3 +114,25 @@ def _clock(facts: Facts, before: float, after: float) -> Check:
     if off > _CLOCK_SLACK:
         return warning("valkey_clock", f"it differs by {off:.0f} s from this machine's", "set both clocks by NTP")
     return ok("valkey_clock", "agrees with this machine's")
+
+
+def _same_key(facts: Facts, settings: Settings) -> Check:
+    name = "secret_key_of_nodes"
+    if settings.secret_key is None:
+        hint = "make one with `openssl rand -base64 48` and set OSTIARY_SECRET_KEY_FILE on every node"
+        return failed(name, "not set: nodes that share a store need the same", hint)
+    if facts.fingerprint is None:
+        return ok(name, "no node has come with one yet")
+    if DerivedKeys.from_secret(settings.secret_key).fingerprint != facts.fingerprint:
+        hint = "give this node the secret_key that the others have"
+        return failed(name, "the nodes of this store have another one", hint)
+    return ok(name, "the same as the other nodes'")
+
+
+def _bound(facts: Facts, settings: Settings) -> Check:
+    seconds = bound_of(settings, facts)
+    if seconds is None:
+        hint = "mend what is marked above; until then a power cut or a fail-over may revive what was ended"
+        return warning("bound", "these settings give none", hint)
+    found = f"whatever a node ends, every node refuses within {seconds:g} s, and with ?wait=all at once"
+    return replace(ok("bound", found), seconds=seconds)

@@ -97,13 +97,13 @@ async def _open_valkey(settings: Settings, url: str, *, migrate: bool) -> Store:
     except ImportError:
         raise Misconfigured("Valkey needs its client: pip install 'ostiary[valkey]'") from None
     if settings.all_in_valkey:
-        return await ValkeyStore.open(url)
+        return await ValkeyStore.open(url, fingerprint=_fingerprint(settings))
     from ostiary.stores.mixed import MixedStore
 
     async with AsyncExitStack() as opened:
         database = await _open_database(settings, migrate=migrate)
         opened.push_async_callback(database.close)
-        valkey = await ValkeyStore.open(url)
+        valkey = await ValkeyStore.open(url, fingerprint=_fingerprint(settings))
         opened.push_async_callback(valkey.close)
         store = await MixedStore.open(database, valkey)
         opened.pop_all()
@@ -116,9 +116,7 @@ async def _open_database(settings: Settings, *, migrate: bool) -> Store:
             from ostiary.stores.postgres import PostgresStore
         except ModuleNotFoundError as missing:
             raise Misconfigured("PostgreSQL needs its driver: pip install 'ostiary[postgres]'") from missing
-        key = settings.secret_key
-        fingerprint = None if key is None else DerivedKeys.from_secret(key).fingerprint
-        return await PostgresStore.open(settings.postgres, migrate=migrate, fingerprint=fingerprint)
+        return await PostgresStore.open(settings.postgres, migrate=migrate, fingerprint=_fingerprint(settings))
     path = settings.database_path
     if path is None:
         from ostiary.stores.memory import MemoryStore
@@ -127,6 +125,11 @@ async def _open_database(settings: Settings, *, migrate: bool) -> Store:
     from ostiary.stores.sqlite import SqliteStore
 
     return await SqliteStore.open(path, migrate=migrate)
+
+
+def _fingerprint(settings: Settings) -> str | None:
+    """Of the secret key: what the nodes of a shared store compare."""
+    return None if settings.secret_key is None else DerivedKeys.from_secret(settings.secret_key).fingerprint
 
 
 async def schema_of(settings: Settings) -> str | None:

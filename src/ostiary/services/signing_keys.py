@@ -83,8 +83,8 @@ class SigningKeys:
         self._ring = self._read(records)
 
     async def reload(self) -> None:
-        """Read the keys again: another process changed them."""
-        self._ring = self._read(await self.all())
+        """Read the keys again: another process changed them, or the store was emptied and needs its first ones."""
+        await self.load(serving=False)
 
     async def rotate(self, *, actor: str | None = None) -> SigningKey:
         """The next key signs from now on, the present one only verifies, and a new next one is published."""

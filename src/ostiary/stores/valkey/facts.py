@@ -12,7 +12,7 @@ _ASKED = ("appendonly", "appendfsync", "min-replicas-to-write", "min-replicas-ma
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """`time` is Unix seconds by the server's clock. What the server would not tell (managed ones forbid CONFIG) is
-    None."""
+    None. `fingerprint` is that of the secret key with which the first node came."""
 
     version: str
     role: str
@@ -25,9 +25,10 @@ class Facts:
     fsync: str | None
     replicas_demanded: int | None
     replica_lag: int | None
+    fingerprint: str | None
 
 
-async def facts_of(lane: Lane) -> Facts:
+async def facts_of(lane: Lane, fingerprint_key: bytes) -> Facts:
     """Raises Unavailable."""
     info: dict[str, str] = {}
     for section in ("server", "memory", "persistence", "replication", "cluster"):
@@ -42,6 +43,7 @@ async def facts_of(lane: Lane) -> Facts:
         except Unavailable:
             continue  # forbidden: not known
         config.update({name: found[1].decode()} if found else {})
+    fingerprint: bytes | None = await lane.command("GET", fingerprint_key)
     return Facts(
         version=info.get("valkey_version") or info.get("redis_version", ""),
         role=info.get("role", ""),
@@ -54,6 +56,7 @@ async def facts_of(lane: Lane) -> Facts:
         fsync=config.get("appendfsync"),
         replicas_demanded=_number(config.get("min-replicas-to-write")),
         replica_lag=_number(config.get("min-replicas-max-lag")),
+        fingerprint=None if fingerprint is None else fingerprint.decode(),
     )
 
 

@@ -55,9 +55,11 @@ class ValkeyStore:
         self.revocations: port.Revocations = Revocations(lanes, topology)
 
     @classmethod
-    async def open(cls, address: str | Address) -> "ValkeyStore":
-        """Connect, and make what must exist. Raises Misconfigured if the server may evict keys or holds another
-        version's data; Unavailable if it cannot be used now."""
+    async def open(cls, address: str | Address, *, fingerprint: str | None = None) -> "ValkeyStore":
+        """Connect, and make what must exist. `fingerprint`: of this node's secret key, which must be that of all nodes.
+
+        Raises Misconfigured if it is not, if the server may evict keys or if it holds another version's data;
+        Unavailable if it cannot be used now."""
         if isinstance(address, str):
             try:
                 address = parse(address)
@@ -67,6 +69,7 @@ class ValkeyStore:
         try:
             await store._prepare()
             await store._check_eviction()
+            await store._agree(fingerprint)
         except BaseException:
             await store.close()
             raise
@@ -143,7 +146,14 @@ class ValkeyStore:
 
     async def facts(self) -> Facts:
         """What the server says of itself."""
-        return await facts_of(self.lanes.slow)
+        return await facts_of(self.lanes.slow, self.lanes.prefix + b"fingerprint")
+
+    async def _agree(self, fingerprint: str | None) -> None:
+        key = self.lanes.prefix + b"fingerprint"
+        if fingerprint is not None and not await self.lanes.writer.command("SET", key, fingerprint, "NX"):
+            known = await self.lanes.writer.command("GET", key)
+            if known is None or known.decode() != fingerprint:
+                raise Misconfigured("The nodes of this Valkey have another secret_key; give this one the same.")
 
     async def close(self) -> None:
         lanes = self.lanes
