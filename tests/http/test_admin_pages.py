@@ -1,5 +1,6 @@
 """The administration's pages: for administrators only, whole without JavaScript, and telling what they end."""
 
+import base64
 import csv
 import io
 import json
@@ -17,12 +18,15 @@ pytestmark = pytest.mark.anyio
 
 PAGES = [
     "/admin", "/admin/accounts", "/admin/accounts/{id}", "/admin/sessions", "/admin/keys", "/admin/audit",
+    "/admin/clients",
 ]  # fmt: skip
 FORMS = [
     "/admin/accounts/{id}/roles", "/admin/accounts/{id}/disable", "/admin/accounts/{id}/enable",
     "/admin/accounts/{id}/end", "/admin/accounts/{id}/password", "/admin/accounts/{id}/delete",
     "/admin/sessions/{session}/end", "/admin/keys/rotate", "/admin/keys/{kid}/revoke", "/admin/end-everything",
+    "/admin/clients",
 ]  # fmt: skip
+SHOWN_AT_ONCE = ("/password", "/clients")  # a secret that was made stands in the answer itself
 
 
 async def cast(site: Site) -> tuple[Login, Login]:
@@ -98,7 +102,7 @@ async def test_a_proof_is_asked_for_and_the_action_goes_on(site: Site, path: str
     form along; a wrong one changes nothing; the right one does what was wanted, under a new credential."""
     root, ann = await cast(site)
     path = await filled(site, path, ann)
-    form = {"roles": "editor", "back": ann.account_id}
+    form = {"roles": "editor", "back": ann.account_id, "name": "x"}
     site.clock.advance(300)
     before = await site.auth.system.store.accounts.page(limit=9)
     asked = await site.post(path, form=form, **root.use)
@@ -113,7 +117,7 @@ async def test_a_proof_is_asked_for_and_the_action_goes_on(site: Site, path: str
     assert "The current password is wrong." in wrong.text
     assert await site.auth.system.store.accounts.page(limit=9) == before
     done = await site.post(path, form={**sent, "confirm_password": PASSWORD}, **root.use)
-    assert done.status_code == (200 if path.endswith("/password") else 303)
+    assert done.status_code == (200 if path.endswith(SHOWN_AT_ONCE) else 303)
     assert not await site.alive(root)
     cookie = set_cookies(done)[SESSION]
     if path != "/admin/end-everything":
@@ -405,3 +409,44 @@ async def test_accounts_changed_meanwhile(site: Site) -> None:
     await site.account("second", roles=("admin",))
     await site.auth.system.accounts.change(root.account_id, patch, actor="cli")
     assert (await site.get("/admin", **root.use)).headers["location"].startswith("/login")
+
+
+async def test_clients(site: Site) -> None:
+    """A client is registered with its secret in that one answer, works, gets another secret, and is deleted."""
+    root, _ = await cast(site)
+    form = {
+        "name": "Reports <b>", "grant:client_credentials": "on", "audiences": "https://reports.example",
+        "scopes": "read write",
+    }  # fmt: skip
+    made = await site.post("/admin/clients", form=form, **root.use)
+    assert made.status_code == 200
+    assert "<b>" not in made.text
+    client_id, secret = re.findall(r'class="secret">([^<]+)<', made.text)
+    shown = (await site.get("/admin/clients", **root.use)).text
+    assert client_id in shown
+    assert secret not in shown
+
+    async def asks(with_secret: str) -> int:
+        basic = base64.b64encode(f"{client_id}:{with_secret}".encode()).decode()
+        headers = {"Authorization": f"Basic {basic}"}
+        response = await site.post("/oauth/introspect", form={"token": "x"}, headers=headers)
+        return int(response.status_code)
+
+    assert await asks(secret) == 200
+    again = await site.post(f"/admin/clients/{client_id}/secret", form={}, **root.use)
+    _, second = re.findall(r'class="secret">([^<]+)<', again.text)
+    assert (await asks(secret), await asks(second)) == (401, 200)
+    assert await press(site, f"/admin/clients/{client_id}/delete", root) == "The client is deleted."
+    assert await asks(second) == 401
+    assert (await site.post(f"/admin/clients/{client_id}/secret", form={}, **root.use)).status_code == 404
+
+
+@pytest.mark.parametrize("form", [{"name": ""}, {"name": "x" * 500}, {"name": "x", "scopes": '"'}, {}])
+async def test_clients_refused(site: Site, form: dict[str, str]) -> None:
+    """What cannot be registered is told, and what was typed is still there."""
+    root, _ = await cast(site)
+    response = await site.post("/admin/clients", form={**form, "targets": "https://kept.example"}, **root.use)
+    assert response.status_code == 422
+    assert 'role="alert"' in response.text
+    assert "https://kept.example" in response.text
+    assert "No client is registered." in response.text

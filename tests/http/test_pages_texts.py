@@ -9,6 +9,7 @@ import pytest
 import ostiary.http.pages
 from ostiary import errors
 from ostiary.domain import password_rules
+from ostiary.domain.audit import Event
 from ostiary.domain.session import Kind
 from ostiary.http.pages import LANGUAGES, negotiate_language
 from ostiary.http.pages.language import Translator, machine_time
@@ -76,6 +77,8 @@ def test_every_code_has_its_words() -> None:
     wanted |= {f"kind.{kind.value}" for kind in Kind}
     wanted |= {f"place.{place}" for place in (*PLACES, "admin", "debugger", "demo")}
     assert wanted <= set(ENGLISH)
+    untold = [event for event in Event if not {f"event.{event.value}", f"event.{event.value}.none"} & set(ENGLISH)]
+    assert not untold, "an event of the audit trail has no words"
 
 
 def test_templates_use_only_texts_that_exist_and_no_text_is_left_over() -> None:
@@ -85,6 +88,7 @@ def test_templates_use_only_texts_that_exist_and_no_text_is_left_over() -> None:
     made = (
         "error.", "reason.", "notice.", "kind.", "place.", "place_of.", "time.", "language.", "token.", "event.",
         "strength.", "key.state.", "key.does.", "chart.refresh.", "accounts.only.", "admin.", "drawer.", "done.",
+        "grant.",
     )  # fmt: skip
     exact = {key for key in named if key in ENGLISH}
     counted = {f"{key}.{form}" for key in named for form in ("one", "other") if f"{key}.{form}" in ENGLISH}

@@ -10,7 +10,9 @@ from ostiary.domain.audit import AuditEvent, Event
 from ostiary.http.pages.language import Translator
 from ostiary.http.pages.views import icon_of, place_of
 
-_ALARMING = frozenset({Event.LOGIN_FAILED, Event.REFRESH_REUSED, Event.KEY_REVOKED, Event.EVERYTHING_ENDED})
+_ALARMING = frozenset(
+    {Event.LOGIN_FAILED, Event.REFRESH_REUSED, Event.KEY_REVOKED, Event.EVERYTHING_ENDED, Event.SESSION_MOVED}
+)
 _COUNTED = frozenset({Event.SESSIONS_ENDED, Event.PASSWORD_CHANGED, Event.PASSWORD_RESET, Event.ACCOUNT_DISABLED})
 
 

@@ -43,5 +43,11 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "event.by.operator": "by the operator",
         "event.by.system": "automatically",
         "event.setup.offered": "Link for the first administrator printed",
+        "event.session.moved": "Used from another network or browser",
+        "event.client.created": "Client registered",
+        "event.client.changed": "Client changed",
+        "event.client.secret_replaced": "Secret of a client replaced",
+        "event.client.deleted": "Client deleted",
+        "event.session.ended.moved": "A device was signed out: it was used from elsewhere",
     }
 )

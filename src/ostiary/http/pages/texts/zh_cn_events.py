@@ -43,5 +43,11 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "event.by.operator": "由运维人员",
         "event.by.system": "自动",
         "event.setup.offered": "已显示创建首位管理员的链接",
+        "event.session.moved": "从另一网络或浏览器使用",
+        "event.client.created": "客户端已注册",
+        "event.client.changed": "客户端已更改",
+        "event.client.secret_replaced": "客户端的口令已更换",
+        "event.client.deleted": "客户端已删除",
+        "event.session.ended.moved": "一台设备已退出登录：它在别处被使用",
     }
 )

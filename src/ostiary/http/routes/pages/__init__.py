@@ -6,6 +6,7 @@ from ostiary.http.routes.pages import (
     admin,
     admin_accounts,
     admin_audit,
+    admin_clients,
     admin_keys,
     admin_sessions,
     doors,
@@ -22,6 +23,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *admin_sessions.ENDPOINTS,
     *admin_keys.ENDPOINTS,
     *admin_audit.ENDPOINTS,
+    *admin_clients.ENDPOINTS,
 )
 
 __all__ = ["ENDPOINTS", "error_page", "frame_of", "language_of", "page", "see_other"]

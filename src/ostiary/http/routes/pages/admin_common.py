@@ -29,7 +29,6 @@ def show(call: Call, template: str, *, at: str, query: dict[str, str] | None = N
         at=at,
         query=query,
         failed=False,
-        has_clients=False,
         now=call.now,
         bound=math.ceil(call.services.context.bound),
         notice=done_text(t, notice, told(call, "ended"), call.services.context.bound),
