@@ -16,6 +16,7 @@ _PORTION = 500  # items of one step of a purge
 _NONCES = 2**53 - 1  # what JSON carries everywhere
 _ITEM = struct.Struct(">Q")  # its nonce; the entry follows
 _LENGTH = struct.Struct(">H")
+_SCOPES = {scope.value.encode(): scope for scope in Scope}
 _ENTRY = struct.Struct(">cqd")
 
 
@@ -31,7 +32,7 @@ def encode_entry(entry: Entry) -> bytes:
 
 def decode_entry(packed: bytes) -> Entry:
     scope, value, until = _ENTRY.unpack_from(packed)
-    return Entry(scope=Scope(scope.decode()), id=packed[_ENTRY.size :].decode(), value=value, until=until)
+    return Entry(scope=_SCOPES[scope], id=packed[_ENTRY.size :].decode(), value=value, until=until)
 
 
 def encode_item(entry: Entry) -> tuple[bytes, str]:
