@@ -7,9 +7,17 @@ from hypothesis import settings
 from tests.servers import valkey
 from tests.servers.postgres import Cluster, cluster
 
+from ostiary import limits
+
 # The same examples every time, and no verdict by the clock: the machine may be busy with something else.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request may wait for a busy machine: how long it waits in production is no test's business."""
+    monkeypatch.setattr(limits, "ASK_SECONDS", 30.0)
 
 
 @pytest.fixture
