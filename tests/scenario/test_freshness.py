@@ -10,8 +10,7 @@ from starlette.responses import PlainTextResponse
 from tests.scenario.test_two_servers import LEASE, Cut, _cut
 from tests.scenario.world import ISSUER, Carrier, Device, Server, StartServer
 
-from ostiary import stale
-from ostiary import limits
+from ostiary import limits, stale
 from ostiary.errors import Misconfigured
 from ostiary.testing import FakeClock
 
