@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test test-large check format bench bench-jose bench-peers coverage-jose differential fuzz lock clean
+.PHONY: help setup demo test test-large check format bench bench-jose bench-peers coverage-jose differential fuzz lock screenshots clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,10 @@ lock:  ## pin every dependency anew
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 --extra all --group dev --output-file requirements.lock pyproject.toml
+
+screenshots: $(STAMP)  ## take the pictures of the pages anew, into docs/pictures
+	@sh scripts/ensure-debian-packages
+	@$(BIN)/python -m tests.browser.pictures docs/pictures
 
 clean:  ## remove what was made
 	rm -rf $(VENV) $(FUZZ) .fuzz .bench .demo .pytest_cache .mypy_cache .ruff_cache

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import uvicorn
 
+from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.compose import Ostiary, System
 from ostiary.passwords import Argon2Parameters
 from ostiary.settings import Settings
@@ -87,7 +88,7 @@ class Site:
 
 
 @contextmanager
-def serving(folder: Path, **settings: object) -> Iterator[Site]:
+def serving(folder: Path, *, clock: Clock = SYSTEM_CLOCK, **settings: object) -> Iterator[Site]:
     """Ostiary under uvicorn on a port of its own, with a database in `folder`."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -96,7 +97,11 @@ def serving(folder: Path, **settings: object) -> Iterator[Site]:
         database = f"sqlite:///{folder / 'ostiary.db'}"
         issuer = f"http://localhost:{port}"
         inside = Inside(
-            Ostiary(Settings(issuer=issuer, port=port, database=database, **settings), password_parameters=CHEAP)
+            Ostiary(
+                Settings(issuer=issuer, port=port, database=database, **settings),
+                clock=clock,
+                password_parameters=CHEAP,
+            )
         )
         site = Site(port=port, inside=inside)
         server = uvicorn.Server(uvicorn.Config(inside, lifespan="on", log_config=None, timeout_graceful_shutdown=5))

@@ -171,3 +171,16 @@ def test_planned_things_are_named_in_one_place() -> None:
             text = text[:start] + text[text.index("## ", start + 3) :]
         for word in planned:
             assert word.lower() not in text.lower(), f"{page}: {word}"
+
+
+def test_pictures_are_there_and_small() -> None:
+    """Each picture that a page shows is a file of ours, none is heavy, and none is kept that no page shows but for
+    those of other languages, looks and sizes."""
+    shown: set[Path] = set()
+    for page in PAGES:
+        for name in re.findall(r'(?:src|srcset)="([^":]+)"|!\[[^\]]*\]\(([^):]+)\)', read(page)):
+            shown.add(((ROOT / page).parent / (name[0] or name[1])).resolve())
+    assert all(path.is_file() for path in shown)
+    kept = set((ROOT / "docs/pictures").iterdir())
+    assert {path.name for path in kept} >= {"account-phone.webp", "account-zh-CN.webp", "admin-dark.webp"}
+    assert all(path.stat().st_size < 100_000 for path in kept)

@@ -64,7 +64,7 @@ def _logins(t: Translator, hours: Sequence[Hour]) -> Chart:
         ),
         bars=tuple(bars),
         top=f"{top:g}",
-        ticks=tuple(_clock(hour.begins) for hour in hours[::8]),
+        ticks=_ends([hour.begins for hour in hours]),
     )
 
 
@@ -111,7 +111,7 @@ def _refreshes(t: Translator, samples: Sequence[Sample]) -> Chart:
             for b in bars
         ),
         top=f"{top:g}",
-        ticks=tuple(_clock(group[0].at) for group in groups[:: max(1, len(groups) // 3)]),
+        ticks=_ends([group[0].at for group in groups]),
     )
 
 
@@ -134,8 +134,15 @@ def _lag(t: Translator, samples: Sequence[Sample], health: Health) -> Chart:
         points=charts.line(ages, top),
         limit=None if alone else round(charts.HEIGHT - charts.HEIGHT * health.lease / top, 1),
         top=f"{top:.1f} s",
-        ticks=tuple(_clock(sample.at) for sample in samples[:: max(1, len(samples) // 3)]),
+        ticks=_ends([sample.at for sample in samples]),
     )
+
+
+def _ends(moments: Sequence[float]) -> tuple[str, ...]:
+    """What stands below an axis: its left end, its middle and its right end."""
+    if len(moments) < 3:
+        return tuple(_clock(at) for at in moments)
+    return tuple(_clock(at) for at in (moments[0], moments[len(moments) // 2], moments[-1]))
 
 
 def _clock(at: float) -> str:

@@ -27,8 +27,8 @@ async def overview(call: Call) -> Response:
         at="/admin",
         live=sum(kinds.values()),
         administrators=await watching.administrators(),
-        logins=hours[-1].logins + hours[-2].logins,
-        failures=hours[-1].failures + hours[-2].failures,
+        logins=sum(hour.logins for hour in hours),
+        failures=sum(hour.failures for hour in hours),
         charts=overview_charts(t, hours=hours, kinds=kinds, samples=watching.samples, health=health),
         health=health,
     )
