@@ -276,3 +276,17 @@ async def test_the_command_line_beside_a_server(start_shared: StartServer, kind:
             assert (ended.ended, ended.bound) == (1, LEASE)
 
         await _refuses(phone)
+
+
+async def test_one_server_alone_tells_a_bound_of_nothing(start_on_file: StartServer, kind: Carrier) -> None:
+    """On every store that others could share: 0 while nobody does, the lease while somebody does, 0 again when that one
+    has stopped (M-33)."""
+    async with start_on_file() as here:
+        await here.account("alice")
+        assert (await (await here.log_in("alice", kind)).log_out()).json["bound"] == 0
+        async with start_on_file() as there:
+            away = (await here.log_in("alice", kind)).copy(there)
+            assert (await away.look()).status == 200
+            _cut(there)
+            assert (await away.copy(here).log_out()).json["bound"] > 0
+        assert (await (await here.log_in("alice", kind)).log_out()).json["bound"] == 0

@@ -188,7 +188,7 @@ async def open_system(
             store = await open_store(settings)
             stack.push_async_callback(store.close)
         follows = serving and store.shared
-        longest = max(settings.lease, stale)
+        longest = max(settings.lease, stale) + store.fencing
         lease = await _agreed_lease(store, longest, serving=serving) if store.shared else 0.0
         context = Context(
             store=store,

@@ -18,6 +18,7 @@ from ostiary.revocation.replica import Next, Replica
 
 log = logging.getLogger("ostiary.feed")
 _CHANCE = secrets.SystemRandom()
+_FIRST_PATIENCE = 5.0  # seconds: before it serves, a process has no lease that it could keep
 
 
 class Source(Protocol):
@@ -90,7 +91,7 @@ class Feed:
 
     async def start(self, *, follow: bool) -> None:
         """Read the whole log once, so that the replica knows; then `follow` it, if others may write to it."""
-        await self._probe()
+        await self._probe(_FIRST_PATIENCE)
         if follow:
             self._spawn(self._run(), "ostiary-feed")
             self._spawn(self._listen(), "ostiary-hints")
@@ -144,12 +145,12 @@ class Feed:
             self._asked = None
             await self._probe()
 
-    async def _probe(self) -> None:
+    async def _probe(self, patience: float | None = None) -> None:
         following = Next.MORE
         while following is not Next.DONE:
             sent = self._replica.on_send(self._clock.monotonic())
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(patience or self._patience):
                     reply = await self._source.probe(self._replica.cursor, limits.REVOCATION_PAGE, node=self._node)
             except TimeoutError as error:
                 raise Unavailable(private="the revocation log did not answer in time") from error

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -14,13 +15,15 @@ from ostiary.credentials.opaque import encode
 from ostiary.domain.audit import AuditEvent, Event
 from ostiary.domain.session import Lifetimes
 from ostiary.domain.throttle import ThrottlePolicy
-from ostiary.errors import Conflict
+from ostiary.errors import Conflict, Unavailable
 from ostiary.revocation.everywhere import refused_everywhere
 from ostiary.revocation.replica import Replica
 from ostiary.services.measures import Measures
 from ostiary.stores.port import Add, Append, Change, Store
 
 T = TypeVar("T")
+_BOUND: ContextVar[float | None] = ContextVar("bound", default=None)
+"""Of what the present task wrote last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +128,23 @@ class Context:
         if entries and self.store.shared:
             # a server that came later may have a longer lease; it said so before it read the log
             self.agreed.lease = max(self.agreed.lease, (await self.store.issuer()).lease)
+            _BOUND.set(await self._bound_now())
         return True
+
+    async def _bound_now(self) -> float:
+        """The bound of what was just written: 0 also if no node but this one has not acknowledged it."""
+        bound = self.bound
+        if bound > 0 and self.serving:
+            log, replica = self.store.revocations, self.replica
+            try:
+                head = await log.head()
+                behind = await log.behind(head, within=self.lease * (1 + limits.CLOCK_DRIFT))
+            except Unavailable:
+                return bound
+            is_me = self.clock.monotonic() < replica.lease_until and replica.cursor.position < head.position
+            if behind == 0 or (behind == 1 and is_me):
+                return 0.0
+        return bound
 
     async def everywhere(self, ended: Ended) -> Ended:
         """The same report when no process accepts any more what was ended."""
@@ -135,8 +154,9 @@ class Context:
         return replace(ended, bound=0.0)
 
     def ended(self, count: int) -> Ended:
-        """The report of an ending call."""
-        return Ended(ended=count, bound=self.bound)
+        """The report of an ending call, by whoever wrote the change."""
+        told = _BOUND.get()
+        return Ended(ended=count, bound=self.bound if told is None else told)
 
     def keep_until(self, last_expiry: float, now: float) -> float:
         """How long a revocation must be remembered: until what it refuses has expired everywhere, and at least for as

@@ -253,6 +253,11 @@ class MemoryStore:
         """False: no other process can see it."""
         return False
 
+    @property
+    def fencing(self) -> float:
+        """0: there is no other."""
+        return 0.0
+
     def announce(self) -> None:
         """Nobody else can open it."""
 

@@ -206,7 +206,10 @@ class Revocations(Protocol):
 
 
 class Store(Protocol):
-    """One backend, open. `shared` is True if another process may write to it at the same time."""
+    """One backend, open. `shared` is True if another process may write to it at the same time.
+
+    `fencing`: seconds for which a primary that another one has replaced may go on answering probes; nodes accept by its
+    answers for so much longer than their lease. 0 where there is none, or where it cannot answer at all."""
 
     @property
     def accounts(self) -> Accounts: ...
@@ -226,6 +229,8 @@ class Store(Protocol):
     def revocations(self) -> Revocations: ...
     @property
     def shared(self) -> bool: ...
+    @property
+    def fencing(self) -> float: ...
 
     def announce(self) -> None:
         """From now on, and until `close` or the end of this process, whoever opened this store verifies credentials.

@@ -54,6 +54,11 @@ class MixedStore:
         """True, whatever the database is: other nodes use the same Valkey."""
         return True
 
+    @property
+    def fencing(self) -> float:
+        """The log's."""
+        return self._valkey.fencing
+
     def announce(self) -> None:
         self._database.announce()
 

@@ -74,6 +74,11 @@ class PostgresStore:
         """True: any number of nodes may write to it."""
         return True
 
+    @property
+    def fencing(self) -> float:
+        """0: a primary whose standbys have left it cannot commit a probe."""
+        return 0.0
+
     def announce(self) -> None:
         """The revocation log's probes say so."""
 

@@ -92,6 +92,11 @@ class SqliteStore:
         """True: the command line may write to the file while the server runs."""
         return True
 
+    @property
+    def fencing(self) -> float:
+        """0: there is one file."""
+        return 0.0
+
     def announce(self) -> None:
         self._presence.announce()
 

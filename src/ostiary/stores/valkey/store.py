@@ -29,6 +29,9 @@ class Pledge:
     name: str
 
 
+_USUAL_LAG = 10.0  # seconds: what min-replicas-max-lag is where nobody set it
+
+
 class ValkeyStore:
     """Made by `open`. Four connections: one writes, one looks up, one lists, one asks the log."""
 
@@ -38,6 +41,7 @@ class ValkeyStore:
         if address.replicas:
             confirm = ("WAIT", address.replicas, int(address.timeout * 500))
         self.address = address
+        self.fencing = 0.0
         self.lanes = lanes = Lanes(
             prefix=address.key_prefix.encode(),
             quick=Lane("quick", topology, batch=limits.STORE_BATCH),
@@ -69,6 +73,7 @@ class ValkeyStore:
         try:
             await store._prepare()
             await store._check_eviction()
+            await store._read_fencing()
             await store._agree(fingerprint)
         except BaseException:
             await store.close()
@@ -172,6 +177,16 @@ class ValkeyStore:
         memory = (await self.lanes.slow.command("INFO", "memory")).decode()
         if "maxmemory_policy:noeviction" not in memory:
             raise Misconfigured("Valkey may evict keys; set its maxmemory-policy to noeviction.")
+
+    async def _read_fencing(self) -> None:
+        """With replicas, a primary that is cut off from them takes writes until it notices (min-replicas-max-lag)."""
+        if not self.address.replicas:
+            return
+        try:
+            told = await self.lanes.slow.command("CONFIG", "GET", "min-replicas-max-lag")
+            self.fencing = float(told[1]) + 1.0
+        except (Unavailable, LookupError, ValueError):  # CONFIG may be forbidden
+            self.fencing = _USUAL_LAG + 1.0
 
 
 def _answer(told: int | bytes) -> bool | Pledge:
