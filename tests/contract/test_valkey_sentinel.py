@@ -57,6 +57,8 @@ async def test_isolated_primary_grants_no_lease_and_the_new_one_knows_everything
     takes over, whom everybody else finds without a restart; and the old one never again renews anybody's lease."""
     async with high_availability() as (group, line):
         near = await ValkeyStore.open(group.primary.url(timeout=5))
+        waits = await ValkeyStore.open(group.primary.url(timeout=1, replicas=1))
+        assert (await waits.revocations.probe(Cursor(), 10, node="waits")).matches
         far = await ValkeyStore.open(group.sentinels.url(timeout=5, replicas=1))
         assert await far.write(Add(builders.session()), Append(builders.entry("before")))
         cursor = await near.revocations.head()
@@ -65,6 +67,8 @@ async def test_isolated_primary_grants_no_lease_and_the_new_one_knows_everything
         assert await anext(hints) == ()
 
         line.cut()
+        with pytest.raises(Unavailable):  # whoever waits for the replicas is refused from that moment on
+            await waits.revocations.probe(Cursor(), 10, node="waits")
         cut_at = time.monotonic()
         refused_after = 0.0
         async with asyncio.timeout(60):
@@ -83,7 +87,7 @@ async def test_isolated_primary_grants_no_lease_and_the_new_one_knows_everything
 
         assert await writer.sessions.get("session-1") == builders.session(revision=1)
         assert await until_it_answers(lambda: far.sessions.get("session-1")) == builders.session(revision=1)
-        told = (await until_it_answers(lambda: far.revocations.probe(Cursor(), 10, node="far"))).items
+        told = (await until_it_answers(lambda: writer.revocations.probe(Cursor(), 10, node="far"))).items
         assert {item.entry.id for item in told} == {"before", "after"}
         hints = far.revocations.hints()
         assert await anext(hints) == ()
@@ -93,7 +97,7 @@ async def test_isolated_primary_grants_no_lease_and_the_new_one_knows_everything
                 await near.revocations.probe(cursor, 10, node="near")
         assert await near.revocations.head() == cursor  # reading would have gone on for ever
         assert refused_after < 60
-        for store in (near, far, writer):
+        for store in (near, far, writer, waits):
             await store.close()
 
 
@@ -108,7 +112,7 @@ async def test_planned_fail_over_is_followed() -> None:
         group.primary.ask("CONFIG", "SET", "min-replicas-to-write", 0)  # until the other one has become its replica
         writer = await ValkeyStore.open(group.sentinels.url(timeout=5))
         await until_it_writes(writer, "after")
-        probe = await until_it_answers(lambda: store.revocations.probe(Cursor(), 100))
+        probe = await until_it_answers(lambda: writer.revocations.probe(Cursor(), 100))
         told = [item.entry.id for item in probe.items]
         assert told[:20] == [f"{number}" for number in range(20)]
         assert set(told[20:]) == {"after"}

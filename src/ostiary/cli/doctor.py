@@ -20,7 +20,7 @@ async def doctor(*, where: Where = HERE, json: Json = False) -> int:
     found = [check async for check in checks(settings)]
     bounds = [check for check in found if check.name == "bound"]
     given = bounds and all(check.mark is Mark.OK for check in bounds)
-    bound = _bound(settings, max(check.seconds or settings.lease for check in bounds) if given else None)
+    bound = _bound(settings, settings.lease if given else None)
     if json:
         members = [{"name": c.name, "status": c.mark, "found": c.found, "hint": c.hint} for c in found]
         say_json({"checks": members, "bound": bound})
@@ -51,9 +51,7 @@ def _bound_in_words(settings: Settings, bound: dict[str, float | None]) -> str:
         if seconds is None:
             return "Revocation: no bound can be promised with these settings."
         return (
-            f"Revocation: what any node ends, every node refuses within {seconds:g} s "
-            f"({'the lease' if seconds == settings.lease else 'the lease and the time to fence an old primary'}), "
-            "mostly far sooner."
+            f"Revocation: what any node ends, every node refuses within {seconds:g} s (the lease), mostly far sooner."
         )
     words = "Revocation: what the server ends, it refuses at once (bound 0)"
     if settings.database_path is None:

@@ -14,15 +14,13 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """``name`` is stable; ``hint`` says how to mend it, empty if there is nothing to. ``seconds``: a bound, if one was
-    found that is not the lease."""
+    """``name`` is stable; ``hint`` says how to mend it, empty if there is nothing to."""
 
     name: str
     mark: Mark
     found: str
     hint: str = ""
     unavailable: bool = False
-    seconds: float | None = None
 
 
 def ok(name: str, found: str) -> Check:

@@ -46,7 +46,8 @@ class ValkeyStore:
             prefix=address.key_prefix.encode(),
             quick=Lane("quick", topology, batch=limits.STORE_BATCH),
             slow=Lane("slow", topology, batch=1),
-            log=Lane("log", topology, batch=1),
+            # a lease, too, counts only if the replicas have heard that it was asked for: an old primary is alone
+            log=Lane("log", topology, batch=1, confirm=confirm, confirmed=address.replicas),
             writer=Lane("writer", topology, batch=limits.STORE_BATCH, confirm=confirm, confirmed=address.replicas),
         )
         self.accounts: port.Accounts = Accounts(lanes)
