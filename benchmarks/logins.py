@@ -62,7 +62,7 @@ def run(say: Callable[[str], None]) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         job = {"core": machine.SERVER_CORE, "port": port, "directory": name, "count": 1000, "kinds": ["session"]}
-        with machine.child("-m", "benchmarks.serving", json.dumps({**job, "watch": True})) as server:
+        with machine.child("-m", "benchmarks.serving", json.dumps(job)) as server:
             seeded = json.loads(Path(machine.first_line(server)["seeded"]).read_text())
             bodies = [
                 (

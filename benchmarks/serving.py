@@ -47,14 +47,11 @@ async def serve(job: dict[str, Any]) -> None:
     )  # fmt: skip
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    watching = asyncio.create_task(pauses.watch()) if job.get("watch") else None
     pauses.install()
     while not server.started:
         await asyncio.sleep(0.01)
     print(json.dumps({"seeded": str(directory / "seeded.json")}), flush=True)
     await serving
-    if watching is not None:
-        watching.cancel()
     await auth.stop()
 
 

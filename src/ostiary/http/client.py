@@ -46,6 +46,8 @@ def user_agent_of(headers: Headers) -> str:
 @lru_cache(maxsize=1024)
 def label_of(user_agent: str) -> str:
     """A few words for a device card, such as "Chrome · Windows"; slow at first sight (a millisecond)."""
+    if not user_agent:
+        return ""
     from ua_parser import parse
 
     found = parse(user_agent)

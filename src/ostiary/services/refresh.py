@@ -1,7 +1,10 @@
 """Rotation of refresh tokens. The rules are `ostiary.domain.refresh`'s; here they are carried out in one write."""
 
+import asyncio
+
 from ostiary.credentials import opaque
 from ostiary.credentials.opaque import RefreshToken
+from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import Event
 from ostiary.domain.binding import Binding, Place, place_of
 from ostiary.domain.refresh import Presented, judge
@@ -24,7 +27,7 @@ class Refresh:
     def __init__(self, context: Context, issuing: Issuing) -> None:
         self._context = context
         self._issuing = issuing
-        self._rates: dict[str, tuple[float, int]] = {}
+        self._rates: dict[str, tuple[str, float, int]] = {}
 
     async def refresh(self, text: str, client: Client, *, key_thumbprint: str | None = None) -> Issued:
         """New credentials for the session that this refresh token belongs to; `key_thumbprint` names the key that the
@@ -63,10 +66,9 @@ class Refresh:
         """`counts` is False where a race was lost and the same request is judged again."""
         context = self._context
         now = context.now()
-        session = await context.store.sessions.get(presented.session_id)
+        session, account, issuer = await self._read(presented.session_id)
         if session is None or session.refresh is None:
             raise InvalidGrant(private="no such session")
-        issuer = await context.store.issuer()
         if not session.is_live(now, issuer.everything):
             raise InvalidGrant(private="session over")
         if session.key_thumbprint != key_thumbprint:
@@ -80,12 +82,11 @@ class Refresh:
         if meaning in (Presented.UNKNOWN, Presented.REPLACED):
             raise InvalidGrant(private=meaning.value)
         if counts:
-            self._count(session.id, now)
+            self._count(session, now)
         bound = bound_of(context, session)
         if bound is not None and bound.binding is Binding.END and bound.place.left_for(_place_of(client)):
             await self._end_moved(session, client, now)
             return None
-        account = await context.store.accounts.get(session.account_id)
         if account is None or account.disabled:
             raise InvalidGrant(private="account gone or disabled")
         if meaning is Presented.PREDECESSOR:
@@ -100,6 +101,17 @@ class Refresh:
             return None
         context.measures.refreshes["rotated"] += 1
         return issued
+
+    async def _read(self, session_id: str) -> tuple[Session | None, Account | None, Issuer]:
+        """A session and what it is judged by: in one turn of the store, if this process knows whose session it is."""
+        store = self._context.store
+        counted = self._rates.get(session_id)
+        if counted is not None:
+            account_id = counted[0]
+            return await asyncio.gather(store.sessions.get(session_id), store.accounts.get(account_id), store.issuer())
+        session, issuer = await asyncio.gather(store.sessions.get(session_id), store.issuer())
+        account = await store.accounts.get(session.account_id) if session is not None else None
+        return session, account, issuer
 
     async def _end_reused(self, session: Session, presented: RefreshToken, client: Client, now: float) -> None:
         """Somebody else holds, or held, this session's tokens: it is over for both. Returns if it lost a race."""
@@ -137,18 +149,18 @@ class Refresh:
         if await context.write(*changes):
             raise InvalidGrant(private="came from another place; session ended")
 
-    def _count(self, session_id: str, now: float) -> None:
+    def _count(self, session: Session, now: float) -> None:
         """`refreshes_per_minute`, in this process: a client in a loop, not an attack, is what this stops."""
-        started, count = self._rates.get(session_id, (now, 0))
+        _, started, count = self._rates.get(session.id, (session.account_id, now, 0))
         if now - started >= 60.0:
             started, count = now, 0
         if count >= self._context.policy.refreshes_per_minute:
             raise TooManyAttempts(int(started + 60.0 - now) + 1)
-        self._rates[session_id] = (started, count + 1)
+        self._rates[session.id] = (session.account_id, started, count + 1)
 
     def forget_old_counts(self, now: float) -> None:
         """Housekeeping."""
-        self._rates = {key: value for key, value in self._rates.items() if now - value[0] < 60.0}
+        self._rates = {key: value for key, value in self._rates.items() if now - value[1] < 60.0}
 
 
 def _place_of(client: Client) -> Place:

@@ -1,6 +1,7 @@
 """Logging in: one password, one session, one set of credentials."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from ostiary import limits
@@ -16,6 +17,8 @@ from ostiary.services.issuing import Issued, Issuing
 from ostiary.services.passwords import Passwords
 from ostiary.services.throttling import Throttling
 from ostiary.stores.port import Add, Change, Swap
+
+Write = Callable[..., Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +53,16 @@ class SignIn:
         if request.kind is Kind.SESSION and transport is Transport.SPLIT:
             raise InvalidRequest("Transport 'split' needs a kind with a refresh token: 'stateful' or 'stateless'.")
         audience = self._audience(request.audience)
-        account, known = await self._prove(request, client)
-        return await self._begin(account, request, transport, audience, client, new_device=not known)
+        key = username_key_or_none(request.username)
+        account = await self._context.store.accounts.by_username(key) if key is not None else None
+        device = await self._known_device(account, request, client) if account else None
+        name = key if key is not None else request.username[: limits.USERNAME_CHARS]
+        async with self._throttling.attempt(name, network=client.ip, device=device) as attempt:
+            proven = await self._prove(account, request, client)
+            attempt.succeeded()
+            return await self._begin(
+                proven, request, transport, audience, client, new_device=device is None, write=attempt.write
+            )
 
     def _audience(self, asked: tuple[str, ...]) -> tuple[str, ...]:
         policy = self._context.policy
@@ -59,26 +70,19 @@ class SignIn:
             raise InvalidTarget
         return tuple(dict.fromkeys(asked)) or (policy.issuer,)
 
-    async def _prove(self, request: LoginRequest, client: Client) -> tuple[Account, bool]:
-        """The account, and whether it has logged in on this device before."""
-        context = self._context
-        key = username_key_or_none(request.username)
-        account = await context.store.accounts.by_username(key) if key is not None else None
-        device = await self._known_device(account, request, client) if account else None
-        name = key if key is not None else request.username[: limits.USERNAME_CHARS]
+    async def _prove(self, account: Account | None, request: LoginRequest, client: Client) -> Account:
+        """The account, if there is one that may log in and this is its password. Raises InvalidCredentials."""
         usable = account is not None and not account.disabled
-        async with self._throttling.attempt(name, network=client.ip, device=device) as attempt:
-            stored = account.password_hash if account is not None and usable else None
-            verdict = await self._passwords.look(stored, request.password)
-            if account is None or not usable or not verdict.matches:
-                await self._note_failure(account, client)
-                raise InvalidCredentials
-            attempt.succeeded()
+        stored = account.password_hash if account is not None and usable else None
+        verdict = await self._passwords.look(stored, request.password)
+        if account is None or not usable or not verdict.matches:
+            await self._note_failure(account, client)
+            raise InvalidCredentials
         if verdict.needs_rehash:
             rehashed = replace(account, password_hash=await self._passwords.hash(request.password))
             # losing this race costs nothing: the next login tries again
-            await context.write(Swap(rehashed))
-        return account, device is not None
+            await self._context.write(Swap(rehashed))
+        return account
 
     async def _known_device(self, account: Account, request: LoginRequest, client: Client) -> str | None:
         """The device's id, if this account has logged in on it: it shows the mark, or a live session of the account."""
@@ -105,7 +109,9 @@ class SignIn:
         client: Client,
         *,
         new_device: bool,
+        write: Write | None = None,
     ) -> Issued:
+        """`write` does what `Context.write` does, and forgives the attempt."""
         context = self._context
         device_mark = opaque.device_mark(context.derived, proven.id, context.random(16))
 
@@ -160,7 +166,7 @@ class SignIn:
             # signed before it is written: a token that cannot be issued must leave no session behind
             ended = len(over) + len(replaced)
             issued = self._issuing.issued(account, session, issuer.everything, secret, now, ended=ended)
-            return replace(issued, device_mark=device_mark) if await context.write(*changes) else None
+            return replace(issued, device_mark=device_mark) if await (write or context.write)(*changes) else None
 
         return await judged_again(attempt)
 

@@ -7,10 +7,9 @@ parallel logins get through, guesses do not gain by being parallel. Between proc
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 
 from ostiary.credentials.derived_keys import digest
 from ostiary.domain import throttle as rules
@@ -20,27 +19,44 @@ from ostiary.services.context import Context, judged_again
 from ostiary.stores.port import Add, Change, Remove, Swap
 
 
-@dataclass(slots=True)
 class Attempt:
     """One attempt under way. Call `succeeded` if the password was right; otherwise it stays counted."""
 
-    right: bool = False
+    def __init__(self, throttling: "Throttling", counters: "list[_Counter]", gates: "list[_Gate]") -> None:
+        self._throttling = throttling
+        self._counters = counters
+        self._gates = gates
+        self.right = False
+        self.forgiven = False
 
     def succeeded(self) -> None:
         """The password was right."""
         self.right = True
 
+    async def write(self, *changes: Change) -> bool:
+        """What a right password leads to, in one write with its forgiveness; as `Store.write`."""
+        async with _locked(self._gates):
+            self.forgiven = await self._throttling.lower(self._counters, self._gates, others_than=1, with_=changes)
+        return self.forgiven
+
 
 class _Gate:
-    """This process's attempts on one counter. `left` is set, and replaced, whenever one of them has ended."""
+    """This process's attempts on one counter. `left` is set, and replaced, whenever one of them has ended. `stored` is
+    the counter as this process knows it, if `is_read`: whoever writes it finds out whether that is still true."""
 
-    __slots__ = ("left", "lock", "under_way", "users")
+    __slots__ = ("is_read", "left", "lock", "stored", "under_way", "users")
 
     def __init__(self) -> None:
         self.under_way = 0
         self.users = 0
         self.lock = asyncio.Lock()
         self.left = asyncio.Event()
+        self.is_read = False
+        self.stored: Throttle | None = None
+
+    def wrote(self, throttle: Throttle) -> None:
+        """The store keeps it under the next revision."""
+        self.stored = replace(throttle, revision=throttle.revision + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +87,11 @@ class Throttling:
             gate.users += 1
         try:
             await self._enter(counters, gates)
-            attempt = Attempt()
+            attempt = Attempt(self, counters, gates)
             try:
                 yield attempt
             finally:
-                await self._leave(counters, gates, forgive=attempt.right)
+                await self._leave(counters, gates, forgive=attempt.right and not attempt.forgiven)
         finally:
             for counter, gate in zip(counters, gates, strict=True):
                 gate.users -= 1
@@ -131,23 +147,28 @@ class Throttling:
         while True:
             async with _locked(gates):
                 now = self._context.now()
-                stored = await self._read(counters)
+                is_fresh = not any(gate.is_read for gate in gates)
+                await self._read(counters, gates)
                 blocking = None
-                raised: list[Change] = []
-                for counter, gate, found in zip(counters, gates, stored, strict=True):
-                    throttle = found or Throttle(id=counter.id)
+                raised = []
+                for counter, gate in zip(counters, gates, strict=True):
+                    throttle = gate.stored or Throttle(id=counter.id)
                     if counter.left(throttle, now) <= 0:
-                        if gate.under_way == 0:
+                        if is_fresh and gate.under_way == 0:
                             raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
-                        blocking = blocking or gate.left
-                    raised.append((Swap if found else Add)(counter.raised(throttle, now)))
+                        blocking = blocking or gate
+                    raised.append(counter.raised(throttle, now))
                 if blocking is None:
-                    if await self._context.write(*raised):
+                    if await self._write(gates, raised):
                         for gate in gates:
                             gate.under_way += 1
                         return
                     continue  # another process counted at the same time: judged again
-            await blocking.wait()
+                if not is_fresh:  # another process may have given places back
+                    _forget(gates)
+                    continue
+                left = blocking.left
+            await left.wait()
 
     async def _leave(self, counters: list[_Counter], gates: list[_Gate], *, forgive: bool) -> None:
         """The attempt is over; a right one is taken off its counters again, in one write."""
@@ -156,24 +177,58 @@ class Throttling:
                 gate.under_way -= 1
             try:
                 if forgive:
-                    await judged_again(partial(self._lower, counters, gates))
+
+                    async def attempt() -> bool | None:
+                        return await self.lower(counters, gates) or None
+
+                    await judged_again(attempt)
             finally:
                 for gate in gates:
                     gate.left.set()
                     gate.left = asyncio.Event()
 
-    async def _lower(self, counters: list[_Counter], gates: list[_Gate]) -> bool | None:
-        stored = await self._read(counters)
-        lowered: list[Change] = [
-            Swap(counter.forgiven(found, gate.under_way))
-            for counter, gate, found in zip(counters, gates, stored, strict=True)
-            if found is not None
+    async def lower(
+        self, counters: list[_Counter], gates: list[_Gate], *, others_than: int = 0, with_: tuple[Change, ...] = ()
+    ) -> bool:
+        """Forgive one attempt, in one write `with_` what it led to. `others_than`: 1 if it is still under way itself.
+        To be called with the gates locked."""
+        await self._read(counters, gates)
+        lowered = [
+            counter.forgiven(gate.stored, gate.under_way - others_than) if gate.stored is not None else None
+            for counter, gate in zip(counters, gates, strict=True)
         ]
-        return await self._context.write(*lowered) or None
+        return await self._write(gates, lowered, with_)
 
-    async def _read(self, counters: list[_Counter]) -> list[Throttle | None]:
+    async def _write(
+        self, gates: list[_Gate], throttles: Sequence[Throttle | None], more: tuple[Change, ...] = ()
+    ) -> bool:
+        """One counter for each gate, None where there is none to write. False if anything was not as it was read."""
+        pairs = [(gate, throttle) for gate, throttle in zip(gates, throttles, strict=True) if throttle is not None]
+        changes = [(Swap if gate.stored is not None else Add)(throttle) for gate, throttle in pairs]
+        try:
+            written = await self._context.write(*more, *changes)
+        except BaseException:
+            _forget(gates)
+            raise
+        if not written:
+            _forget(gates)
+            return False
+        for gate, throttle in pairs:
+            gate.wrote(throttle)
+        return True
+
+    async def _read(self, counters: list[_Counter], gates: list[_Gate]) -> None:
+        """Those that this process does not know."""
+        unread = [(counter, gate) for counter, gate in zip(counters, gates, strict=True) if not gate.is_read]
         throttles = self._context.store.throttles
-        return await asyncio.gather(*(throttles.get(counter.id) for counter in counters))
+        found = await asyncio.gather(*(throttles.get(counter.id) for counter, _ in unread))
+        for (_, gate), throttle in zip(unread, found, strict=True):
+            gate.stored, gate.is_read = throttle, True
+
+
+def _forget(gates: list[_Gate]) -> None:
+    for gate in gates:
+        gate.is_read = False
 
 
 @asynccontextmanager
