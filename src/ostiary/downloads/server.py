@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import unicodedata
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -186,6 +187,8 @@ class DownloadServer:
         method = _method(scope, "GET", "HEAD", "POST")
         token = await token_of(scope, receive)
         allowed = await self._tokens.verify(token)
+        # what is typed may be in another normal form than what was signed
+        resource = unicodedata.normalize("NFC", resource) if len(resource) <= limits.RESOURCE_BYTES else resource
         if resource != allowed.resource or allowed.action != DOWNLOAD:
             raise WrongResource
         now = self._now()

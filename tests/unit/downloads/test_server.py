@@ -279,6 +279,11 @@ async def test_odd_names(site: Site) -> None:
         answer = await site.client("GET", location)
         assert (answer.status, answer.body) == (200, name.encode()), name
     assert (await site.client("GET", location.rpartition("/")[0] + "/other")).status == 404
+    site.write("Caf\u00e9.txt", b"composed")
+    token = site.token("Caf\u00e9.txt")
+    typed = f"/files/Cafe%CC%81.txt?token={token}"
+    answer = await site.client("GET", (await site.client("GET", typed)).headers["location"])
+    assert answer.body == b"composed"
 
 
 async def test_the_log_has_no_token_and_no_handle(site: Site, caplog: pytest.LogCaptureFixture) -> None:
