@@ -187,7 +187,7 @@ async def test_replica_grants_no_lease(server: valkey.Server) -> None:
             await ValkeyStore.open(replica.url())
         store = await ValkeyStore.open(server.url())
         server.ask("WAIT", 1, 10_000)
-        store._lanes.log._topology._primary = ("127.0.0.1", replica.port)
+        store.lanes.log._topology._primary = ("127.0.0.1", replica.port)
         assert await store.revocations.head() == Cursor()
         probe = await store.revocations.probe(Cursor(), 10, node="n")  # refused there, then answered where it belongs
         assert probe.matches
@@ -206,9 +206,21 @@ async def test_too_few_replicas_is_not_an_acknowledgement(server: valkey.Server)
         await asyncio.to_thread(until, lambda: replica.info("replication")["master_link_status"] == "up")
         store = await ValkeyStore.open(server.url(timeout=30, replicas=1))
         assert await store.write(Add(builders.throttle()))
+        assert store.fencing == 0.0
         key = f"{store.address.key_prefix}throttle:throttle-1"
         assert replica.ask("EXISTS", key) == 1  # there before the answer
         await store.close()
+
+
+async def test_time_to_fence_an_old_primary_is_part_of_the_bound(server: valkey.Server) -> None:
+    """M-33: where probes do not wait for replicas, one that was cut off goes on granting leases until it notices."""
+    with valkey.server(replicaof=f"127.0.0.1 {server.port}") as replica:
+        await asyncio.to_thread(until, lambda: replica.info("replication")["master_link_status"] == "up")
+        server.ask("CONFIG", "SET", "min-replicas-to-write", 1, "min-replicas-max-lag", 2)
+        store = await ValkeyStore.open(server.url(timeout=30))
+        assert store.fencing == 3.0
+        await store.close()
+    server.ask("CONFIG", "SET", "min-replicas-to-write", 0)
 
 
 async def test_scripts_that_the_server_forgot_are_sent_again(server: valkey.Server, store: ValkeyStore) -> None:

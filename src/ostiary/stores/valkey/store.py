@@ -1,6 +1,7 @@
 """The store in Valkey, for any number of nodes."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 from ostiary import limits
@@ -16,10 +17,13 @@ from ostiary.stores.valkey.log import Revocations, encode_item, new_nonce
 from ostiary.stores.valkey.parts import Accounts, Audit, Clients, Lanes, Sessions, SigningKeys, SpentOnce, Throttles
 from ostiary.stores.valkey.records import revision_bytes, text
 from ostiary.stores.valkey.topology import Topology
-from ostiary.stores.valkey_url import Address, parse
+from ostiary.stores.valkey_url import Address, Form, parse
+
+log = logging.getLogger("ostiary.valkey")
 
 FORMAT = b"1"
 """How records and indexes are laid out: what stands in the key `format`."""
+_USUAL_LAG = 10.0  # seconds: what min-replicas-max-lag is where nobody set it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +31,6 @@ class Pledge:
     """The name of a promise to make changes: see `ostiary.stores.mixed`."""
 
     name: str
-
-
-_USUAL_LAG = 10.0  # seconds: what min-replicas-max-lag is where nobody set it
 
 
 class ValkeyStore:
@@ -180,14 +181,17 @@ class ValkeyStore:
             raise Misconfigured("Valkey may evict keys; set its maxmemory-policy to noeviction.")
 
     async def _read_fencing(self) -> None:
-        """With replicas, a primary that is cut off from them takes writes until it notices (min-replicas-max-lag)."""
-        if not self.address.replicas:
+        """A primary that is cut off from its replicas grants leases until it notices; none where each probe waits
+        for the replicas."""
+        if self.address.replicas:
             return
-        try:
-            told = await self.lanes.slow.command("CONFIG", "GET", "min-replicas-max-lag")
-            self.fencing = float(told[1]) + 1.0
-        except (Unavailable, LookupError, ValueError):  # CONFIG may be forbidden
-            self.fencing = _USUAL_LAG + 1.0
+        facts = await self.facts()
+        if facts.replicas or self.address.form is Form.SENTINEL:
+            self.fencing = (facts.replica_lag or _USUAL_LAG) + 1.0
+            if facts.replicas_demanded == 0:
+                log.warning(
+                    "Valkey does not fence a primary that was cut off: no bound holds then; see `ostiary doctor`"
+                )
 
 
 def _answer(told: int | bytes) -> bool | Pledge:
