@@ -16,6 +16,7 @@ NAMES = {
     "downloads": "one-time tokens, and a file of 1 GB against nginx",
     "edge": "a reverse proxy that asks, against the same proxy that does not",
     "valkey": "refreshes, logins and authenticated requests with Valkey",
+    "postgres": "refreshes, logins and authenticated requests with PostgreSQL",
     "starting": "starting to serve, importing",
     "steps": "the steps of the request path one by one; only when it is named",
 }
