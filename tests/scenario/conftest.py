@@ -34,16 +34,23 @@ def clock() -> FakeClock:
 
 @pytest.fixture(params=["memory", "sqlite"])
 def store_name(request: pytest.FixtureRequest) -> str:
-    """Every story is told on every store."""
+    """Every story is told on the stores of one machine; those marked with `world.ON_POSTGRES` on that one too."""
     return str(request.param)
 
 
 @pytest.fixture
-def start(store_name: str, tmp_path: Path, clock: FakeClock) -> Callable[..., AbstractAsyncContextManager[Server]]:
+def start(
+    request: pytest.FixtureRequest, store_name: str, tmp_path: Path, clock: FakeClock
+) -> Callable[..., AbstractAsyncContextManager[Server]]:
     """`async with start(max_sessions=3) as server` for stories that choose settings."""
+    places: dict[str, Any] = {}
+    if store_name == "postgres":
+        url = request.getfixturevalue("postgres").url(schema=f"s_{secrets.token_hex(8)}", pool_size=5)
+        places = {"database": url, "issuer": ISSUER, "secret_key": b"0123456789abcdef" * 2}
 
     def starting(**changes: Any) -> AbstractAsyncContextManager[Server]:
-        return running(settings_for(store_name, tmp_path, **changes), clock)
+        settings = Settings(**places, **changes) if places else settings_for(store_name, tmp_path, **changes)
+        return running(settings, clock)
 
     return starting
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.scenario.world import Carrier, Device, Server
+from tests.scenario.world import ON_POSTGRES, Carrier, Device, Server
 
 from ostiary.domain.account import ADMIN, USER, Account
 
@@ -15,7 +15,7 @@ async def _set_roles(root: Device, account: Account, *roles: str) -> None:
     reply = await root.patch(f"/v1/admin/accounts/{account.id}", {"roles": list(roles)})
     assert reply.status == 200, reply
     assert reply.json["account"]["roles"] == sorted(roles)
-    assert (reply.json["ended"], reply.json["bound"]) == (0, 0.0)
+    assert (reply.json["ended"], reply.json["bound"]) == (0, root.server.system.bound)
 
 
 async def _stays_logged_in(device: Device) -> None:
@@ -29,6 +29,7 @@ async def _stays_logged_in(device: Device) -> None:
     assert (await device.me()).status == 200
 
 
+@ON_POSTGRES
 async def test_demotion_takes_the_rights_at_once(server: Server, carrier: Carrier) -> None:
     """Kinds with data on the server get 403 on the next request; a stateless token gets 401, its successor 403."""
     root = await server.admin()

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.scenario.world import CARRIERS, Carrier, Server, StartServer, statuses
+from tests.scenario.world import CARRIERS, ON_POSTGRES, Carrier, Server, StartServer, statuses
 
 from ostiary.domain.session import Session
 from ostiary.testing import FakeClock
@@ -36,6 +36,7 @@ async def test_one_more_ends_the_oldest(server: Server, clock: FakeClock, kind: 
     assert (event.actor, event.detail) == ("system", '{"reason":"too_many_sessions"}')
 
 
+@ON_POSTGRES
 async def test_the_cap_is_exact_under_parallel_logins(server: Server, kind: Carrier) -> None:
     """Fifty logins at once all succeed, and exactly twenty sessions are left."""
     devices = [server.device(kind) for _ in range(50)]
@@ -49,6 +50,7 @@ async def test_the_cap_is_exact_under_parallel_logins(server: Server, kind: Carr
     assert sum(reply.json.get("ended", 0) for reply in replies) == 30
 
 
+@ON_POSTGRES
 async def test_logins_that_see_the_same_room_do_not_all_take_it(start: StartServer, kind: Carrier) -> None:
     """Five logins that all count the sessions before any of them adds its own: one place is taken once."""
     async with start(max_sessions=1) as server:

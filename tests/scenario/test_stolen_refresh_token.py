@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.scenario.world import Carrier, Device, Server, StartServer, until
+from tests.scenario.world import ON_POSTGRES, Carrier, Device, Server, StartServer, until
 
 from ostiary.domain.audit import Event
 from ostiary.testing import FakeClock
@@ -24,6 +24,7 @@ async def _all_is_over(server: Server, *holders: Device) -> None:
     assert json.loads(event.detail)["generations_behind"] == 1
 
 
+@ON_POSTGRES
 async def test_the_thief_refreshes_first(server: Server, clock: FakeClock, renewing: Carrier) -> None:
     """The owner's next refresh shows the token a second time: the thief's fresh tokens die as well."""
     owner = await server.log_in("alice", renewing)
@@ -39,6 +40,7 @@ async def test_the_thief_refreshes_first(server: Server, clock: FakeClock, renew
     await _all_is_over(server, owner, thief)
 
 
+@ON_POSTGRES
 async def test_the_owner_refreshes_first(server: Server, clock: FakeClock, renewing: Carrier) -> None:
     """The thief's attempt gains nothing, and ends the session before the thief tries something else."""
     owner = await server.log_in("alice", renewing)
@@ -77,6 +79,7 @@ async def test_owner_and_thief_at_two_servers(start_shared: StartServer, clock: 
         assert (await thief.copy().renew()).code == "invalid_grant"
 
 
+@ON_POSTGRES
 async def test_the_predecessor_after_its_successor_was_rotated(server: Server, renewing: Carrier) -> None:
     """Grace is for the immediate predecessor only, however short ago the older one was current (M-42, M-43)."""
     owner = await server.log_in("alice", renewing)
@@ -91,6 +94,7 @@ async def test_the_predecessor_after_its_successor_was_rotated(server: Server, r
     assert json.loads(event.detail)["generations_behind"] == 2
 
 
+@ON_POSTGRES
 async def test_a_reuse_ends_that_session_only(server: Server, clock: FakeClock, renewing: Carrier) -> None:
     """Other devices of the same account were not stolen from."""
     owner = await server.log_in("alice", renewing)
@@ -106,6 +110,7 @@ async def test_a_reuse_ends_that_session_only(server: Server, clock: FakeClock, 
     assert (await other.renew()).status == 200
 
 
+@ON_POSTGRES
 async def test_a_token_that_was_never_issued_ends_nothing(server: Server, renewing: Carrier) -> None:
     """Only this issuer can make a token that says which session it belongs to: an invented one harms nobody."""
     owner = await server.log_in("alice", renewing)
@@ -121,6 +126,7 @@ async def test_a_token_that_was_never_issued_ends_nothing(server: Server, renewi
     assert not await server.events(Event.REFRESH_REUSED)
 
 
+@ON_POSTGRES
 async def test_a_refresh_token_is_no_access_token(server: Server, renewing: Carrier) -> None:
     """Each credential opens its own door only."""
     owner = await server.log_in("alice", renewing)

@@ -6,6 +6,7 @@ import pytest
 from tests.scenario.world import (
     CARRIERS,
     DEVICE_COOKIE,
+    ON_POSTGRES,
     OTHER_PASSWORD,
     PASSWORD,
     Device,
@@ -70,6 +71,7 @@ async def test_the_longest_wait_is_bounded(server: Server, clock: FakeClock) -> 
         clock.advance(900.0)
 
 
+@ON_POSTGRES
 @pytest.mark.parametrize("spread", [False, True], ids=["one address", "many networks"])
 async def test_a_parallel_burst_gets_exactly_the_free_attempts(server: Server, spread: bool) -> None:
     """Fifty guesses at once are worth as much as fifty one after the other: five looks at the password."""
@@ -83,6 +85,7 @@ async def test_a_parallel_burst_gets_exactly_the_free_attempts(server: Server, s
     assert server.hasher.computed - before == 5
 
 
+@ON_POSTGRES
 async def test_a_parallel_burst_after_a_wait_gets_one(server: Server, clock: FakeClock) -> None:
     """The single attempt after a wait is single."""
     for _ in range(5):

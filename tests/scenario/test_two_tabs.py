@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.scenario.world import WITH_REFRESH_TOKENS, Carrier, Device, Reply, Server, StartServer, statuses
+from tests.scenario.world import ON_POSTGRES, WITH_REFRESH_TOKENS, Carrier, Device, Reply, Server, StartServer, statuses
 
 from ostiary.domain.audit import Event
 from ostiary.testing import FakeClock
@@ -35,6 +35,7 @@ async def _exactly_one_lives(first: Device, tabs: list[Device], clock: FakeClock
     assert not await first.server.events(Event.REFRESH_REUSED)
 
 
+@ON_POSTGRES
 @pytest.mark.parametrize("renewing", RACERS, ids=str)
 async def test_fifty_tabs_at_once(server: Server, clock: FakeClock, renewing: Carrier) -> None:
     """All fifty renewals succeed with the same successor, whichever won."""

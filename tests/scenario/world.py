@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
+import pytest
 
 from ostiary import Ostiary
 from ostiary.compose import System
@@ -67,6 +68,8 @@ CARRIERS = (
 )
 IN_COOKIES = tuple(carrier for carrier in CARRIERS if carrier.transport == "cookie")
 ONE_OF_EACH_KIND = (CARRIERS[0], CARRIERS[2], CARRIERS[5])
+ON_POSTGRES = pytest.mark.parametrize("store_name", ["memory", "sqlite", "postgres"], indirect=True)
+"""Mark a story, or a module, of which more than a look-up depends on the store."""
 WITH_REFRESH_TOKENS = tuple(carrier for carrier in CARRIERS if carrier.renews)
 
 
