@@ -114,27 +114,30 @@ class Accounts(Part):
         return await self._one(self._schema.accounts, "WHERE username_key = $1", username_key)
 
     async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
-        among = _AMONG[only]
         accounts = self._schema.accounts
         if not query:
-            where = f"WHERE id > $1{among} ORDER BY id LIMIT $2"
+            where = f"WHERE {_AMONG[only]} AND id > $1 ORDER BY id LIMIT $2"
             return await self._many(self._pools.slow, accounts, where, after, limit)
         start = query.casefold()
         end = prefix_end(start)
         within = "{0} >= $1 AND {0} < $2" if end is not None else "{0} >= $1 AND $2::text IS NULL"
-        arms = [
-            f"(SELECT id FROM {accounts.name} WHERE {within.format(column)} AND id > $3{among} ORDER BY id LIMIT $4)"
-            for column in ("username_key", "email_folded")
-        ]
-        arms.append(f"SELECT id FROM {accounts.name} WHERE id = $5 AND id > $3{among}")
-        where = f"WHERE id IN ({' UNION '.join(arms)} ORDER BY id LIMIT $4) ORDER BY id"
+        username, email = within.format("username_key"), within.format("email_folded")
+        if only:  # they are few: their index, and the query looked at on each
+            where = f"WHERE {_AMONG[only]} AND id > $3 AND ({username} OR {email} OR id = $5) ORDER BY id LIMIT $4"
+        else:
+            arms = [
+                f"(SELECT id FROM {accounts.name} WHERE {arm} AND id > $3 ORDER BY id LIMIT $4)"
+                for arm in (username, email)
+            ]
+            arms.append(f"SELECT id FROM {accounts.name} WHERE id = $5 AND id > $3")
+            where = f"WHERE id IN ({' UNION '.join(arms)} ORDER BY id LIMIT $4) ORDER BY id"
         return await self._many(self._pools.slow, accounts, where, start, end, after, limit, query)
 
     async def count_enabled_admins(self) -> int:
         return await self._number(f"SELECT count(*) FROM {self._schema.accounts.name} WHERE enabled_admin")
 
 
-_AMONG = {"": "", "admins": " AND enabled_admin", "disabled": " AND disabled"}
+_AMONG = {"": "TRUE", "admins": "enabled_admin", "disabled": "disabled"}
 
 
 class Sessions(Part):
