@@ -77,6 +77,18 @@ async def test_when_it_has_answered_every_node_refuses(start_shared: StartServer
             assert reply.json["bound"] == 0
 
 
+async def test_it_holds_on_every_store(start_shared: StartServer, kind: Carrier) -> None:
+    """SQLite, PostgreSQL, Valkey, and two of them together (M-05)."""
+    async with start_shared() as here, start_shared() as there:
+        await here.account("alice")
+        for _ in range(3):
+            phone = await here.log_in("alice", kind)
+            away = phone.copy(there)
+            assert (await away.look()).status == 200
+            assert (await phone.post("/v1/logout?wait=all")).json == {"ended": 1, "bound": 0}
+            assert (await away.look()).status == 401
+
+
 async def test_a_demotion_waits_too(start_shared: StartServer, kind: Carrier) -> None:
     """Old roles count nowhere when it has answered (M-30)."""
     async with start_shared() as here, start_shared() as there:

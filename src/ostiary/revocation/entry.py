@@ -59,9 +59,16 @@ class Probe:
 
     `matches` is False if the log does not hold the cursor's item: the replica has to read again from the start.
     `complete` is False if more items follow than one answer holds. `generation` changes when the log was made anew.
+
+    `packed` may stand for the bulk of a long log that is read from its start, so that a process that begins need not
+    take in a million items: ended sessions by the second in which they may be forgotten, of each only the last 22
+    characters of its id, one after the other. Then `reached` is the last item that `packed` and `items` together tell
+    of, and no item up to there is a mark.
     """
 
     generation: int
     matches: bool
     items: tuple[LogItem, ...]
     complete: bool
+    packed: tuple[tuple[int, bytes], ...] = ()
+    reached: Cursor | None = None

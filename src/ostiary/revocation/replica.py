@@ -23,9 +23,12 @@ from enum import Enum
 
 from ostiary import limits
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
+from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import KEY_REVOKED, Cursor, Entry, Probe, Scope
-from ostiary.revocation.table import Table
+from ostiary.revocation.table import ID_CHARS, Table
+
+_SESSION = "ses_"
 
 
 class Verdict(Enum):
@@ -94,7 +97,7 @@ class Replica:
         self.client_changes = 0
         self.changes = 0
         self._firm_floor = 0
-        self._sessions = Table("ses_")
+        self._sessions = Table(_SESSION)
         self._accounts = Table("acc_")
         self._clients = Table("cli_")
         self._keys = Table()
@@ -225,8 +228,14 @@ class Replica:
         full = len(self) >= 2 * self.max_entries
         for item in reply.items:
             self._take(item.entry, full)
+        for second, ids in reply.packed:
+            self._sessions.load(ENDED_VERSION, second, ids)
+            if self._heard is not None:
+                self._hear_packed(ids)
         self._firm_floor = max(self._firm_floor, self.floor)
-        if reply.items:
+        if reply.reached is not None:
+            self.cursor = reply.reached
+        elif reply.items:
             last = reply.items[-1]
             self.cursor = Cursor(position=last.position, nonce=last.nonce)
         if not reply.complete:
@@ -271,6 +280,12 @@ class Replica:
             name = (entry.scope, entry.id)
             self._heard[name] = max(entry.value, self._heard.get(name, 0))
 
+    def _hear_packed(self, ids: bytes) -> None:
+        for at in range(0, len(ids), ID_CHARS):
+            name = (Scope.SESSION, _SESSION + ids[at : at + ID_CHARS].decode())
+            self._heard = self._heard or {}
+            self._heard[name] = ENDED_VERSION
+
     def _see_mark(self, entry: Entry) -> None:
         if entry.value > 0:
             self._covered = self._covered or (self._before_mark is not None and entry.id in self._covering)
@@ -278,7 +293,7 @@ class Replica:
             self._marks.add(entry.id)
             self._covering.add(entry.id)  # a later mark covers as well what stands before an earlier one
             if self._before_mark is None:
-                self._before_mark, self._sessions = self._sessions, Table("ses_")
+                self._before_mark, self._sessions = self._sessions, Table(_SESSION)
                 self._covering = {entry.id}
                 self._splits += 1
 

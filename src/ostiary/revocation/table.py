@@ -10,12 +10,16 @@ import heapq
 import math
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 
 Known = tuple[int, int]
 """The lowest value that is accepted, and the second from which on it may be forgotten."""
 
+_Due = tuple[list[int | str], dict[int, Known]]
+"""Of one second: the keys that expire in it, and what they share."""
+
 _NOTHING: Known = (0, 0)
-_CHARS = 22  # of 128 random bits in base64url
+ID_CHARS = 22  # of 128 random bits in base64url
 _LATEST = 2**53  # seconds
 
 
@@ -28,8 +32,8 @@ class Table:
     def __init__(self, prefix: str = "") -> None:
         self.known: dict[int | str, Known] = {}
         self._prefix = prefix
-        self._length = len(prefix) + _CHARS if prefix else -1
-        self._due: dict[int, tuple[list[int | str], dict[int, Known]]] = {}
+        self._length = len(prefix) + ID_CHARS if prefix else -1
+        self._due: dict[int, _Due] = {}
         self._seconds: list[int] = []
 
     def __len__(self) -> int:
@@ -37,29 +41,56 @@ class Table:
 
     def lowest(self, entry_id: str) -> int:
         """The lowest value that is accepted, 0 if nothing is known."""
-        return self.known.get(self._key(entry_id), _NOTHING)[0]
+        if len(entry_id) == self._length:
+            return self.known.get(_remembered_key(self._prefix, entry_id), _NOTHING)[0]
+        return self.known.get(entry_id, _NOTHING)[0]
 
     def raise_to(self, entry_id: str, value: int, until: float) -> None:
         """Merge: the greater value and the later expiry count."""
-        key = self._key(entry_id)
-        second = math.ceil(min(until, _LATEST))
+        self._raise(self._key(entry_id), value, math.ceil(min(until, _LATEST)))
+
+    def _raise(self, key: int | str, value: int, second: int) -> None:
         before = self.known.get(key)
         if before is not None:
             if value <= before[0] and second <= before[1]:
                 return
             value = max(value, before[0])
             second = max(second, before[1])
-        due = self._due.get(second)
-        if due is None:
-            due = self._due[second] = ([], {})
-            heapq.heappush(self._seconds, second)
-        keys, shared = due
+        keys, shared = self._due.get(second) or self._due_at(second)
         known = shared.get(value)
         if known is None:
             known = shared[value] = (value, second)
         self.known[key] = known
         if before is None or before[1] != second:
             keys.append(key)
+
+    def _due_at(self, second: int) -> _Due:
+        due = self._due.get(second)
+        if due is None:
+            due = self._due[second] = ([], {})
+            heapq.heappush(self._seconds, second)
+        return due
+
+    def load(self, value: int, second: int, ids: bytes) -> None:
+        """Raise all of these to one value: the last 22 characters of each id, one after the other. Much faster than one
+        by one."""
+        from_bytes = int.from_bytes
+        keys: list[int | str] = [from_bytes(ids[at : at + ID_CHARS]) for at in range(0, len(ids), ID_CHARS)]
+        known = self.known
+        if known and not known.keys().isdisjoint(keys):
+            for key in keys:
+                self._raise(key, value, second)
+            return
+        listed, shared = self._due_at(second)
+        known.update(dict.fromkeys(keys, shared.setdefault(value, (value, second))))
+        listed += keys
+
+    def packed(self, value: int) -> Iterator[tuple[int, bytes]]:
+        """What `load` takes, by second of expiry; only of entries of this value whose ids have the usual form."""
+        for second, (keys, _) in self._due.items():
+            chosen = [key for key in keys if isinstance(key, int) and self.known.get(key) == (value, second)]
+            if chosen:
+                yield second, b"".join([key.to_bytes(ID_CHARS) for key in dict.fromkeys(chosen)])
 
     def holds(self, entry_id: str) -> bool:
         """Whether anything is known of it."""
@@ -92,9 +123,17 @@ class Table:
         return sys.getsizeof(self.known) + 48 * len(self.known) + listed
 
     def _key(self, entry_id: str) -> int | str:
-        if len(entry_id) == self._length and entry_id.startswith(self._prefix) and entry_id.isascii():
-            return int.from_bytes(entry_id[-_CHARS:].encode())
-        return entry_id
+        return _key(self._prefix, entry_id) if len(entry_id) == self._length else entry_id
 
     def _text(self, key: int | str) -> str:
-        return key if isinstance(key, str) else self._prefix + key.to_bytes(_CHARS).decode()
+        return key if isinstance(key, str) else self._prefix + key.to_bytes(ID_CHARS).decode()
+
+
+def _key(prefix: str, entry_id: str) -> int | str:
+    if entry_id.startswith(prefix) and entry_id.isascii():
+        return int.from_bytes(entry_id[-ID_CHARS:].encode())
+    return entry_id
+
+
+_remembered_key = lru_cache(maxsize=65_536)(_key)
+"""For look-ups: the same sessions and accounts are asked about again and again."""

@@ -5,19 +5,35 @@ A probe writes nothing into the database: one file on one machine has no second 
 """
 
 import asyncio
+import math
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
 from ostiary.stores.sqlite.lanes import Lane
 from ostiary.stores.sqlite.parts import Lanes, Part
 from ostiary.stores.sqlite.presence import Presence
 
+# ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
+
 _LARGEST = 2**63 - 1
+_PACK_AT = 10_000  # items of a log that is told in bulk to whoever reads it from its start
 _LOOK_INTERVAL = 0.02  # seconds between looks at whether anybody wrote; one takes a few microseconds
+_STRETCH = 4096  # positions
+_ITEMS = "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
+_ENDED = (
+    f"(scope = 's' AND value = {ENDED_VERSION} AND length(entry_id) = 26 AND substr(entry_id, 1, 4) = 'ses_' "
+    "AND until BETWEEN 0 AND 1e15)"
+)
+_PACKED = (
+    f"SELECT count(*), count(*) FILTER (WHERE {_ENDED}), max(until) FILTER (WHERE {_ENDED}), "
+    f"group_concat(substr(entry_id, 5), '') FILTER (WHERE {_ENDED}) FROM revocations WHERE position BETWEEN ? AND ?"
+)
+_NOT_PACKED = f"{_ITEMS}WHERE position BETWEEN ? AND ? AND NOT {_ENDED} ORDER BY position"
 
 
 class Revocations(Part):
@@ -111,13 +127,45 @@ def _probe(connection: sqlite3.Connection, cursor: Cursor, limit: int) -> Probe:
     ).fetchone()
     if cursor != Cursor() and at_cursor != cursor.nonce:
         return Probe(generation=generation, matches=False, items=(), complete=False)
-    rows = connection.execute(
-        "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
-        "WHERE position > ? ORDER BY position LIMIT ?",
-        (position, limit + 1),
-    ).fetchall()
-    items = tuple(
-        LogItem(position=position, nonce=nonce, entry=Entry(scope=Scope(scope), id=entry_id, value=value, until=until))
-        for position, nonce, scope, entry_id, value, until in rows[:limit]
-    )
+    if cursor == Cursor() and limit >= _PACK_AT // 10 and (packed := _packed(connection, generation)) is not None:
+        return packed
+    rows = connection.execute(_ITEMS + "WHERE position > ? ORDER BY position LIMIT ?", (position, limit + 1)).fetchall()
+    items = tuple(map(_item, rows[:limit]))
     return Probe(generation=generation, matches=True, items=items, complete=len(rows) <= limit)
+
+
+def _packed(connection: sqlite3.Connection, generation: int) -> Probe | None:
+    """The whole log as it stands, if it is long; None if it is better read item by item.
+
+    A stretch of the log is one group, which is kept as long as its last: what ended together expires together.
+    """
+    connection.execute("BEGIN")  # one view of the log for all that is asked
+    try:
+        first, last = connection.execute("SELECT min(position), max(position) FROM revocations").fetchone()
+        if last is None or last - first < _PACK_AT:
+            return None
+        groups, rest = list[tuple[int, bytes]](), list[LogItem]()
+        for start in range(first, last + 1, _STRETCH):
+            where = (start, start + _STRETCH - 1)
+            count, packed, until, ids = connection.execute(_PACKED, where).fetchone()
+            if packed:
+                if not ids.isascii():
+                    return None
+                groups.append((math.ceil(until), ids.encode()))
+            if packed < count:
+                items = [_item(row) for row in connection.execute(_NOT_PACKED, where)]
+                if any(item.entry.scope is Scope.EVERYTHING and item.entry.id for item in items):
+                    return None  # a mark divides what stands before it from what follows
+                rest += items
+        reached = _head(connection)
+    finally:
+        connection.execute("ROLLBACK")
+    return Probe(
+        generation=generation, matches=True, items=tuple(rest), complete=True, packed=tuple(groups), reached=reached
+    )
+
+
+def _item(row: tuple[int, int, str, str, int, float]) -> LogItem:
+    position, nonce, scope, entry_id, value, until = row
+    entry = Entry(scope=Scope(scope), id=entry_id, value=value, until=until)
+    return LogItem(position=position, nonce=nonce, entry=entry)
