@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
-from ostiary.errors import Unavailable
+from ostiary.errors import OstiaryError, Unavailable
 from ostiary.revocation.entry import Entry, Scope
 from ostiary.stores.postgres.connecting import Connector
 from ostiary.stores.postgres.errors import FAILURES, translated
@@ -46,7 +46,10 @@ async def listen(connector: Connector, channel: str) -> AsyncIterator[tuple[Entr
     def came(_connection: Any, _process: int, _channel: str, payload: str) -> None:
         messages.put_nowait(payload)
 
-    connection = await connector.connect(longest=_ANSWER_SECONDS, direct=True)
+    try:
+        connection = await connector.connect(longest=_ANSWER_SECONDS, direct=True)
+    except OstiaryError as error:
+        raise Unavailable(private=error.private) from error
     try:
         connection.add_termination_listener(lost)
         async with asyncio.timeout(_ANSWER_SECONDS):

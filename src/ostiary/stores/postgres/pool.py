@@ -104,10 +104,13 @@ class Pool:
         """Of a place that was counted already."""
         try:
             return await self._connect()
-        except BaseException as error:
+        except OstiaryError as error:
             self._open -= 1
-            if isinstance(error, OstiaryError):
-                self._refuse_all(error)
+            # whoever asks learns no more than that; a password that was changed meanwhile is for the log, too
+            self._refuse_all(error)
+            raise Unavailable(private=error.private) from error.__cause__
+        except BaseException:
+            self._open -= 1
             raise
 
     def _give_back(self, connection: Connection) -> None:
