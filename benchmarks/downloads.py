@@ -158,7 +158,8 @@ def _nginx(folder: Path, root: Path) -> Iterator[int | None]:
     (folder / "nginx.conf").write_text(
         f"{user} daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{}}\n"
         f"http {{ access_log off; sendfile on; tcp_nopush on; {temporary}\n"
-        f"server {{ listen 127.0.0.1:{port}; root {root}; }} }}\n"
+        f"server {{ listen 127.0.0.1:{port}; root {root};\n"
+        f"location /plain/ {{ alias {root}/; sendfile off; output_buffers 2 512k; }} }} }}\n"
     )
     with machine.child(
         "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf", executable=program,
@@ -199,7 +200,7 @@ def _gigabyte(folder: Path) -> dict[str, Any]:
         "keys": json.dumps({"keys": [key.public().to_jwk()]}),
     }  # fmt: skip
     ours: list[float] = []
-    theirs: list[float] = []
+    theirs: dict[str, list[float]] = {"/big.bin": [], "/plain/big.bin": []}
     with machine.child("-m", "benchmarks.downloads", json.dumps(job)) as server, _nginx(folder, root) as nginx:
         listening(port)
         machine.pin(machine.LOAD_CORE)
@@ -207,7 +208,8 @@ def _gigabyte(folder: Path) -> dict[str, Any]:
         for _ in range(ROUNDS):
             ours.append(GIGABYTE / 1e9 / _download(port, key, "big.bin"))
             if nginx is not None:
-                theirs.append(GIGABYTE / 1e9 / _take(nginx, "/big.bin")[2])
+                for path, rates in theirs.items():
+                    rates.append(GIGABYTE / 1e9 / _take(nginx, path)[2])
         return {"ours": ours, "theirs": theirs, "before": before, "peak": _peak(server.pid)}
 
 
@@ -242,18 +244,23 @@ def run(say: Callable[[str], None]) -> list[Row]:
             what="download server's peak memory",
             reached=found["peak"],
             unit="MiB",
+            at_most=96,
             note=f"{found['before']:.0f} MiB before {ROUNDS} downloads of 1 GB",
         ),
     ]
-    if found["theirs"]:
-        ratio = spread([a / b for a, b in zip(found["ours"], found["theirs"], strict=True)])
-        theirs = spread(found["theirs"])
+    with_sendfile, without = found["theirs"].values()
+    if with_sendfile:
+        # whichever of its two ways is the faster one here
+        best = max(with_sendfile, without, key=lambda rates: spread(rates).median)
+        ratio = spread([a / b for a, b in zip(found["ours"], best, strict=True)])
+        told = f"nginx {spread(with_sendfile).median:.2f} GB/s with sendfile, {spread(without).median:.2f} without"
         rows.append(
             Row(
                 what="download of 1 GB / nginx",
                 reached=ratio.median,
+                at_least=0.7,
                 spread=str(ratio),
-                note=f"nginx {theirs.median:.2f} GB/s, sendfile",
+                note=told,
             )
         )
     return rows

@@ -17,12 +17,12 @@ from ostiary.http.routes import (
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *forward_auth.ENDPOINTS,  # first: routes are tried in order, and a proxy asks for every request that passes it
     *accounts.ENDPOINTS,
     *sessions.ENDPOINTS,
     *oauth.ENDPOINTS,
     *well_known.ENDPOINTS,
     *one_time.ENDPOINTS,
-    *forward_auth.ENDPOINTS,
     *revocations.ENDPOINTS,
     *admin.ENDPOINTS,
     *clients.ENDPOINTS,
