@@ -7,6 +7,7 @@ from ostiary.clock import SYSTEM_CLOCK
 from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.errors import OstiaryError, Unavailable
 from ostiary.settings import Settings
+from ostiary.settings.checks import is_loopback
 from ostiary.stores.valkey.facts import Facts
 from ostiary.stores.valkey_url import Address, Form, parse
 
@@ -35,6 +36,7 @@ async def valkey_checks(settings: Settings) -> AsyncIterator[Check]:
     finally:
         await store.close()
     yield ok("valkey", f"{settings.shown()['valkey']} answers, and takes writes")
+    yield _way(address)
     for check in (*_server(facts), *_durability(facts), *_replication(facts, address)):
         yield check
     yield _clock(facts, before, after)
@@ -51,6 +53,14 @@ def bound_of(settings: Settings, facts: Facts) -> float | None:
         return settings.lease
     # whichever replica takes over has all that was answered, and without it nobody is told anything
     return settings.lease if 0 < facts.replicas <= address.replicas else None
+
+
+def _way(address: Address) -> Check:
+    if address.form is Form.UNIX or all(is_loopback(host) for host, _ in address.hosts):
+        return ok("valkey_tls", "it is on this machine")
+    if address.tls:
+        return ok("valkey_tls", "encrypted, and the server's name is looked at")
+    return failed("valkey_tls", "the way to the server is not encrypted", "write valkeys:// and turn TLS on there")
 
 
 def _server(facts: Facts) -> Iterator[Check]:
