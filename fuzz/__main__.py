@@ -26,8 +26,9 @@ def main() -> None:
     for at, seed in enumerate(target.seeds()):
         (corpus / f"seed-{at:03}").write_bytes(seed)
     options = [f"-artifact_prefix={crashes}/", f"-dict={ROOT / 'fuzz' / 'json.dict'}", "-print_final_stats=1"]
-    # Slow inputs count as crashes: nothing that fits into a token may keep a server busy.
-    options += ["-max_len=6000", "-timeout=5", "-rss_limit_mb=2048"]
+    # Slow inputs count as crashes: nothing that fits into a token may keep a server busy. By the wall clock, so with
+    # room for a machine that has other work.
+    options += ["-max_len=6000", "-timeout=60", "-report_slow_units=5", "-rss_limit_mb=2048"]
     atheris.Setup([sys.argv[0], *options, *sys.argv[2:], str(corpus)], target.one_input)
     atheris.Fuzz()
 

@@ -3,6 +3,7 @@
 import gc
 import json
 import platform
+import random
 import sys
 import time
 import tracemalloc
@@ -20,11 +21,14 @@ Found = dict[str, list[float]]
 
 
 def in_turns(contenders: dict[str, work.Contender], rounds: int, batch: int = BATCH) -> Found:
-    """Microseconds of processor time for one piece of work, of each contender in each round."""
+    """Microseconds of processor time for one piece of work, of each contender in each round. Each round has
+    another order, so that nobody always comes after the one that leaves the processor's caches in the worst state."""
     found: Found = {name: [] for name in contenders}
     clock = time.thread_time_ns
+    order, chance = list(contenders.items()), random.Random(1)
     for at in range(rounds):
-        for name, (function, inputs) in contenders.items():
+        chance.shuffle(order)
+        for name, (function, inputs) in order:
             start = at * batch % len(inputs)
             some = (inputs[start : start + batch] or inputs)[:batch]
             gc.disable()

@@ -12,8 +12,9 @@ One key has one algorithm, and either signs or encrypts. `decode_unverified` is 
 modules below are pure; only `verify` here reads the clock, and only if it is not told the time.
 """
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TypeVar, overload
 
 from ostiary.jose.claims import Claims, Policy, check_claims
 from ostiary.jose.encryption_keys import EncryptionKey, EncryptionKeySet
@@ -47,9 +48,6 @@ from ostiary.jose.key_set import KeySet
 from ostiary.jose.keys import Key, insecure_hmac_key_shorter_than_the_hash
 from ostiary.jose.nested import decrypt_token, encrypt_token, is_encrypted, sign_then_encrypt, verify_nested
 from ostiary.jose.proof import Proof, sign_proof, verify_proof
-
-if TYPE_CHECKING:
-    from ostiary.clock import Clock
 
 T = TypeVar("T")
 
@@ -117,12 +115,12 @@ def verify(
 ) -> Claims | T:
     """The claims of a token that one of `keys` signed and that `policy` accepts at `now` (Unix seconds; without it,
     the system's clock), as `Claims` or as an object of the type `into` (see `Claims.into`). Raises `TokenRejected`."""
-    claims = check_claims(verify_signature(token, keys), policy, _system_clock().wall() if now is None else now)
+    claims = check_claims(verify_signature(token, keys), policy, _wall_clock()() if now is None else now)
     return claims if into is None else claims.into(into)
 
 
 @cache
-def _system_clock() -> "Clock":
+def _wall_clock() -> Callable[[], float]:
     from ostiary.clock import SYSTEM_CLOCK
 
-    return SYSTEM_CLOCK
+    return SYSTEM_CLOCK.wall

@@ -29,9 +29,9 @@ _decode_json = msgspec.json.Decoder().decode
 # The shape of nearly every header and payload: its depth is bounded by its type, so nobody has to count brackets.
 _Flat = str | int | float | bool | None | list[str | int | float | bool | None]
 _Shallow = dict[str, _Flat | dict[str, _Flat | dict[str, _Flat]]]
-_decode_shallow = msgspec.json.Decoder(_Shallow).decode
+decode_shallow = msgspec.json.Decoder(_Shallow).decode
 _encode_json = msgspec.json.Encoder().encode
-_ROOM = 4 * JSON_MEMBERS  # bytes: no object in less has too many members
+SMALL = 4 * JSON_MEMBERS  # bytes: no object in so few has too many members
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """Strings, closed or not, and brackets. Possessive: what has been read is never read again, so one pass is one pass."""
 
@@ -69,13 +69,15 @@ def encode_object(members: dict[str, Any]) -> bytes:
 
 def decode_object(raw: bytes) -> dict[str, Any]:
     """The members of a JSON object. Raises `Unreadable`."""
-    try:
-        members = _decode_shallow(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        members = _decode_any(raw)
     # The decoder keeps the last of two members of one name. What encodes to the very same bytes had none twice; that
     # is the common case and costs a third of looking at every member.
-    if (len(raw) > _ROOM and raw.count(b":") > JSON_MEMBERS) or _encode_json(members) != raw:
+    try:
+        members = decode_shallow(raw)
+        if len(raw) <= SMALL and _encode_json(members) == raw:
+            return members
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        members = _decode_any(raw)
+    if raw.count(b":") > JSON_MEMBERS or _encode_json(members) != raw:
         _check_members(raw)
     return members
 

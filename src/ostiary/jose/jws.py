@@ -27,39 +27,50 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
 
 def sign_bytes(payload: bytes, key: Key, *, typ: str | None = None, headers: Mapping[str, Any] | None = None) -> str:
     """A compact JWS. The header is `alg`, then `typ`, then `kid`, then `headers`. Raises `Unsignable`."""
-    members: dict[str, Any] = {"alg": key.alg}
-    if typ is not None:
-        members["typ"] = typ
-    if key.kid:
-        members["kid"] = key.kid
+    if typ is not None and not isinstance(typ, str):
+        raise Unsignable("typ is a string")
     if headers:
         if not _OURS.isdisjoint(headers):
             raise Unsignable("a header member is not the caller's to set")
-        members.update(headers)
-    return assemble(members, payload, key)
+        return assemble(_encode_header({**_own_header(key, typ), **headers}), payload, key)
+    known = key.written.get(typ)
+    if known is None:
+        known = _encode_header(_own_header(key, typ))
+        key.written.remember(typ, known)
+    return assemble(known, payload, key)
 
 
-def assemble(header: dict[str, Any], payload: bytes, key: Key) -> str:
-    """Header and payload, encoded and signed. Raises `Unsignable` if the result is too large."""
-    signed = encode_bytes(encode_plain(header)) + b"." + encode_bytes(payload)
+def _own_header(key: Key, typ: str | None) -> dict[str, Any]:
+    members = {"alg": key.alg, "typ": typ, "kid": key.kid or None}
+    return {name: text for name, text in members.items() if text is not None}
+
+
+def _encode_header(members: dict[str, Any]) -> bytes:
+    return encode_bytes(encode_plain(members))
+
+
+def assemble(header: bytes, payload: bytes, key: Key) -> str:
+    """An encoded header and a payload, signed. Raises `Unsignable` if the result is too large."""
+    signed = header + b"." + encode_bytes(payload)
     token = signed + b"." + encode_bytes(key.sign(signed))
     if len(token) > CREDENTIAL_CHARS:
         raise Unsignable("the token would be larger than any verifier accepts")
     return token.decode("ascii")
 
 
-def split(token: str) -> tuple[bytes, str, bytes, bytes]:
+def split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
     """The text that was signed, and header, payload and signature, all still encoded. One grammar: two dots, and
     nothing empty but perhaps the payload (flaw classes 26 to 28)."""
     if token.__class__ is not str or len(token) > CREDENTIAL_CHARS:
         raise MalformedToken("a token is a string of limited length")
-    if not token.isascii():
-        raise MalformedToken("a token is ASCII")
-    signed, _, tail = token.rpartition(".")
-    segment, dot, body = signed.partition(".")
-    if not dot or not segment or not tail or "." in body:
+    try:
+        signed, _, tail = token.encode("ascii").rpartition(b".")
+    except UnicodeEncodeError:
+        raise MalformedToken("a token is ASCII") from None
+    segment, dot, body = signed.partition(b".")
+    if not dot or not segment or not tail or b"." in body:
         raise MalformedToken("a token has three segments")
-    return signed.encode(), segment, body.encode(), tail.encode()
+    return signed, segment, body, tail
 
 
 def verify_signature(token: str, keys: Key | KeySet) -> Verified:
@@ -83,12 +94,12 @@ def verify_signature(token: str, keys: Key | KeySet) -> Verified:
     if not matches:
         raise InvalidSignature
     if known is None:
-        keys.headers.remember(segment, header, key)
+        keys.headers.remember(segment, (header, key))
     return Verified(header, payload, key)
 
 
-def _choose(segment: str, keys: Key | KeySet) -> tuple[Header, Key]:
-    header = read_header(segment.encode())
+def _choose(segment: bytes, keys: Key | KeySet) -> tuple[Header, Key]:
+    header = read_header(segment)
     key = keys.candidate(header.kid, header.alg)
     if key is None:
         raise UnknownKey(header.kid)

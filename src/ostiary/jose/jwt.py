@@ -12,6 +12,9 @@ from ostiary.jose.header import decode_header
 from ostiary.jose.jws import sign_bytes, split
 from ostiary.jose.keys import Key
 from ostiary.jose.plain import encode_plain
+from ostiary.limits import NUMERIC_DATE_MAX
+
+_DATES = ("exp", "nbf", "iat")
 
 
 class Unverified(msgspec.Struct, frozen=True):
@@ -30,8 +33,10 @@ def encode_claims(claims: Mapping[str, Any]) -> bytes:
     """The payload, if the claims are plain JSON and their dates are dates. Raises `Unsignable`."""
     payload = encode_plain(claims)
     try:
-        for name in ("exp", "nbf", "iat"):
-            read_date(claims, name)
+        for name in _DATES:
+            date = claims.get(name, 0)
+            if date.__class__ is not int or not 0 <= date < NUMERIC_DATE_MAX:
+                read_date(claims, name)
     except InvalidClaim as refused:
         raise Unsignable(f"{refused.claim} is not a date in seconds") from None
     return payload
@@ -40,7 +45,7 @@ def encode_claims(claims: Mapping[str, Any]) -> bytes:
 def decode_unverified(token: str) -> Unverified:
     """Header and claims, read as strictly as `verify` reads them, and believed by nobody. Raises `MalformedToken`."""
     _, segment, body, tail = split(token)
-    header = decode_header(segment.encode())
+    header = decode_header(segment)
     try:
         decode_bytes(tail)
         return Unverified(header, decode_object(decode_bytes(body)))

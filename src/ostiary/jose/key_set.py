@@ -6,6 +6,7 @@ from typing import Any, Generic, Self, TypeVar
 from ostiary.jose import jwk as _jwk
 from ostiary.jose.algorithms import ALGORITHMS
 from ostiary.jose.errors import AlgorithmNotAllowed, InvalidKey
+from ostiary.jose.header import Header
 from ostiary.jose.header_cache import HeaderCache
 from ostiary.jose.key_object import KeyObject
 from ostiary.jose.keys import Key
@@ -62,7 +63,7 @@ class KeySet(Keys[Key]):
 
     def __init__(self, keys: Iterable[Key]) -> None:
         super().__init__(keys)
-        self.headers: HeaderCache[Key] = HeaderCache()
+        self.headers: HeaderCache[bytes, tuple[Header, Key]] = HeaderCache()
 
     @classmethod
     def from_jwks(cls, jwks: Mapping[str, Any] | bytes | str, alg: str | None = None) -> Self:

@@ -7,6 +7,7 @@ from ostiary.jose import jwk as _jwk
 from ostiary.jose.algorithms import HASH_BYTES, Algorithm
 from ostiary.jose.encoding import is_text
 from ostiary.jose.errors import InvalidKey
+from ostiary.jose.header import Header
 from ostiary.jose.header_cache import HeaderCache
 from ostiary.jose.key_object import KeyObject
 from ostiary.jose.material import algorithm_named, check_pair, check_secret
@@ -25,10 +26,11 @@ class Key(KeyObject):
     Made by the class methods. Every one raises `InvalidKey` for what does not fit: type, curve, size, use, weakness.
     """
 
-    __slots__ = ("algorithm", "headers", "sign", "verify")
+    __slots__ = ("algorithm", "headers", "sign", "verify", "written")
     _use = "sig"
     algorithm: Algorithm
-    headers: "HeaderCache[Key]"
+    headers: "HeaderCache[bytes, tuple[Header, Key]]"
+    written: HeaderCache[str | None, bytes]
     sign: Sign
     """The raw signature of some bytes, as JWS has it. Raises `InvalidKey` if the key may not sign."""
     verify: Verify
@@ -70,6 +72,7 @@ class Key(KeyObject):
         _set(self, "alg", algorithm.name)
         _set(self, "operations", operations)
         _set(self, "headers", HeaderCache())
+        _set(self, "written", HeaderCache())
         _set(self, "_material", material)
         _set(self, "sign", sign or _may_not)
         _set(self, "verify", verify or _may_not)

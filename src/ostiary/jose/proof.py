@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 
 from ostiary.jose.algorithms import ALGORITHMS
-from ostiary.jose.encoding import Unreadable, decode_bytes, decode_object
+from ostiary.jose.encoding import Unreadable, decode_bytes, decode_object, encode_bytes
 from ostiary.jose.errors import AlgorithmNotAllowed, InvalidKey, InvalidSignature, MalformedToken, WrongType
 from ostiary.jose.header import NEVER_ACCEPTED, Members, comparable_type, decode_header
 from ostiary.jose.jwk import PRIVATE_MEMBERS
 from ostiary.jose.jws import assemble, split
 from ostiary.jose.jwt import encode_claims
 from ostiary.jose.keys import Key
+from ostiary.jose.plain import encode_plain
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -32,13 +33,13 @@ def sign_proof(claims: Mapping[str, Any], key: Key, *, typ: str) -> str:
     """The header is `alg`, `typ`, `jwk`. Raises `InvalidKey` for an HMAC key, which has no public half."""
     public = {name: value for name, value in key.public().to_jwk().items() if name not in ("alg", "use", "kid")}
     header = {"alg": key.alg, "typ": typ, "jwk": public}
-    return assemble(header, encode_claims(claims), key)
+    return assemble(encode_bytes(encode_plain(header)), encode_claims(claims), key)
 
 
 def verify_proof(token: str, *, typ: str, algorithms: Collection[str]) -> Proof:
     """Raises `MalformedToken`, `WrongType`, `AlgorithmNotAllowed`, `InvalidSignature`."""
     signed, segment, body, tail = split(token)
-    header = decode_header(segment.encode())
+    header = decode_header(segment)
     jwk = header.get("jwk")
     unacceptable = NEVER_ACCEPTED - {"jwk"}
     if not isinstance(jwk, dict) or not PRIVATE_MEMBERS.isdisjoint(jwk) or not unacceptable.isdisjoint(header):
