@@ -42,6 +42,10 @@ class Unavailable(OstiaryError):
         self.retry_after = retry_after
 
 
+class WrongSchema(Unavailable):
+    """The store answers, and its schema is not one that this program works with: somebody has to migrate."""
+
+
 class Overloaded(Unavailable):
     """A bounded queue is full; the work was not begun."""
 

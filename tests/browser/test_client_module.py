@@ -104,6 +104,29 @@ def test_log_in_use_reload(app: Visitor) -> None:
     assert me(tab) == 200
 
 
+def test_where_a_csrf_token_is_demanded(tmp_path: Path, visit: Visit) -> None:
+    """With `csrf_token = "session"` a reloaded page fetches the token that its refresh needs; so does a logout by the
+    refresh cookie alone (M-44, M-50)."""
+    with serving(tmp_path, csrf_token="session") as site:
+        site.register("zhangsan")
+        user = visit(site, java_script_enabled=True)
+        user.go("/")
+        assert start(user.page) is False
+        log_in(user.page)
+        user.page.reload()
+        assert start(user.page) is True
+        assert me(user.page) == 200
+        kept = run(user.page, "client.token()")
+        user.page.reload()
+        user.page.route("**/oauth/token", lambda route: route.abort())
+        assert start(user.page) is False
+        user.page.unroute("**/oauth/token")
+        run(user.page, "client.logout()")
+        assert user.cookie(REFRESH) is None
+        answer = "token => fetch('/v1/me', {headers: {Authorization: 'Bearer ' + token}}).then(answer => answer.status)"
+        assert run(user.page, answer, kept) == 401
+
+
 def test_a_wrong_password_is_an_error(app: Visitor) -> None:
     """A refused login rejects with the code of the refusal, and nobody is logged in."""
     start(app.page)

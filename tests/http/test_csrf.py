@@ -245,7 +245,7 @@ async def test_the_session_bound_token_is_for_cookies_only(anyio_backend: str) -
         login = await site.log_in(transport="bearer")
         assert (await site.post("/v1/sessions/end-others", **login.use)).status_code == 200
         split = await site.log_in(kind="stateless", transport="split")
-        assert (await site.refresh(split)).status_code == 200
+        assert (await site.get("/v1/me", **split.use)).status_code == 200
 
 
 async def test_renewal_in_passing_needs_the_token_before_anything_is_spent(anyio_backend: str) -> None:
@@ -258,6 +258,40 @@ async def test_renewal_in_passing_needs_the_token_before_anything_is_spent(anyio
         response = await site.post("/v1/sessions/end-others", cookies=expired)
         assert problem(response) == (403, "csrf_rejected")
         assert await state(site) == before
+
+
+@pytest.mark.parametrize("transport", ["split", "cookie"])
+async def test_a_cookie_refresh_needs_the_token_and_can_get_it(anyio_backend: str, transport: str) -> None:
+    """A page that was reloaded holds the refresh cookie alone: with it GET /v1/csrf hands out the session's token, and
+    the refresh is refused without that, with nothing spent (section 3, M-44, M-50)."""
+    async with open_site(csrf_token="session") as site:
+        await site.account()
+        login = await site.log_in(kind="stateless", transport=transport)
+        other = await site.log_in(kind="stateless", transport=transport)
+        form, cookies = {"grant_type": "refresh_token"}, {REFRESH: login.refresh_token}
+        token = (await site.get("/v1/csrf", cookies=cookies)).json()["csrf_token"]
+        wrong = (await site.get("/v1/csrf", cookies={REFRESH: other.refresh_token})).json()["csrf_token"]
+        before = await state(site)
+        for headers in ({}, {"X-CSRF-Token": "x"}, {"X-CSRF-Token": wrong}):
+            response = await site.post("/oauth/token", form=form, cookies=cookies, headers=headers)
+            assert (response.status_code, response.json()["error"]) == (403, "csrf_rejected")
+            assert problem(await site.post("/v1/logout", cookies=cookies, headers=headers)) == (403, "csrf_rejected")
+        assert await state(site) == before
+        response = await site.post("/oauth/token", form=form, cookies=cookies, headers={"X-CSRF-Token": token})
+        assert response.status_code == 200
+        renewed = {REFRESH: set_cookies(response)[REFRESH].value}
+        assert (await site.get("/v1/csrf", cookies=renewed)).json()["csrf_token"] == token
+        ended = await site.post("/v1/logout", cookies=renewed, headers={"X-CSRF-Token": token})
+        assert ended.status_code == 200
+        assert problem(await site.get("/v1/csrf", cookies=renewed)) == (401, "not_authenticated")
+
+
+async def test_a_refresh_token_in_the_body_needs_no_csrf_token(anyio_backend: str) -> None:
+    """No cookie authenticates it (section 3)."""
+    async with open_site(csrf_token="session") as site:
+        await site.account()
+        login = await site.log_in(kind="stateful", transport="bearer")
+        assert (await site.refresh(login)).status_code == 200
 
 
 async def _expired(site: Site, login: Login) -> str:
@@ -296,3 +330,5 @@ async def test_page_forms_carry_the_token(anyio_backend: str) -> None:
 async def test_csrf_token_needs_a_login(site: Site) -> None:
     """GET /v1/csrf is for callers (section 5)."""
     assert problem(await site.get("/v1/csrf")) == (401, "not_authenticated")
+    assert problem(await site.get("/v1/csrf", cookies={REFRESH: "ost_rt_x"})) == (401, "not_authenticated")
+    assert problem(await site.get("/v1/csrf", bearer="ost_st_x")) == (401, "invalid_token")

@@ -1,8 +1,12 @@
 """Contract section 5, operation: is it alive, is it ready, what does it offer."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 from openapi_spec_validator import validate
-from tests.http.harness import Site
+from tests.http.harness import Site, open_site
 
 from ostiary.errors import Unavailable
 from ostiary.http.endpoints import Dialect
@@ -23,7 +27,7 @@ async def test_readyz(site: Site) -> None:
     """200 with each check by name (section 5)."""
     body = (await site.get("/readyz")).json()
     assert body["ready"] is True
-    assert {"store", "signing_key", "revocation_lease"} <= {check["name"] for check in body["checks"]}
+    assert [check["name"] for check in body["checks"]] == ["store", "migrations", "signing_key", "revocation_lease"]
     assert all(check["ok"] for check in body["checks"])
 
 
@@ -36,10 +40,23 @@ async def test_readyz_names_what_fails(site: Site, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(type(site.auth.system.store), "check", lambda self: down())
     response = await site.get("/readyz")
     assert response.status_code == 503
-    assert {check["name"]: check["ok"] for check in response.json()["checks"]}["store"] is False
+    checks = {check["name"]: check["ok"] for check in response.json()["checks"]}
+    assert (checks["store"], checks["migrations"], checks["signing_key"]) == (False, None, True)
     assert response.json()["ready"] is False
     assert "secret" not in response.text
     assert (await site.get("/healthz")).status_code == 200
+
+
+async def test_readyz_tells_migrations_from_the_store(anyio_backend: str, tmp_path: Path) -> None:
+    """A store that answers under another schema: the check that fails is `migrations` (section 5)."""
+    path = tmp_path / "ready.db"
+    async with open_site(database=f"sqlite:///{path}") as site:
+        assert (await site.get("/readyz")).status_code == 200
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("UPDATE alembic_version SET version_num = '0000'")
+        response = await site.get("/readyz")
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        assert [check["name"] for check in response.json()["checks"] if not check["ok"]] == ["migrations"]
 
 
 async def test_a_store_that_is_down_is_503(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -299,10 +299,10 @@ class ExportAnswer(Struct, frozen=True):
 
 
 class CheckView(Struct, frozen=True, omit_defaults=True):
-    """One check of readiness."""
+    """One check of readiness. `ok` is null where another check that failed keeps this one from being made."""
 
     name: str
-    ok: bool
+    ok: bool | None
 
 
 class RevocationsView(Struct, frozen=True):

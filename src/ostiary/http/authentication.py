@@ -227,9 +227,16 @@ class Authenticator:
         if self._config.csrf_token_required and not opaque.csrf_token_matches(self._derived, session_id, token):
             raise CsrfRejected("Send X-CSRF-Token with the token that GET /v1/csrf hands out.")
 
-    def csrf_token(self, caller: Caller) -> str:
-        """Bound to the caller's session."""
-        return opaque.csrf_token(self._derived, caller.session_id)
+    def check_refresh_cookie(self, scope: Scope, text: str) -> None:
+        """What a cookie refresh and a logout by the refresh cookie need besides. Raises CsrfRejected."""
+        self.check_csrf(scope)
+        token = opaque.parse_refresh_token(self._derived, text)
+        if token is not None:  # another one is refused whatever comes along
+            self.check_csrf_token(token.session_id, csrf_token_of(scope))
+
+    def csrf_token(self, session_id: str) -> str:
+        """Bound to this session."""
+        return opaque.csrf_token(self._derived, session_id)
 
     async def _renew(
         self, scope: Scope, now: float, client: Client, credential: str, expired: AccessToken

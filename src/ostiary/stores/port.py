@@ -247,7 +247,8 @@ class Store(Protocol):
 
     async def write(self, *changes: Change) -> bool: ...
     async def check(self) -> None:
-        """Raise `Unavailable` unless a write would work right now and the schema is the one that this code expects."""
+        """Raise `Unavailable` unless a write would work right now, its `WrongSchema` unless the schema is one that this
+        code works with."""
         ...
 
     async def close(self) -> None:

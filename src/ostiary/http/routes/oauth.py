@@ -99,7 +99,7 @@ async def _refresh(call: Call) -> Response:
         text = cookies.value(call.scope["headers"], cookies.refresh)
         if text is None:
             raise OAuthError("invalid_request", "'refresh_token' is missing.")
-        call.services.authenticator.check_csrf(call.scope)
+        call.services.authenticator.check_refresh_cookie(call.scope, text)
     if call.form.get("scope"):
         await _check_scope(call, text, call.form["scope"])
     thumbprint = call.services.proofs.asking(call.scope, call.now)

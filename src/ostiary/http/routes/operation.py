@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 
 from starlette.responses import Response
 
-from ostiary.errors import InvalidToken, NotAuthenticated, OstiaryError
+from ostiary.errors import InvalidToken, NotAuthenticated, OstiaryError, WrongSchema
 from ostiary.http.answers import (
     CheckView,
     HealthAnswer,
@@ -27,9 +27,11 @@ async def healthz(call: Call) -> Response:  # noqa: ARG001 - the process answers
 
 
 async def readyz(call: Call) -> Response:
-    """GET /readyz: store and schema, signing key, revocation lease."""
+    """GET /readyz: store, migrations, signing key, revocation lease."""
+    store, migrations = await _store_and_migrations(call)
     checks = [
-        CheckView(name="store", ok=await _holds("store", call.services.context.store.check())),
+        CheckView(name="store", ok=store),
+        CheckView(name="migrations", ok=migrations),
         CheckView(name="signing_key", ok=await _holds("signing key", _has_signer(call))),
         CheckView(name="revocation_lease", ok=await _holds("lease", call.services.recognition.check_lease())),
     ]
@@ -68,6 +70,19 @@ def _revocations_view(call: Call) -> RevocationsView:
 
 def _finite(seconds: float) -> float | None:
     return round(seconds, 3) if math.isfinite(seconds) else None
+
+
+async def _store_and_migrations(call: Call) -> tuple[bool, bool | None]:
+    """None: a store that does not answer says nothing of its schema."""
+    try:
+        await call.services.context.store.check()
+    except WrongSchema as error:
+        log.warning("not ready: migrations: %s", error.private)
+        return True, False
+    except OstiaryError as error:
+        log.warning("not ready: store: %s %s", error, error.private)
+        return False, None
+    return True, True
 
 
 async def _has_signer(call: Call) -> None:

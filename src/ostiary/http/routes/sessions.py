@@ -101,6 +101,8 @@ async def session_to_leave(call: Call, *, refresh_token: str | None, csrf_token:
                 authenticator.check_csrf(call.scope)
             session = await call.services.refresh.session_of(token)
             if session is not None:
+                if from_cookie:
+                    authenticator.check_csrf_token(session.id, csrf_token)
                 return session.id
     raise (NotAuthenticated if presented is None and not refresh_token else InvalidToken)
 
@@ -195,8 +197,19 @@ async def end_all(call: Call) -> Response:
 
 
 async def csrf_token(call: Call) -> Response:
-    """GET /v1/csrf"""
-    return json_response(CsrfAnswer(csrf_token=call.services.authenticator.csrf_token(call.me)))
+    """GET /v1/csrf; for the refresh cookie alone too: a page that was reloaded has nothing else, and needs the token to
+    refresh. Another site cannot read the answer."""
+    authenticator = call.services.authenticator
+    if call.caller is not None:
+        return json_response(CsrfAnswer(csrf_token=authenticator.csrf_token(call.caller.session_id)))
+    if authenticator.presented(call.scope) is not None:
+        raise InvalidToken
+    text = _refresh_cookie(call)
+    session = await call.services.refresh.session_of(text) if text else None
+    issuer = await call.services.context.store.issuer()
+    if session is None or not session.is_live(call.now, issuer.everything):
+        raise NotAuthenticated
+    return json_response(CsrfAnswer(csrf_token=authenticator.csrf_token(session.id)))
 
 
 ENDPOINTS = (
@@ -268,7 +281,8 @@ ENDPOINTS = (
         path="/v1/csrf",
         handler=csrf_token,
         summary="The session-bound token for X-CSRF-Token",
-        auth=Auth.CALLER,
+        auth=Auth.VISITOR,
         answers={200: CsrfAnswer},
+        refusals=(400, 401, 403, 503),
     ),
 )

@@ -3,7 +3,7 @@
 from functools import partial
 
 from ostiary.domain.account import Issuer
-from ostiary.errors import Unavailable
+from ostiary.errors import Unavailable, WrongSchema
 from ostiary.stores import port
 from ostiary.stores.port import Change
 from ostiary.stores.postgres import schema_version
@@ -108,7 +108,7 @@ class PostgresStore:
         text = f"UPDATE {self._schema.log} SET generation = generation WHERE FALSE RETURNING 1"  # noqa: S608 - our own name
         found = await self._pools.quick.read(lambda c: schema_version.read(c, self._schema.name))
         if not schema_version.will_do(found):
-            raise Unavailable(private="postgres: the schema is not one that this program can work with")
+            raise WrongSchema(private="postgres: the schema is not one that this program can work with")
         await self._pools.quick.run(lambda c: c.execute(text))
 
     async def close(self) -> None:

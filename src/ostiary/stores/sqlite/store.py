@@ -9,7 +9,7 @@ from pathlib import Path
 from ostiary import limits
 from ostiary.clock import SYSTEM_CLOCK
 from ostiary.domain.account import Issuer
-from ostiary.errors import Misconfigured, Unavailable
+from ostiary.errors import Misconfigured, Unavailable, WrongSchema
 from ostiary.stores import migrations, port
 from ostiary.stores.port import Change
 from ostiary.stores.sqlite import statements as of
@@ -117,7 +117,7 @@ class SqliteStore:
 
     def _check(self, connection: sqlite3.Connection) -> None:
         if migrations.read_version(connection) != migrations.HEAD:
-            raise Unavailable(private="sqlite: the schema is not the one that this program expects")
+            raise WrongSchema(private="sqlite: the schema is not the one that this program expects")
         connection.execute("UPDATE revocation_logs SET generation = generation")  # a write that changes nothing
         if inode_of(self._path) != self._inode:
             raise Unavailable(private="sqlite: the file was replaced by another one; restart")

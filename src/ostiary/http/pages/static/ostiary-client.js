@@ -1,20 +1,20 @@
-// Silent refresh for a page; docs/guide/single-page-apps.md says how to use it. Apache-2.0.
+// Silent refresh: docs/guide/single-page-apps.md
 
 export function createClient({ issuer = location.origin, origins = [], kind = "stateless", ...asked } = {}) {
   const base = issuer.replace(/\/$/, "");
   const name = "ostiary " + base;
-  const allowed = [location.origin, new URL(base).origin, ...origins]; // who may see the token
+  origins = [location.origin, new URL(base).origin, ...origins]; // may see the token
   const tabs = new BroadcastChannel(name);
   const events = new EventTarget();
-  let held; // { token, renewAt, expiresAt } in ms; null: nobody is logged in; undefined: not known yet
-  let turn = 0; // an answer of an earlier turn counts no more
-  let renewing, timer;
+  let held; // { token, due, ends }; null: nobody; undefined: not known
+  let turn = 0;
+  let busy, timer;
 
   function hold(next, tell) {
     const news = held === undefined || !held !== !next;
     held = next;
     turn++;
-    wait(next && next.renewAt - Date.now());
+    wait(next && next.due - Date.now());
     if (tell) tabs.postMessage(next);
     if (news) events.dispatchEvent(new Event("change"));
   }
@@ -26,42 +26,45 @@ export function createClient({ issuer = location.origin, origins = [], kind = "s
 
   const keepUp = () => renew().catch((error) => wait(1000 * (error.retryAfter ?? 5)));
   const bearer = () => (held ? { Authorization: "Bearer " + held.token } : {});
-  const post = (path, body, headers, credentials = "include") =>
-    fetch(base + path, { method: "POST", body, headers, credentials });
+  const call = (path, how) => fetch(base + path, { credentials: "include", ...how });
+  const post = (path, body, headers, how) => call(path, { method: "POST", body, headers, ...how });
+  const csrf = async () => ({ "X-CSRF-Token": (await (await call("/v1/csrf")).json()).csrf_token });
 
-  async function take(response) {
-    const answer = await response.json().catch(() => ({}));
-    if (!response.ok) {
-      const retryAfter = Number(response.headers.get("Retry-After")) || 5;
-      throw Object.assign(new Error(answer.detail), { retryAfter, code: answer.code ?? answer.error });
+  async function take(reply) {
+    const answer = await reply.json().catch(() => ({}));
+    if (!reply.ok) {
+      const retryAfter = Number(reply.headers.get("Retry-After")) || 5;
+      throw Object.assign(Error(answer.detail), { retryAfter, code: answer.code ?? answer.error });
     }
-    const now = Date.now();
-    const { access_token: token, expires_in: seconds } = answer;
-    hold({ token, renewAt: now + seconds * 800, expiresAt: now + seconds * 1000 }, true);
+    const life = answer.expires_in * 1000;
+    const ends = Date.now() + life;
+    hold({ token: answer.access_token, due: ends - life / 5, ends }, true);
     return answer;
   }
 
   const ask = async (path, body) =>
     take(await post(path, JSON.stringify(body), { "Content-Type": "application/json", ...bearer() }));
 
-  // One tab renews; the others wait, and take over what it got.
+  // one tab for all
   function renew() {
-    const before = held?.token;
-    renewing ??= (navigator.locks?.request.bind(navigator.locks, name) ?? ((work) => work()))(async () => {
-      if (held?.token !== before) return;
+    const was = held?.token;
+    busy ??= (navigator.locks?.request.bind(navigator.locks, name) ?? ((work) => work()))(async () => {
+      if (held?.token !== was) return;
       const mine = turn;
-      const response = await post("/oauth/token", new URLSearchParams({ grant_type: "refresh_token" }));
+      const go = (more) => post("/oauth/token", new URLSearchParams("grant_type=refresh_token"), more);
+      let reply = await go();
+      if (reply.status === 403) reply = await go(await csrf());
       if (mine !== turn) return;
-      if (response.ok || response.status === 429 || response.status >= 500) await take(response);
+      if (reply.ok || reply.status === 429 || reply.status >= 500) await take(reply);
       else hold(null, true);
-    }).finally(() => (renewing = undefined));
-    return renewing;
+    }).finally(() => (busy = undefined));
+    return busy;
   }
 
   async function token() {
-    if (held === undefined || (held && Date.now() >= held.renewAt)) {
+    if (held === undefined || (held && Date.now() >= held.due)) {
       await renew().catch((error) => {
-        if (!held || Date.now() >= held.expiresAt) throw error;
+        if (!held || Date.now() >= held.ends) throw error;
       });
     }
     return held?.token ?? null;
@@ -77,22 +80,23 @@ export function createClient({ issuer = location.origin, origins = [], kind = "s
       ask("/v1/login", { username, password, kind, transport: "split", ...asked, ...more }),
     reauthenticate: (password) => ask("/v1/reauthenticate", { password }),
     async logout() {
-      const headers = bearer();
+      const headers = held ? bearer() : await csrf();
       hold(null, true);
-      const { status } = await post("/v1/logout", null, headers);
-      if (status === 400) await post("/v1/logout", null, headers, "omit"); // a session cookie came along
-      if (status >= 500) throw new Error("try again");
+      const leave = (how) => post("/v1/logout", null, headers, how);
+      const { status } = await leave();
+      if (status === 400) await leave({ credentials: "omit" }); // beside a session cookie
+      if (status >= 500) throw Error("try again");
     },
     async fetch(input, init) {
-      const request = new Request(input, { credentials: "omit", ...init });
-      const used = allowed.includes(new URL(request.url).origin) && (await token());
-      if (!used) return fetch(request);
-      const again = request.clone();
-      const send = (one) => {
-        one.headers.set("Authorization", bearer().Authorization);
-        return fetch(one);
+      const one = new Request(input, { credentials: "omit", ...init });
+      const used = origins.includes(new URL(one.url).origin) && (await token());
+      if (!used) return fetch(one);
+      const again = one.clone();
+      const send = (it) => {
+        it.headers.set("Authorization", "Bearer " + held.token);
+        return fetch(it);
       };
-      const first = await send(request);
+      const first = await send(one);
       if (first.status !== 401) return first;
       if (held?.token === used) await renew();
       return held ? send(again) : first;

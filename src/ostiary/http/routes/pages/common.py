@@ -80,7 +80,7 @@ def form_token(call: Call) -> str | None:
     """The session-bound token, where the setting demands one in every form."""
     if call.caller is None or not call.services.config.csrf_token_required:
         return None
-    return call.services.authenticator.csrf_token(call.caller)
+    return call.services.authenticator.csrf_token(call.caller.session_id)
 
 
 def check_form_token(call: Call) -> None:
