@@ -9,7 +9,7 @@ What a stream says is a hint: it comes within milliseconds, may be lost with its
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from ostiary import limits
@@ -57,9 +57,9 @@ class Followers:
         if self._listener is not None:
             self._listener.cancel()
 
-    async def probe(self, cursor: Cursor, *, node: str, limit: int = limits.REVOCATION_PAGE) -> FeedAnswer:
+    async def probe(self, cursor: Cursor, *, node: str, limit: int | None = None) -> FeedAnswer:
         """What was committed before this call, after `cursor`. Raises Unavailable."""
-        probe = await self._log.probe(cursor, limit, node=node)
+        probe = await self._log.probe(cursor, limit or limits.REVOCATION_PAGE, node=node)
         issuer = await self._context.store.issuer()
         if self._context.store.shared and issuer.log_generation != probe.generation:
             # the log was made anew, and nobody has ended yet what it had forgotten
@@ -74,15 +74,22 @@ class Followers:
         """A follower that stops is no longer waited for."""
         await self._log.leave(node)
 
-    async def stream(self, cursor: Cursor) -> AsyncIterator[tuple[LogItem, ...] | None]:
-        """What follows `cursor`, in portions, and then what comes, as it comes. None from time to time, where nothing
-        does: the connection lives. Ends when the log is another one, cannot be read, or the server stops. Raises
-        Overloaded if too many follow already."""
+    @contextlib.contextmanager
+    def room(self) -> Iterator[None]:
+        """Around one stream. Raises Overloaded if too many follow already."""
         if self._streams >= limits.FEED_STREAMS or self._closed:
             raise Overloaded(private="too many streams of revocations")
         self._streams += 1
         self._listen()
         try:
+            yield
+        finally:
+            self._streams -= 1
+
+    async def stream(self, cursor: Cursor) -> AsyncIterator[tuple[LogItem, ...] | None]:
+        """What follows `cursor`, in portions, and then what comes, as it comes. None from time to time, where nothing
+        does: the connection lives. Ends when the log is another one, cannot be read, or the server stops."""
+        with contextlib.suppress(OstiaryError):
             while not self._closed:
                 told = self._told
                 probe = await self._together(cursor, told)
@@ -99,10 +106,6 @@ class Followers:
                         await told.wait()
                     continue
                 yield None
-        except OstiaryError:
-            return
-        finally:
-            self._streams -= 1
 
     async def _together(self, cursor: Cursor, told: asyncio.Event) -> Probe:
         """Streams that stand at the same place, and have heard the same, share one look: what was said after it was

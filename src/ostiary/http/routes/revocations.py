@@ -57,18 +57,18 @@ async def revocations(call: Call) -> Response:
 
 async def _events(call: Call, known: Known, cursor: Cursor) -> AsyncIterator[bytes]:
     followers, clients = call.services.followers, call.services.clients
-    stream = followers.stream(cursor)
-    state = await followers.probe(Cursor(), node="", limit=1)
-    said = {"generation": state.probe.generation, "everything": state.everything, "lease": state.lease, "age": 0.0}
-    yield _event("state", msgspec.json.encode(said))
-    async for items in stream:
-        now_known = await clients.find(known.client.id)
-        if now_known is None or now_known.epoch != known.epoch:
-            return  # deleted, or it may less than before: let it prove itself again
-        if items is None:
-            yield b": \n\n"
-        else:
-            yield _event("items", msgspec.json.encode([_item(item) for item in items]), _written(items[-1]))
+    with followers.room():
+        state = await followers.probe(Cursor(), node="", limit=1)
+        said = {"generation": state.probe.generation, "everything": state.everything, "lease": state.lease, "age": 0.0}
+        yield _event("state", msgspec.json.encode(said))
+        async for items in followers.stream(cursor):
+            now_known = await clients.find(known.client.id)
+            if now_known is None or now_known.epoch != known.epoch:
+                return  # deleted, or it may less than before: let it prove itself again
+            if items is None:
+                yield b": \n\n"
+            else:
+                yield _event("items", msgspec.json.encode([_item(item) for item in items]), _written(items[-1]))
 
 
 async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
