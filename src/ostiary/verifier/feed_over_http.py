@@ -1,6 +1,7 @@
 """The issuer's revocation feed over HTTP: one question and its answer, and a stream of hints. Blocking, standard
 library only: each runs in a thread of its own (`following.py`)."""
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -59,7 +60,7 @@ class FeedOverHttp:
         self._node = node
         self._context = ssl_context
         self._asking: HTTPConnection | None = None
-        self._streaming: HTTPConnection | None = None
+        self._streaming: socket.socket | None = None
 
     def ask(self, cursor: Cursor, *, timeout: float) -> Answer:
         """What was committed before this call, after `cursor`. Raises Unavailable."""
@@ -96,15 +97,19 @@ class FeedOverHttp:
         query = {"cursor": written(cursor)} if cursor != Cursor() else {}
         try:
             connection = self._connect(limits.FETCH_SECONDS)
-            self._streaming = connection
             try:
+                connection.connect()
+                # kept here: the connection lets go of a socket that will not be used again, and still reads from it
+                self._streaming = connection.sock
                 response = self._send(connection, query, "text/event-stream")
                 if response.status != 200:
                     raise HTTPException(f"status {response.status}")
-                if connection.sock is not None:
-                    connection.sock.settimeout(limits.FEED_KEEP_ALIVE * 3)
-                yield from _events(response)
+                if self._streaming is not None:
+                    self._streaming.settimeout(limits.FEED_KEEP_ALIVE * 3)
+                with response:
+                    yield from _events(response)
             finally:
+                self._streaming = None
                 connection.close()
         except _FAILURES as error:
             raise _unavailable(error) from None
@@ -120,12 +125,10 @@ class FeedOverHttp:
 
     def interrupt(self) -> None:
         """End a stream that is being read in another thread."""
-        connection = self._streaming
-        if connection is not None and connection.sock is not None:
-            try:
-                connection.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return
+        stream = self._streaming
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.shutdown(socket.SHUT_RDWR)
 
     def _connect(self, timeout: float) -> HTTPConnection:
         if not self._secure:

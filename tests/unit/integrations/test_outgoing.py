@@ -1,0 +1,198 @@
+"""Outgoing calls: a token is asked for once, kept, renewed in time, and asked for anew where it is not accepted."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+import httpx2
+import pytest
+
+from ostiary import jose
+from ostiary.errors import Misconfigured, Unavailable
+from ostiary.integrations.outgoing import ExchangeRefused, Outgoing
+from ostiary.testing import FakeClock
+
+ISSUER, BEHIND = "https://id.example", "https://b.example"
+CLIENT = ("cli_a", "ost_cs_x")
+
+
+class World:
+    """An issuer and a service behind one transport."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.asked: list[dict[str, str]] = []
+        self.headers: list[httpx2.Headers] = []
+        self.calls: list[str] = []
+        self.expires_in = 60
+        self.refusal: tuple[int, object] | None = None
+        self.accepts: Callable[[str], bool] = lambda _: True
+        self.outgoing = Outgoing(issuer=ISSUER, client=CLIENT, clock=self.clock.clock)
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/oauth/token":
+            self.asked.append({name: values[0] for name, values in parse_qs(request.content.decode()).items()})
+            self.headers.append(request.headers)
+            if self.refusal is not None:
+                return httpx2.Response(self.refusal[0], json=self.refusal[1])
+            return httpx2.Response(200, json={"access_token": f"t{len(self.asked)}", "expires_in": self.expires_in})
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        self.calls.append(token)
+        return httpx2.Response(200 if self.accepts(token) else 401, json={})
+
+    async def later(self, request: httpx2.Request) -> httpx2.Response:
+        await asyncio.sleep(0)
+        return self.answer(request)
+
+    def get(self, auth: httpx2.Auth) -> int:
+        with httpx2.Client(transport=httpx2.MockTransport(self.answer)) as http:
+            return http.get(f"{BEHIND}/x", auth=auth).status_code
+
+    async def aget(self, *auths: httpx2.Auth) -> list[int]:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(self.later)) as http:
+            answers = await asyncio.gather(*(http.get(f"{BEHIND}/x", auth=auth) for auth in auths))
+            return [answer.status_code for answer in answers]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_what_is_asked(world: World) -> None:
+    """M-60: RFC 8693, with the secret by Basic; the service gets the new token, never the user's own."""
+    assert world.get(world.outgoing.on_behalf_of("user-token", audience=BEHIND, scope="notes:read")) == 200
+    assert world.asked == [
+        {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": "user-token",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:access_token", "audience": BEHIND,
+            "scope": "notes:read",
+        }
+    ]  # fmt: skip
+    assert world.headers[0]["Authorization"].startswith("Basic ")
+    assert world.calls == ["t1"]
+    assert world.get(world.outgoing.as_itself(audience=BEHIND)) == 200
+    assert world.asked[1] == {"grant_type": "client_credentials", "audience": BEHIND}
+
+
+def test_a_client_with_a_key(world: World) -> None:
+    """An assertion in the form, and no secret anywhere (RFC 7523)."""
+    world.outgoing = Outgoing(issuer=ISSUER, client=("cli_a", jose.Key.generate("ES256")), clock=world.clock.clock)
+    assert world.get(world.outgoing.as_itself(audience=BEHIND)) == 200
+    assert "Authorization" not in world.headers[0]
+    claims = jose.decode_unverified(world.asked[0]["client_assertion"]).claims
+    assert (claims["sub"], claims["aud"]) == ("cli_a", ISSUER)
+
+
+def test_a_token_is_kept_until_shortly_before_it_expires(world: World) -> None:
+    """Ten seconds before its end, counted from when it was asked for; short ones for half of their life."""
+    auth = world.outgoing.on_behalf_of("u", audience=BEHIND)
+    for seconds, asked in ((0, 1), (49, 1), (1, 2), (49.9, 2), (0.1, 3)):
+        world.clock.advance(seconds)
+        world.get(world.outgoing.on_behalf_of("u", audience=BEHIND))
+        assert len(world.asked) == asked
+    world.expires_in = 4
+    world.clock.advance(60)
+    for seconds, asked in ((0, 4), (1.9, 4), (0.1, 5)):
+        world.clock.advance(seconds)
+        world.get(auth)
+        assert len(world.asked) == asked
+
+
+def test_users_services_and_scopes_are_kept_apart(world: World) -> None:
+    """One user's token is never sent for another one, nor to another service, nor with other rights."""
+    auths = [
+        world.outgoing.on_behalf_of("u1", audience=BEHIND),
+        world.outgoing.on_behalf_of("u2", audience=BEHIND),
+        world.outgoing.on_behalf_of("u1", audience="https://c.example"),
+        world.outgoing.on_behalf_of("u1", audience=BEHIND, scope="a"),
+        world.outgoing.as_itself(audience=BEHIND),
+    ]
+    for _ in range(2):
+        for auth in auths:
+            world.get(auth)
+    assert world.calls == ["t1", "t2", "t3", "t4", "t5"] * 2
+
+
+@pytest.mark.anyio
+async def test_a_hundred_calls_at_once_ask_once(world: World) -> None:
+    """Single flight: those who need the same token share one request."""
+    auths = [world.outgoing.on_behalf_of(f"u{i % 2}", audience=BEHIND) for i in range(100)]
+    assert await world.aget(*auths) == [200] * 100
+    assert len(world.asked) == 2
+    assert not world.outgoing._locks
+
+
+def test_threads_share_one_request_too(world: World) -> None:
+    """The same for sync clients in many threads."""
+    threads = [threading.Thread(target=lambda: world.get(world.outgoing.as_itself(audience=BEHIND))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(world.asked) == 1
+    assert world.calls == ["t1"] * 20
+    assert not world.outgoing._threads
+
+
+def test_what_is_not_accepted_is_asked_for_anew_once(world: World) -> None:
+    """A key may have been revoked: one more try with a new token, and no third."""
+    world.accepts = lambda token: token != "t1"
+    auth = world.outgoing.as_itself(audience=BEHIND)
+    assert world.get(auth) == 200
+    assert world.calls == ["t1", "t2"]
+    world.accepts = lambda _: False
+    assert world.get(auth) == 401
+    assert world.calls == ["t1", "t2", "t2", "t3"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (400, {"error": "invalid_grant"}, 401),
+        (400, {"error": "invalid_target"}, 502),
+        (401, {"error": "invalid_client"}, 502),
+    ],
+)
+def test_a_refusal_says_whose_it_is(world: World, status: int, body: object, expected: int) -> None:
+    """401 for the user whose login is over, 502 for a service registered for something else; nothing is sent."""
+    world.refusal = (status, body)
+    with pytest.raises(ExchangeRefused) as refused:
+        world.get(world.outgoing.on_behalf_of("u", audience=BEHIND))
+    assert refused.value.status == expected
+    assert "u" not in str(refused.value).split()
+    assert world.calls == []
+    world.refusal = None
+    assert world.get(world.outgoing.on_behalf_of("u", audience=BEHIND)) == 200
+
+
+@pytest.mark.parametrize(
+    "answer", [(503, {"error": "temporarily_unavailable"}), (429, {}), (200, {}), (200, []), (200, 5)]
+)
+def test_an_issuer_that_does_not_answer_logs_nobody_out(world: World, answer: tuple[int, object]) -> None:
+    """Unavailable: 503, never 401."""
+    world.refusal = answer
+    with pytest.raises(Unavailable):
+        world.get(world.outgoing.on_behalf_of("u", audience=BEHIND))
+
+
+def test_memory_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest token makes room, and no user's own token is kept."""
+    monkeypatch.setattr("ostiary.limits.OUTGOING_TOKENS", 10)
+    for i in range(50):
+        world.get(world.outgoing.on_behalf_of(f"user-secret-{i}", audience=BEHIND))
+    assert len(world.outgoing._tokens) == 10
+    assert "user-secret" not in repr(vars(world.outgoing))
+
+
+def test_what_cannot_work_is_said_at_once() -> None:
+    """Misconfigured when it is made."""
+    for wrong in (
+        {"client": None},
+        {"client": ("a",)},
+        {"issuer": "http://far.example"},
+        {"token_endpoint": "ftp://x"},
+    ):
+        with pytest.raises(Misconfigured):
+            Outgoing(**({"issuer": ISSUER, "client": CLIENT} | wrong))  # type: ignore[arg-type]

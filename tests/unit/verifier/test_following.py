@@ -1,0 +1,273 @@
+"""Following the issuer's revocation feed: lease, hints, refusals; and what happens while the issuer does not answer."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from tests.unit.verifier.issuer import AUDIENCE, FakeIssuer
+
+from ostiary import jose
+from ostiary.clock import Clock
+from ostiary.verifier import CredentialRefused, Misconfigured, Unavailable, Verifier
+from ostiary.verifier.issuer_client import ClientKey, ClientSecret, client_of
+
+SECRET = ("cli_behind", "ost_cs_secret")
+
+
+class Feed:
+    """An issuer's feed on a real port. `lease` is short, so that tests are."""
+
+    def __init__(self) -> None:
+        self.lease, self.age, self.generation, self.everything = 0.4, 0.0, 7, 0
+        self.items: list[dict[str, Any]] = []
+        self.status = 200
+        self.delay = 0.0
+        self.asked: list[dict[str, str]] = []
+        self.authorizations: list[str] = []
+        self.streams: list[Callable[[list[dict[str, Any]]], None]] = []
+        self.stopped = threading.Event()
+        feed = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                feed.answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def end(self, scope: str, entry_id: str, value: int, *, tell: bool = True) -> None:
+        """One more line, told to those who listen."""
+        position = len(self.items) + 1
+        item = {"cursor": f"{position}-{position + 5}", "scope": scope, "id": entry_id, "value": value, "until": 2e9}
+        self.items.append(item)
+        for stream in self.streams if tell else ():
+            stream([item])
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
+        self.authorizations.append(request.headers["Authorization"])
+        if "event-stream" in request.headers["Accept"]:
+            self._stream(request)
+            return
+        self.asked.append(query)
+        after = int(query.get("cursor", "0-0").split("-")[0])
+        matches = query.get("cursor", "0-0") == "0-0" or any(i["cursor"] == query["cursor"] for i in self.items)
+        body = json.dumps(
+            {
+                "generation": self.generation, "everything": self.everything, "lease": self.lease, "age": self.age,
+                "matches": matches, "complete": True, "cursor": "", "items": self.items[after:] if matches else [],
+            }
+        ).encode()  # fmt: skip
+        time.sleep(self.delay)
+        request.send_response(self.status)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    def _stream(self, request: BaseHTTPRequestHandler) -> None:
+        request.send_response(self.status)
+        request.send_header("Connection", "close")
+        request.end_headers()
+        request.close_connection = True
+
+        def tell(items: list[dict[str, Any]]) -> None:
+            request.wfile.write(b"event: items\ndata: " + json.dumps(items).encode() + b"\n\n")
+
+        self.streams.append(tell)
+        self.stopped.wait(30)
+
+
+@pytest.fixture
+def feed() -> Iterator[Feed]:
+    feed = Feed()
+    yield feed
+    feed.stopped.set()
+    feed.server.shutdown()
+    feed.server.server_close()
+
+
+@pytest.fixture
+def verifier(feed: Feed, issuer: FakeIssuer) -> Iterator[Verifier]:
+    """Follows `feed`; keys are handed in, the wall is the issuer's, monotonic time is real."""
+    clock = Clock(wall=issuer.clock.clock.wall, monotonic=time.monotonic)
+    verifier = Verifier(
+        issuer=issuer.issuer, audience=AUDIENCE, keys=issuer.keys[-1].public(), client=SECRET, clock=clock,
+        feed_uri=f"{feed.url}/v1/revocations",
+    )  # fmt: skip
+    yield verifier
+    verifier._revocations.stop_blocking()  # type: ignore[union-attr]
+
+
+def until(happened: Callable[[], bool], within: float = 10.0) -> None:
+    deadline = time.monotonic() + within
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def refused(verifier: Verifier, token: str) -> bool:
+    try:
+        verifier.verify_sync(token)
+    except CredentialRefused:
+        return True
+    return False
+
+
+def test_a_token_is_accepted_once_it_is_known_that_nothing_ended_it(
+    verifier: Verifier, feed: Feed, issuer: FakeIssuer
+) -> None:
+    """M-02: the first request waits for the feed, the next ones for nothing."""
+    token = issuer.token()
+    assert verifier.verify_sync(token).account_id == "acc_ada"
+    asked = len(feed.asked)
+    for _ in range(100):
+        verifier.verify_sync(token)
+    assert len(feed.asked) <= asked + 2
+    assert set(feed.asked[0]) == {"node"}
+    assert all(text.startswith("Basic ") for text in feed.authorizations)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [("s", "ses_1", 2), ("u", "acc_ada", 1), ("k", "kid", 1), ("g", "", 1)],
+    ids=["session", "account", "key", "all"],
+)
+def test_what_is_ended_is_refused(verifier: Verifier, feed: Feed, issuer: FakeIssuer, line: Any) -> None:
+    """M-30, M-07: by session, account, key or altogether; told, and also where the hint was lost."""
+    token = issuer.token()
+    scope, entry_id, value = line
+    entry_id = jose.decode_unverified(token).header["kid"] if scope == "k" else entry_id
+    verifier.verify_sync(token)
+    feed.end(scope, entry_id, value, tell=False)
+    until(lambda: refused(verifier, token))
+
+
+def test_a_hint_refuses_before_the_next_question(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
+    """M-30: milliseconds, not a quarter of the lease; and it is the hint that does it."""
+    feed.lease = 50.0
+    token = issuer.token()
+    verifier.verify_sync(token)
+    until(lambda: bool(feed.streams))
+    verifier.verify_sync(token)
+    feed.status = 500
+    feed.end("s", "ses_1", 2)
+    until(lambda: refused(verifier, token), within=5.0)
+
+
+def test_without_an_answer_it_does_not_know(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
+    """503, never 401 and never 200, once the lease is over; what is known to be ended stays refused (section 6)."""
+    token, ended = issuer.token(), issuer.token(sid="ses_2")
+    verifier.verify_sync(token)
+    feed.end("s", "ses_2", 2)
+    until(lambda: refused(verifier, ended))
+    feed.status = 503
+
+    def unknown() -> bool:
+        try:
+            verifier.verify_sync(token)
+        except Unavailable:
+            return True
+        return False
+
+    until(unknown)
+    assert refused(verifier, ended)
+    feed.status = 200
+    until(lambda: not unknown())
+
+
+def test_the_lease_is_shorter_by_the_age_of_the_answer(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
+    """A relay says how old its answer is; one that is as old as the lease lends nothing (section 6)."""
+    feed.age = 0.4
+    with pytest.raises(Unavailable):
+        verifier.verify_sync(issuer.token())
+    feed.age = 0.1
+    until(lambda: not raises_unavailable(verifier, issuer.token()))
+
+
+def raises_unavailable(verifier: Verifier, token: str) -> bool:
+    try:
+        verifier.verify_sync(token)
+    except Unavailable:
+        return True
+    return False
+
+
+def test_the_lease_runs_from_when_the_question_was_sent(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
+    """Flaw class: an answer that took longer than the lease is taken for fresh when it comes."""
+    feed.delay = 0.45
+    with pytest.raises(Unavailable):
+        verifier.verify_sync(issuer.token())
+
+
+def test_a_log_that_was_made_anew_is_read_from_the_start(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
+    """What the lost log said is covered by the issuer's new count, and nothing that is known is forgotten."""
+    ended, token = issuer.token(sid="ses_2"), issuer.token(ep=2**32)
+    verifier.verify_sync(ended)
+    feed.end("s", "ses_9", 2)
+    until(lambda: len(feed.asked) > 2 and feed.asked[-1].get("cursor") == "1-6")
+    feed.generation, feed.everything, feed.items = 8, 1, []
+    until(lambda: refused(verifier, ended))
+    assert verifier.verify_sync(token).epoch == 2**32
+    feed.end("u", "acc_ada", 2**32 + 1)
+    until(lambda: refused(verifier, token))
+
+
+@pytest.mark.anyio
+async def test_fifty_who_wait_share_questions(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
+    """Whoever asks before a question is sent shares it; the event loop is never blocked."""
+    feed.lease, feed.delay = 5.0, 0.05
+    tokens = [issuer.token(jti=str(i)) for i in range(50)]
+    await asyncio.gather(*map(verifier.verify, tokens))
+    assert len(feed.asked) <= 4
+
+
+def test_a_lease_that_makes_no_sense_lends_nothing(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
+    """Zero, negative or an age below zero: it does not know."""
+    for feed.lease, feed.age in ((0.0, 0.0), (-1.0, 0.0), (1.0, -5.0)):
+        with pytest.raises(Unavailable):
+            verifier.verify_sync(issuer.token())
+
+
+def test_after_it_was_stopped_it_starts_anew(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
+    """Stopping says goodbye and accepts nothing; the next request starts it again."""
+    token = issuer.token()
+    verifier.verify_sync(token)
+    verifier._revocations.stop_blocking()  # type: ignore[union-attr]
+    assert feed.asked[-1].get("leave") == "1"
+    assert verifier.verify_sync(token).account_id == "acc_ada"
+
+
+def test_who_we_are_to_the_issuer() -> None:
+    """(id, secret), "id:secret", what `client create` prints, or a key; nothing else, and no secret is printed."""
+    for given in (SECRET, list(SECRET), ":".join(SECRET), {"client_id": SECRET[0], "client_secret": SECRET[1]}):
+        client = client_of(given)
+        assert client == ClientSecret(*SECRET)
+        assert SECRET[1] not in repr(client)
+    key = jose.Key.generate("ES256")
+    by_key = client_of(("cli_x", key))
+    assert isinstance(by_key, ClientKey)
+    first, second = (by_key.header("https://id.example", 1000.0) for _ in range(2))
+    assert first != second
+    claims = jose.decode_unverified(first.removeprefix("Bearer ")).claims
+    assert (claims["iss"], claims["sub"], claims["aud"], claims["exp"]) == (
+        "cli_x",
+        "cli_x",
+        "https://id.example",
+        1060,
+    )
+    for wrong in (None, "", "x", ("x",), ("x", ""), ("x", key.public()), ("x", 5), 7, {}, ("a", "b", "c")):
+        with pytest.raises(Misconfigured):
+            client_of(wrong)
