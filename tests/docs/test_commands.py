@@ -11,7 +11,8 @@ README = Path("README.md")
 STARTING = Path("docs/guide/getting-started.md")
 OPERATING = Path("docs/guide/operating.md")
 EMBEDDING = Path("docs/guide/embedding.md")
-WALKED = {README, STARTING, OPERATING, EMBEDDING}
+SERVICES = Path("docs/guide/other-services.md")
+WALKED = {README, STARTING, OPERATING, EMBEDDING, SERVICES}
 PASS_PHRASE = "a long pass phrase of your own"
 
 NOT_RUN = {
@@ -54,6 +55,12 @@ def test_the_first_screen_works_against_the_demo(tmp_path: Path) -> None:
         assert len(lines) == 4
         for command in lines:
             walk.run(command)
+
+
+def test_services_are_registered_as_the_page_says(tmp_path: Path) -> None:
+    """The command of the page is one that works."""
+    (command,) = of(SERVICES)
+    Walk(folder=tmp_path, port=free_port(), variables={}).run(command)
 
 
 def test_getting_started_works(tmp_path: Path) -> None:
