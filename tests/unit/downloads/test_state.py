@@ -144,25 +144,33 @@ async def test_health(states: list[State]) -> None:
     await states[0].check()
 
 
-async def test_marks_outlive_the_process_and_a_clock_set_back(tmp_path: Path) -> None:
-    """SQLite: what was spent is spent after a restart; once it is forgotten because it is over, setting the clock back
-    does not bring it back."""
+async def test_a_clock_set_back_revives_nothing(states: list[State]) -> None:
+    """What was forgotten because it was over stays refused, whatever the clock says by then, here and there; and a
+    clock that is ahead for a moment costs no token that is made afterwards."""
+    here, there = states
+    began = FAR + secrets.randbelow(10**6) * 10**4
     key, handle = fresh()
-    state = SqliteState(tmp_path / "spent.db")
-    await state.open()
-    assert await spend(state, key, handle, until=1000.0, now=900.0) is Spending.SPENT
-    await state.close()
-    state = SqliteState(tmp_path / "spent.db")
-    await state.open()
-    assert await spend(state, key, handle, until=1000.0, now=900.0) is Spending.USED
-    assert await state.purge(now=999.0) == 0
-    assert await spend(state, key, handle, until=1000.0, now=900.0) is Spending.USED
-    assert await state.purge(now=1000.0) == 1
-    assert await spend(state, key, handle, until=1000.0, now=900.0) is Spending.FORGOTTEN
-    await state.purge(now=500.0)
-    assert await spend(state, key, handle, until=1000.0, now=400.0) is Spending.FORGOTTEN
-    assert await spend(state, secrets.token_bytes(32), secrets.token_bytes(32), until=1001.0) is Spending.SPENT
-    await state.close()
+    assert await spend(here, key, handle, until=began + 100) is Spending.SPENT
+    assert await here.purge(now=began + 99) == 0
+    assert await spend(there, key, handle, until=began + 100) is Spending.USED
+    assert await here.purge(now=began + 10**9) == 1
+    for state in states:
+        assert await spend(state, key, secrets.token_bytes(32), until=began + 100) is Spending.FORGOTTEN
+        assert await state.was_spent(key, until=began + 100)
+    assert await there.purge(now=began - 1000) == 0
+    assert await spend(here, key, handle, until=began + 100) is Spending.FORGOTTEN
+    assert await spend(there, *fresh(), until=began + 101) is Spending.SPENT
+
+
+async def test_marks_outlive_the_process(states: list[State]) -> None:
+    """What was spent is spent after a restart."""
+    key, handle = fresh()
+    assert await spend(states[0], key, handle) is Spending.SPENT
+    for state in states:
+        await state.close()
+    await states[1].open()
+    assert await spend(states[1], key, secrets.token_bytes(32)) is Spending.USED
+    assert await states[1].transfer(handle) == TRANSFER
 
 
 async def test_it_does_not_grow_for_ever(tmp_path: Path) -> None:
@@ -183,24 +191,23 @@ async def test_it_does_not_grow_for_ever(tmp_path: Path) -> None:
     connection.close()
 
 
-async def test_valkey_marks_go_by_themselves(valkey: str) -> None:
-    """A mark is a key with an end; a Valkey that is ahead of what the mark could need refuses rather than forgets."""
+async def test_valkey_forgets_in_time(valkey: str) -> None:
+    """Marks go with the purge, transfers by themselves (M-32)."""
     from redis.asyncio import Redis
 
     state = ValkeyState(valkey)
     await state.open()
-    client = Redis.from_url(valkey.replace("valkey://", "redis://"))
-    seconds, _ = await client.time()
+    address, _, prefix = valkey.partition("?prefix=")
+    client = Redis.from_url(address.replace("valkey://", "redis://"))
     key, handle = fresh()
-    assert await spend(state, key, handle, until=seconds + 100.0) is Spending.SPENT
-    name = "{ostiary}:downloads:spent:" + key.hex()
-    assert 0 < await client.ttl(name) <= 100
-    assert await client.ttl("{ostiary}:downloads:transfer:" + handle.hex()) > 0
-    await client.delete(name)  # as if it had run out
-    latest = float(await client.get("{ostiary}:downloads:latest"))
-    await client.set("{ostiary}:downloads:latest", f"{(seconds + 101) * 1000:.0f}")  # time went by, then back
-    assert await spend(state, key, handle, until=seconds + 100.0) is Spending.FORGOTTEN
-    await client.set("{ostiary}:downloads:latest", f"{latest:.0f}")
+    before = await client.zcard(f"{{{prefix}}}:downloads:spent")
+    assert await spend(state, key, handle) is Spending.SPENT
+    await state.note(handle, version="v", pieces=[Piece(0, 1)], sent=1)
+    assert await client.zcard(f"{{{prefix}}}:downloads:spent") == before + 1
+    for kind in ("transfer", "pieces"):
+        assert 0 < await client.ttl(f"{{{prefix}}}:downloads:{kind}:{handle.hex()}") <= 900
+    await state.purge(now=10**12)
+    assert await client.zcard(f"{{{prefix}}}:downloads:spent") == 0
     await client.aclose()
     await state.close()
 
