@@ -17,6 +17,8 @@ NAMES = {
     "edge": "a reverse proxy that asks, against the same proxy that does not",
     "valkey": "refreshes, logins and authenticated requests with Valkey",
     "postgres": "refreshes, logins and authenticated requests with PostgreSQL",
+    "pages": "our pages in Chromium: bytes, first paint, nothing moves",
+    "search": "one of a million accounts, against the bare SQL query",
     "starting": "starting to serve, importing",
     "steps": "the steps of the request path one by one; only when it is named",
 }

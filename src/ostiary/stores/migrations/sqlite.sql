@@ -78,8 +78,6 @@ CREATE INDEX sessions_of_account ON sessions (account_id, id) WHERE ended_at IS 
 
 CREATE INDEX sessions_of_kind ON sessions (kind, id) WHERE ended_at IS NULL;
 
-CREATE INDEX sessions_open ON sessions (idle_expires_at, everything) WHERE ended_at IS NULL;
-
 CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE throttles (
@@ -171,3 +169,7 @@ PRIMARY KEY (id)
 WITHOUT ROWID;
 
 CREATE INDEX spent_until ON spent (until);
+
+CREATE INDEX accounts_disabled ON accounts (id) WHERE disabled;
+
+CREATE INDEX sessions_open ON sessions (idle_expires_at, everything, kind) WHERE ended_at IS NULL;
