@@ -323,3 +323,13 @@ def test_largest_page_is_small() -> None:
     ]
     html = account(PAGES, "zh-CN", sessions=sessions, csrf_token="t" * 64)
     assert len(html.encode()) + sum(len(file.content) for file in static_files().values()) < 100_000
+
+
+def test_more_places() -> None:
+    """What is served beside us, as the demonstration is, has a place in the navigation and on the start page, whoever
+    is looking; without it there is none."""
+    more = Pages("/auth", extra_places=("demo",))
+    for frame in (Frame(lang="en"), Frame(lang="en", roles=frozenset({"user"}))):
+        html = more.home(frame, caller_name=None, registration_open=True)
+        assert [attrs["href"] for attrs in Outline(html).all("a")].count("/auth/demo?lang=en") == 2
+        assert "/demo" not in PAGES.home(frame, caller_name=None, registration_open=True)

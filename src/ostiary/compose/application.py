@@ -84,6 +84,8 @@ class Ostiary:
         self._store = store
         self._password_parameters = password_parameters
         self._worker = worker
+        self.places: tuple[str, ...] = ()
+        """More places that the pages lead to, such as `demo`; to be set before the start by what serves them."""
         self._stale = 0.0
         self._stack: AsyncExitStack | None = None
         self._services: Services | None = None
@@ -149,7 +151,7 @@ class Ostiary:
                 )
             )
             self._stack = stack
-            self._services = _services_of(system, http_config(self.settings, worker=self._worker))
+            self._services = _services_of(system, http_config(self.settings, worker=self._worker), self.places)
             self._running.authenticator = self._services.authenticator
             self._system = system
 
@@ -270,7 +272,7 @@ def _http_exception(error: OstiaryError) -> HTTPException:
     return HTTPException(error.status, detail=error.code, headers=headers_of(error))
 
 
-def _services_of(system: System, config: HttpConfig) -> Services:
+def _services_of(system: System, config: HttpConfig, places: tuple[str, ...]) -> Services:
     cookies = Cookies(secure=config.secure_cookies)
     proofs = ProofReader(config, system.proofs)
     return Services(
@@ -282,7 +284,7 @@ def _services_of(system: System, config: HttpConfig) -> Services:
         ),
         cookies=cookies,
         proofs=proofs,
-        pages=Pages(config.base_path),
+        pages=Pages(config.base_path, extra_places=places),
         accounts=system.accounts,
         first_run=system.first_run,
         overview=system.overview,

@@ -94,6 +94,7 @@ class Pages:
             signed_in=frame.roles is not None,
             administers=frame.roles is not None and ADMIN in frame.roles,
             at=at,
+            extra_places=[(place, self.url(_PATHS[place], frame.lang), _PATHS[place]) for place in self._extra_places],
             base_path=self._base_path,
             static=self.static_url,
             url=lambda path, **more: self.url(path, frame.lang, **more),
