@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from tests.servers import valkey
-from tests.servers.valkey_groups import Group, cluster, reached
+from tests.servers.valkey_groups import Group, add_replica, cluster, reached
 
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor
@@ -135,3 +136,33 @@ async def test_seed_that_is_down_is_passed_over(group: Group) -> None:
         await store.close()
     with pytest.raises(Unavailable):
         await ValkeyStore.open(f"valkey+cluster://127.0.0.1:{valkey.free_port()}")
+
+
+@pytest.mark.anyio
+async def test_member_that_dies_is_replaced_by_its_replica(tmp_path: Path) -> None:
+    """M-05: the member with our keys is killed; once the cluster has made its replica the primary, everything goes on
+    with what was acknowledged, found from a seed that is dead and without a restart."""
+    entered = cluster()
+    group = await asyncio.to_thread(entered.__enter__)
+    try:
+        owner = group.owner("{ostiary}:")
+        replica = await asyncio.to_thread(add_replica, group, owner, tmp_path / "replica")
+        store = await ValkeyStore.open(f"valkey+cluster://127.0.0.1:{owner.port}?timeout=5&replicas=1")
+        assert await store.write(Add(builders.session()), Append(builders.entry("before")))
+        await asyncio.to_thread(owner.kill)
+        plain = None
+        async with asyncio.timeout(60):
+            while plain is None:
+                try:
+                    assert await store.sessions.get("session-1") == builders.session(revision=1)
+                    plain = await ValkeyStore.open(f"valkey+cluster://127.0.0.1:{replica.port}?timeout=5")
+                except Unavailable:
+                    await asyncio.sleep(0.05)
+        assert await plain.write(Append(builders.entry("after")))
+        told = [item.entry.id for item in (await plain.revocations.probe(Cursor(), 10)).items]
+        assert told == ["before", "after"]
+        await plain.close()
+        await store.close()
+        replica.stop()
+    finally:
+        await asyncio.to_thread(entered.__exit__, None, None, None)

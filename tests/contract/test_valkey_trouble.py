@@ -262,6 +262,16 @@ async def test_record_that_cannot_be_read_is_unavailable(server: valkey.Server, 
         await store.write(Swap(builders.session(revision=1)))
 
 
+async def test_entry_that_cannot_be_stored_is_an_invalid_request(store: ValkeyStore) -> None:
+    """Numbers beyond 64 bits, instants that are none, ids that are no text."""
+    for wrong in ({"value": 2**63}, {"until": float("nan")}, {"until": 10**400}):
+        with pytest.raises(InvalidRequest):
+            await store.write(Append(builders.entry("x", **wrong)))
+    with pytest.raises(InvalidRequest):
+        await store.write(Append(builders.entry("\ud800")))
+    assert await store.revocations.head() == Cursor()
+
+
 @pytest.mark.parametrize(
     "record",
     [

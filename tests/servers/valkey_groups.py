@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.servers.valkey import Server, folder, free_port
 
@@ -91,6 +92,20 @@ def cluster() -> Iterator[Group]:
             servers[0].ask("CLUSTER", "MEET", "127.0.0.1", server.port, server.settings["cluster-port"])
         until(lambda: all("cluster_state:ok" in _state(server) for server in servers))
         yield Group(servers, "cluster")
+
+
+def add_replica(group: Group, of: Server, folder: Path) -> Server:
+    """Of a cluster: one more member, which has what `of` has when this returns."""
+    server = Server(folder, cluster_enabled="yes", cluster_node_timeout=2000, cluster_port=free_port())
+    server.start()
+    server.ask("CLUSTER", "MEET", "127.0.0.1", of.port, of.settings["cluster-port"])
+    primary = of.ask("CLUSTER", "MYID")
+    until(lambda: primary in str(server.ask("CLUSTER", "NODES")) and "cluster_state:ok" in _state(server))
+    server.ask("CLUSTER", "REPLICATE", primary)
+    until(lambda: server.info("replication").get("master_link_status") == "up")
+    name = server.ask("CLUSTER", "MYID")
+    until(lambda: all(name in str(one.ask("CLUSTER", "NODES")) for one in group.servers))
+    return server
 
 
 def _state(server: Server) -> str:

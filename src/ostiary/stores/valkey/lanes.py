@@ -48,7 +48,7 @@ class _Waiting:
 
     @property
     def reads(self) -> bool:
-        return self.script is not None and self.script.reads
+        return self.script is None or self.script.reads  # no plain command of ours does harm when it is repeated
 
 
 class Lane:
@@ -121,15 +121,17 @@ class Lane:
     async def _until_answered(self, batch: Sequence[_Waiting]) -> None:
         tried = 0
         while batch:
+            sent = False
             try:
                 connection = await self._connected()
+                sent = True
                 replies = await self._exchange(connection, batch)
             except (RedisError, OSError) as error:
-                # who only reads may ask again: the server may have been started anew since the last command
+                # another server may be the right one by now: all ask once more if nothing was sent, else who only reads
                 tried += 1
                 await self._disconnect()
                 self._topology.forget()
-                again = [waiting for waiting in batch if waiting.reads and tried == 1]
+                again = [waiting for waiting in batch if tried == 1 and (waiting.reads or not sent)]
                 _fail([waiting for waiting in batch if waiting not in again], error)
                 batch = again
                 continue

@@ -5,6 +5,7 @@ import secrets
 import struct
 from collections.abc import AsyncIterator, Iterator
 
+from ostiary.errors import InvalidRequest
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
 from ostiary.stores.valkey import scripts
 from ostiary.stores.valkey.listening import listen
@@ -27,7 +28,10 @@ def new_nonce() -> int:
 
 def encode_entry(entry: Entry) -> bytes:
     """Scope, value, until, id. Raises InvalidRequest for what cannot be stored."""
-    return _ENTRY.pack(entry.scope.value.encode(), entry.value, entry.until) + text(entry.id)
+    try:
+        return _ENTRY.pack(entry.scope.value.encode(), entry.value, entry.until) + text(entry.id)
+    except struct.error:
+        raise InvalidRequest("A text or a number cannot be stored.") from None
 
 
 def decode_entry(packed: bytes) -> Entry:

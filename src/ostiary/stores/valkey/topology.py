@@ -106,13 +106,16 @@ class Topology:
 
     async def _ask_member(self, member: Host) -> Host:
         ranges = await _asked(self._connection(member, **self._common()), "CLUSTER", "SLOTS")
-        primaries = [
-            (first, last, (host.decode() or member[0], int(port))) for first, last, (host, port, *_), *_ in ranges
-        ]
-        self._known = list(dict.fromkeys([*(host for _, _, host in primaries), *self.address.hosts]))
-        for first, last, host in primaries:
+        found: Host | None = None
+        known: list[Host] = []
+        for first, last, *nodes in ranges:
+            hosts = [(host.decode() or member[0], int(port)) for host, port, *_ in nodes]
+            known += hosts  # the primary, then its replicas, one of which may be asked when it is gone
             if first <= self._slot <= last:
-                return host
+                found = hosts[0]
+        self._known = list(dict.fromkeys([*known, *self.address.hosts]))
+        if found is not None:
+            return found
         raise Unavailable(private="valkey: no member of the cluster has our keys")
 
     def _connection(self, host: Host, **common: Any) -> AbstractConnection:
