@@ -62,6 +62,7 @@ HASH_QUEUE = 512  # password hashes that may wait; beyond it 503 `overloaded`
 LAST_SEEN_INTERVAL = 60.0  # seconds between writes of one session's `last_seen_at`
 SWAP_ATTEMPTS = 64  # times that a lost race is judged again before `conflict`
 REVOCATION_PAGE = 1000  # log items of one probe
+CATCH_UP_PAGE = 16_000  # of one probe of a process that is far behind
 REPLICA_ENTRIES = 1_000_000  # revocations that one process holds, about 100 bytes each; with more, everything is ended
 ASK_SECONDS = 0.25  # a request without a lease waits so long for the log before it is 503
 FEED_STREAMS = 1000  # streams of revocations of one process; beyond it 503 `overloaded`

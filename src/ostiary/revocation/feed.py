@@ -146,18 +146,19 @@ class Feed:
             await self._probe()
 
     async def _probe(self, patience: float | None = None) -> None:
-        following = Next.MORE
+        following, page = Next.MORE, limits.REVOCATION_PAGE
         while following is not Next.DONE:
             sent = self._replica.on_send(self._clock.monotonic())
             try:
                 async with asyncio.timeout(patience or self._patience):
-                    reply = await self._source.probe(self._replica.cursor, limits.REVOCATION_PAGE, node=self._node)
+                    reply = await self._source.probe(self._replica.cursor, page, node=self._node)
             except TimeoutError as error:
                 raise Unavailable(private="the revocation log did not answer in time") from error
             # a log that does not hold the cursor may have forgotten what it said of keys
             if not reply.matches or _mentions_keys(item.entry for item in reply.items):
                 self._keys_due = True
             following = self._replica.on_reply(sent, reply)
+            page = min(4 * page, limits.CATCH_UP_PAGE)  # whoever is far behind asks for more at a time
             if following is Next.ADOPT:
                 everything = await self._keeper.adopt(reply.generation, self._replica.everything)
                 self._keys_due = self._keys_due or self._replica.generation is not None
