@@ -24,6 +24,7 @@ NOT_RUN = {
     "sqlite3 /var/lib/ostiary/ostiary.db \".backup '/backup/ostiary.db'\"": "the same call is in test_a_backup",
     "uvicorn examples.starlette_notes:app": "started by the test",
     "PASSWORD=...": "the reader's part",
+    "pip install 'ostiary[server,valkey]'": "the same",
     "pip install 'ostiary[server,postgres]'": "the tests run in an environment that has it",
 }
 
