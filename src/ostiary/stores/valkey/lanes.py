@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AskError, ConnectionError, MovedError, NoScriptError, ReadOnlyError, RedisError  # noqa: A004
 
@@ -146,7 +147,8 @@ class Lane:
             commands.append(waiting.command)
         if self._confirm:
             commands.append(self._confirm)
-        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        packed = b"".join([hiredis.pack_command(command) for command in commands])  # type: ignore[arg-type]
+        await connection.send_packed_command(packed, check_health=False)
         replies = [await _reply(connection) for _ in commands]
         if self._confirm:
             _check_confirmed(replies.pop(), self._confirmed)
