@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def _refreshes(
     server: Cluster, directory: Path, nodes: list[tuple[int, int]], seeded: list[Any], say: Callable[[str], None]
 ) -> list[Row]:
     chains: dict[int, list[dict[str, Any]]] = {8: [], 32: [], 64: []}
-    shares: list[tuple[float, float, float]] = []
+    shares: list[tuple[float, ...]] = []
     share = len(seeded) // len(nodes)
     jobs = []
     for at, (port, _) in enumerate(nodes):
@@ -109,7 +110,7 @@ def _refreshes(
                 ours, theirs, fsyncs = (
                     after - earlier for after, earlier in zip(_used(server, nodes), before, strict=True)
                 )
-                shares.append((ours / spent, theirs / spent, done / max(1, fsyncs)))
+                shares.append((ours / done * 1e6, theirs / done * 1e6, done / max(1, fsyncs), ours / spent))
     rows = []
     named = "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
     for concurrency, results in chains.items():
@@ -129,13 +130,14 @@ def _refreshes(
                 "share the machine's cores.",
             )
         )
-    ours, theirs, together = (spread([share[at] for share in shares]).median for at in range(3))
+    ours, theirs, together, busy = (spread([share[at] for share in shares]).median for at in range(4))
     rows.append(
         Row(
-            what=f"  what limits it, {named}: processors busy in the nodes",
+            what=f"  what limits it, {named}: processor time of a refresh in its node",
             reached=ours,
-            unit="cores",
-            spread=f"in PostgreSQL {number(theirs)}; {number(together)} refreshes for one wait for the disk",
+            unit="us",
+            spread=f"in PostgreSQL {number(theirs)} us; {number(together)} refreshes a wait for the disk; nodes got "
+            f"{number(busy)} cores of a shared machine",
         )
     )
     return rows
@@ -198,5 +200,5 @@ def _requests(
                 note=ratio.note.replace("SQLite", "PostgreSQL"),
             )
         )
-        rows.append(by_cpu)
+        rows.append(replace(by_cpu, note=by_cpu.note.replace("SQLite", "PostgreSQL")))
     return rows

@@ -18,8 +18,9 @@ from tests.servers.postgres import Cluster
 from ostiary.domain.session import EndReason
 from ostiary.errors import InvalidRequest, Misconfigured, Unavailable
 from ostiary.revocation.entry import Cursor
+from ostiary.stores.migrations import HEAD
 from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
-from ostiary.stores.postgres import PostgresStore
+from ostiary.stores.postgres import PostgresStore, schema_version
 from ostiary.testing import builders
 
 pytestmark = pytest.mark.anyio
@@ -327,6 +328,50 @@ async def test_code_works_with_a_schema_that_only_grew(
         await store.check()
     with pytest.raises(Misconfigured, match="newer version"):
         await PostgresStore.open(url)
+
+
+async def test_an_older_schema_is_brought_up_to_date(postgres: Cluster, schema: str) -> None:
+    """What was stored under an earlier revision is there under the newest, in which every column has its type; code
+    of the earlier one may go on, since nothing was taken away."""
+    from ostiary.stores.migrations import revisions
+
+    statements = revisions.postgres_statements(None, to="0002")
+    record = "'old', 'Old', 'old', 'hash', '[]', FALSE, 0, 0, 0, 1, FALSE"
+    names = (
+        "id, username, username_key, password_hash, roles, disabled, epoch, created_at, password_changed_at, revision"
+    )
+    with postgres.script() as file:
+        file.write(f"CREATE SCHEMA {schema}; SET search_path TO {schema};\n{statements}\n")
+        file.write(f"INSERT INTO accounts ({names}, enabled_admin) VALUES ({record});\n")
+        file.write("INSERT INTO issuers VALUES ('issuer', 3, 0, 0, 7);\n")
+        file.write("INSERT INTO revocation_logs VALUES (1, 5, 0, now());\n")
+        file.write("INSERT INTO schema_floors VALUES (1, '0002');\n")
+    store = await PostgresStore.open(postgres.url(schema=schema))
+    found = await store.accounts.get("old")
+    assert found is not None
+    assert (found.username, (await store.issuer()).everything) == ("Old", 3)
+    assert await store.write(Add(builders.session()), Append(builders.entry()))
+    assert postgres.sql(f"SELECT version_num FROM {schema}.alembic_version") == HEAD
+    assert postgres.sql(f"SELECT oldest FROM {schema}.schema_floors") == "0002"
+    await test_tables_have_the_columns_of_the_records(store, postgres, schema)
+    await store.close()
+
+
+async def test_an_upgrade_gives_up_rather_than_stop_everybody(
+    store: PostgresStore, url: str, postgres: Cluster, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that waits for a table has everybody else wait behind it: after a while it is given up, whole."""
+    monkeypatch.setattr(schema_version, "_LOCK_MILLISECONDS", 50)
+    postgres.sql(f"UPDATE {schema}.alembic_version SET version_num = '0003'")
+    session = await store._pools.slow._connect()
+    try:
+        async with session.transaction():
+            await session.execute(f"SELECT FROM {schema}.issuers")
+            with pytest.raises(Unavailable, match="less is going on"):
+                await PostgresStore.open(url)
+        assert postgres.sql(f"SELECT version_num FROM {schema}.alembic_version") == "0003"
+    finally:
+        await session.close()
 
 
 async def test_an_upgrade_has_to_be_allowed(postgres: Cluster, schema: str) -> None:

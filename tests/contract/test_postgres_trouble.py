@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from tests.servers.postgres import Cluster, cluster, folder
@@ -144,11 +145,22 @@ async def test_a_restart_is_survived(server: Cluster, store: PostgresStore) -> N
     await again.aclose()  # type: ignore[attr-defined]
 
 
-async def test_silence_is_noticed(server: Cluster, store: PostgresStore) -> None:
+async def test_silence_is_noticed(server: Cluster, store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flaw class: a machine that is frozen or cut off closes no connection, and whoever asks it waits. Here the longest
     time of a statement is not waited for: a second question, which gets no answer either, decides."""
     await works(store, "before")
+    tries, run = list[object](), store._pools.quick.run
+
+    async def counted(job: Any) -> Any:
+        tries.append(job)
+        return await run(job)
+
     with server.frozen():
+        with monkeypatch.context() as patched:
+            patched.setattr(store._pools.quick, "run", counted)
+            with pytest.raises(Unavailable):
+                await store.sessions.by_token_digest(b"x")
+        assert len(tries) == 1  # asking again would take the second that is promised
         together = await asyncio.gather(*(ask() for ask in asked(store).values()), return_exceptions=True)
         for name, outcome in zip(asked(store), together, strict=True):
             assert isinstance(outcome, Unavailable), (name, outcome)

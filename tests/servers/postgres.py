@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 USER = "postgres"
 _LONGEST = 120  # seconds that starting or stopping may take on a machine that is busy otherwise
@@ -126,6 +126,16 @@ class Cluster:
         options = ["-h", str(self.folder), "-p", str(self.port), "-U", USER, "-d", database, "-qAtX"]
         commands = [argument for statement in statements for argument in ("-c", statement)]
         return self._run("psql", *options, "-v", "ON_ERROR_STOP=1", *commands).strip()
+
+    @contextlib.contextmanager
+    def script(self) -> Iterator[IO[str]]:
+        """Whatever is written to it is run at the end, all or nothing."""
+        path = self.folder / "script.sql"
+        with path.open("w") as file:
+            yield file
+        path.chmod(0o644)
+        options = ["-h", str(self.folder), "-p", str(self.port), "-U", USER, "-d", USER, "-qAtX1"]
+        self._run("psql", *options, "-v", "ON_ERROR_STOP=1", "-f", path)
 
     def _run(self, program: str, *arguments: object) -> str:
         done = subprocess.run(

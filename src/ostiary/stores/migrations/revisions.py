@@ -36,14 +36,14 @@ def run(connection: sqlite3.Connection, version: str | None) -> None:
 
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     engine.dialect.do_commit = engine.dialect.do_rollback = left_to_the_caller  # type: ignore[method-assign, assignment]
-    with engine.connect() as wrapped, EnvironmentContext(Config(), scripts, fn=_to_head(scripts)) as environment:
+    with engine.connect() as wrapped, EnvironmentContext(Config(), scripts, fn=_steps(scripts, "head")) as environment:
         environment.configure(connection=wrapped, transaction_per_migration=False)
         environment.run_migrations()
 
 
 @cache
-def postgres_statements(version: str | None) -> str:
-    """What takes a PostgreSQL schema, the first of the search path, from `version` to the head, as one text.
+def postgres_statements(version: str | None, *, to: str = "head") -> str:
+    """What takes a PostgreSQL schema, the first of the search path, from `version` to another, as one text.
 
     Revisions are statements alone: none of them looks at the data, so that they can be read before they are run.
     """
@@ -51,7 +51,7 @@ def postgres_statements(version: str | None) -> str:
     _check_known(scripts, version)
     written = io.StringIO()
     with EnvironmentContext(
-        Config(), scripts, fn=_to_head(scripts), as_sql=True, starting_rev=version, destination_rev="head"
+        Config(), scripts, fn=_steps(scripts, to), as_sql=True, starting_rev=version, destination_rev=to
     ) as environment:
         environment.configure(dialect_name="postgresql", output_buffer=written, transaction_per_migration=False)
         environment.run_migrations()
@@ -64,9 +64,9 @@ def _check_known(scripts: ScriptDirectory, version: str | None) -> None:
         raise Misconfigured("The database was made by a newer version of Ostiary; install that version.")
 
 
-def _to_head(scripts: ScriptDirectory) -> Callable[[object, MigrationContext], list[RevisionStep]]:
+def _steps(scripts: ScriptDirectory, to: str) -> Callable[[object, MigrationContext], list[RevisionStep]]:
     def steps(revision: object, _context: MigrationContext) -> list[RevisionStep]:
-        return scripts._upgrade_revs("head", revision)  # type: ignore[arg-type]  # noqa: SLF001 - as `alembic upgrade`
+        return scripts._upgrade_revs(to, revision)  # type: ignore[arg-type]  # noqa: SLF001 - as `alembic upgrade`
 
     return steps
 

@@ -14,6 +14,7 @@ from ostiary.stores.postgres.statements import Schema
 from ostiary.stores.postgres.writing import check_warning
 
 _LARGEST = 2**63 - 1
+_SCOPES = {scope.value: scope for scope in Scope}  # a look-up that a million items need
 _FORGOTTEN_AFTER = "1 day"  # of a node that was not heard of: far longer than any lease
 
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
@@ -111,5 +112,5 @@ def _probe(rows: list[Any], limit: int) -> Probe:
 
 def _item(position: int, nonce: int, scope: str, entry_id: str, value: int, until: float) -> LogItem:
     return LogItem(
-        position=position, nonce=nonce, entry=Entry(scope=Scope(scope), id=entry_id, value=value, until=until)
+        position=position, nonce=nonce, entry=Entry(scope=_SCOPES[scope], id=entry_id, value=value, until=until)
     )

@@ -48,14 +48,16 @@ class Pool:
         self._idle: list[Connection] = []
         self._busy: dict[Connection, float] = {}
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._silences = 0
         self._closed = False
 
     async def read(self, job: Job[T]) -> T:
         """`run`, and once more if the connection was lost: asking twice changes nothing."""
+        silences = self._silences
         try:
             return await self.run(job)
         except Unavailable as error:
-            if not isinstance(error.__cause__, _LOST):
+            if not isinstance(error.__cause__, _LOST) or silences != self._silences:
                 raise
         return await self.run(job)
 
@@ -148,6 +150,7 @@ class Pool:
 
     def give_up(self) -> None:
         """The server does not answer: no job is waited for, no connection is used again."""
+        self._silences += 1
         for connection in self._busy:
             connection.terminate()
         self._drop_idle()
