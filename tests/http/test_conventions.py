@@ -1,9 +1,14 @@
 """Contract section 1: what holds for every call."""
 
+import asyncio
+import json
 import re
+from typing import Any
 
 import pytest
 from tests.http.harness import ISSUER, PASSWORD, VARY, Site, open_site, problem
+
+from ostiary import limits
 
 pytestmark = pytest.mark.anyio
 
@@ -357,3 +362,31 @@ async def test_security_headers_everywhere(site: Site) -> None:
         assert headers["x-frame-options"] == "DENY"
     async with open_site(issuer="http://127.0.0.1:8000") as plain:
         assert "strict-transport-security" not in (await plain.get("/")).headers
+
+
+@pytest.mark.parametrize("path", ["/v1/login", "/oauth/token"])
+async def test_a_body_that_does_not_come_is_408(site: Site, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """Nobody holds a request open by sending its body for ever (RFC 9110 section 15.5.9)."""
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.05)
+    parts = iter([b'{"username": "an', b'n", '])
+    never = asyncio.Event()
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        part = next(parts, None)
+        if part is None:
+            await never.wait()
+        return {"type": "http.request", "body": part, "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"id.example"), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": headers, "http_version": "1.1", "scheme": "https", "client": ("127.0.0.1", 1), "root_path": "",
+    }  # fmt: skip
+    await site.auth.asgi(scope, receive, send)
+    assert sent[0]["status"] == 408
+    told = json.loads(sent[1]["body"])
+    assert told.get("code", told.get("error")) in ("request_timeout", "invalid_request")

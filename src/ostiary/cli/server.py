@@ -14,6 +14,7 @@ from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
 from ostiary.cli.metrics_server import metrics_served
 from ostiary.cli.output import note
+from ostiary.cli.slow_connections import SlowConnections
 from ostiary.cli.workers import Supervisor, Worker
 from ostiary.compose import Ostiary
 from ostiary.errors import Unavailable
@@ -98,7 +99,17 @@ def _auth_server(auth: Ostiary) -> ASGIApp:
 
 
 class Server(uvicorn.Server):
-    """Signals are ours: uvicorn would raise them again at its end, before the system has stopped."""
+    """Signals are ours: uvicorn would raise them again at its end, before the system has stopped. And nobody may take
+    for ever to send a request."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """See ``uvicorn.Server``."""
+        slow = SlowConnections(lambda: self.server_state.connections)
+        watching = asyncio.create_task(slow.watch())
+        try:
+            await super().serve(sockets)
+        finally:
+            watching.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """One request, as handlers see it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -11,7 +12,7 @@ from starlette.types import Scope
 from ostiary import limits
 from ostiary.domain.caller import Caller
 from ostiary.errors import InvalidRequest, Malformed
-from ostiary.http.problems import ContentTooLarge, UnsupportedMediaType
+from ostiary.http.problems import ContentTooLarge, RequestTimeout, UnsupportedMediaType
 from ostiary.http.services import Services
 from ostiary.jose.encoding import Unreadable, decode_object
 from ostiary.services.context import Client, Ended
@@ -84,18 +85,21 @@ class Call:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises ContentTooLarge as soon as it is known to be."""
+    """The whole body. Raises ContentTooLarge as soon as it is known to be, RequestTimeout when it takes too long."""
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdigit() and int(declared) > limits.BODY_BYTES:
         raise ContentTooLarge
     chunks: list[bytes] = []
     size = 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limits.BODY_BYTES:
-                raise ContentTooLarge
-            chunks.append(chunk)
+        async with asyncio.timeout(limits.BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limits.BODY_BYTES:
+                    raise ContentTooLarge
+                chunks.append(chunk)
+    except TimeoutError:
+        raise RequestTimeout from None
     except ClientDisconnect:
         raise Malformed("The connection closed before the body ended.") from None
     return b"".join(chunks)

@@ -35,6 +35,14 @@ class ContentTooLarge(InvalidRequest):
     title = "The request body is too large"
 
 
+class RequestTimeout(InvalidRequest):
+    """The body did not come in time (408, RFC 9110 section 15.5.9)."""
+
+    code = "request_timeout"
+    status = 408
+    title = "The request body took too long"
+
+
 class HeadersTooLarge(InvalidRequest):
     """The header fields are larger than any request needs (RFC 6585 section 5)."""
 
@@ -97,6 +105,7 @@ class OAuthError(OstiaryError):
 
 _OAUTH_CODES = {
     "content_too_large": "invalid_request",
+    "request_timeout": "invalid_request",
     "headers_too_large": "invalid_request",
     "unsupported_media_type": "invalid_request",
     "wrong_host": "invalid_request",

@@ -25,6 +25,7 @@ _REASONS = {
     403: "Not allowed",
     404: "Not found",
     409: "In the way of something else",
+    408: "The body took too long",
     413: "Too large",
     415: "Not of the expected type",
     421: "Not for this host",
@@ -39,7 +40,7 @@ _WAIT = (
 )
 _EVERYWHERE = (400, 421, 431)
 _OF_CALLERS = (401, 403, 503)
-_OF_BODIES = (413, 415, 422)
+_OF_BODIES = (408, 413, 415, 422)
 
 
 def openapi_endpoints(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
@@ -147,6 +148,8 @@ def _responses(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
         refusals.update(_OF_CALLERS)
     if endpoint.body is not None:
         refusals.update(_OF_BODIES)
+    elif endpoint.form:
+        refusals.add(408)
     oauth = endpoint.dialect is Dialect.OAUTH
     for status in sorted(refusals - set(endpoint.answers)):
         shape, media_type = (OAuthProblem, JSON) if oauth else (Problem, "application/problem+json")
