@@ -108,7 +108,7 @@ class Deliveries:
         promised = 0 if span.partial else file.size
         live.promised += promised
         position = span.start
-        begun = claimed = done = False
+        begun = settled = claimed = done = False
         try:
             if transfer.version == file.version:
                 confirmed = confirmed_by(transfer.pieces, span.start)
@@ -129,7 +129,10 @@ class Deliveries:
                 if gone.left:
                     return
                 if last:
-                    claimed = await self._claim(handle, file, span, live)
+                    claimed = await self._settle(handle, file, span, live)
+                    settled = True
+                    if gone.left:
+                        return
                 elif live.finished or (
                     position // _LOOK_EVERY != (position + count) // _LOOK_EVERY and await self._is_over(handle)
                 ):
@@ -153,22 +156,30 @@ class Deliveries:
             if claimed and not done:
                 live.finished = False
                 await asyncio.shield(self._state.reopen(handle))
-            elif not claimed and position > span.start:
-                await self._note(handle, file, span, position, live)
+            if position > span.start and (not settled or (claimed and not done)):
+                piece = Piece(span.start, position, whole=False)
+                sent = position - span.start
+                await asyncio.shield(self._state.note(handle, version=file.version, pieces=(piece,), sent=sent))
 
     async def _read(self, file: OpenFile, position: int, count: int) -> bytes | None:
         if count == 0:
             return b""
         return await asyncio.get_running_loop().run_in_executor(self._threads, file.read, position, count)
 
-    async def _claim(self, handle: bytes, file: OpenFile, span: Span, live: _Live) -> bool:
-        """Whether this answer's last bytes end the transfer. Raises AlreadyUsed if it has ended."""
+    async def _settle(self, handle: bytes, file: OpenFile, span: Span, live: _Live) -> bool:
+        """Before an answer's last bytes: what it will have sent is noted, so that a client that has it finds it noted.
+        Whether it ends the transfer. Raises AlreadyUsed if that has ended."""
         known = await self._state.transfer(handle)
         if known is None or known.finished or live.finished:
             raise AlreadyUsed
+        piece = Piece(span.start, span.stop)
         pieces = known.pieces if known.version == file.version else ()
-        if not covers([*pieces, Piece(span.start, span.stop)], file.size):
-            return False
+        if not covers([*pieces, piece], file.size):
+            sent = span.stop - span.start
+            known = await self._state.note(handle, version=file.version, pieces=(piece,), sent=sent)
+            # another answer may have noted what this one lacked
+            if known is None or not covers(known.pieces, file.size):
+                return False
         if not await self._state.finish(handle):
             raise AlreadyUsed
         live.finished = True
@@ -177,13 +188,3 @@ class Deliveries:
     async def _is_over(self, handle: bytes) -> bool:
         known = await self._state.transfer(handle)
         return known is None or known.finished
-
-    async def _note(self, handle: bytes, file: OpenFile, span: Span, position: int, live: _Live) -> None:
-        """What was sent, also if this answer is being cancelled. Two may each have sent what the other lacked."""
-        piece = Piece(span.start, position, whole=position == span.stop)
-        known = await asyncio.shield(
-            self._state.note(handle, version=file.version, pieces=(piece,), sent=position - span.start)
-        )
-        if known is not None and piece.whole and covers(known.pieces, file.size):
-            await self._state.finish(handle)
-            live.finished = True
