@@ -32,6 +32,9 @@ class Cut:
             raise Unavailable(private="cut")
         return await self.inner.probe(cursor, limit, node=node)
 
+    async def probe_whole(self, *, node: str = "") -> Probe | None:
+        return None
+
     def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         return self.inner.hints()
 

@@ -25,6 +25,7 @@ class Source(Protocol):
     """Where the log is: see `ostiary.stores.port.Revocations`."""
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe: ...
+    async def probe_whole(self, *, node: str = "") -> Probe | None: ...
     def hints(self) -> AsyncIterator[tuple[Entry, ...]]: ...
     async def leave(self, node: str) -> None: ...
 
@@ -151,7 +152,7 @@ class Feed:
             sent = self._replica.on_send(self._clock.monotonic())
             try:
                 async with asyncio.timeout(patience or self._patience):
-                    reply = await self._source.probe(self._replica.cursor, page, node=self._node)
+                    reply = await self._answer_to(self._replica.cursor, page)
             except TimeoutError as error:
                 raise Unavailable(private="the revocation log did not answer in time") from error
             # a log that does not hold the cursor may have forgotten what it said of keys
@@ -171,6 +172,12 @@ class Feed:
         if self._replica.crowded:
             await self._keeper.make_room()
             self._look.set()
+
+    async def _answer_to(self, cursor: Cursor, page: int) -> Probe:
+        reply = await self._source.probe(cursor, page, node=self._node)
+        if cursor != Cursor() or reply.complete or not reply.matches:
+            return reply
+        return await self._source.probe_whole(node=self._node) or reply
 
     async def _restore(self) -> None:
         """Later, for one of many nodes may have done it by then."""

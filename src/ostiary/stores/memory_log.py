@@ -46,6 +46,10 @@ class MemoryLog:
         complete = start + len(items) == len(self.items)
         return Probe(generation=self.generation, matches=True, items=items, complete=complete)
 
+    async def probe_whole(self, *, node: str = "") -> Probe | None:  # noqa: ARG002 - as the port has it
+        """None: nobody has to read it but this process."""
+        return None
+
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         messages: asyncio.Queue[tuple[Entry, ...]] = asyncio.Queue()
         self._listening.add(messages)

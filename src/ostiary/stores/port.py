@@ -175,6 +175,11 @@ class Revocations(Protocol):
         """
         ...
 
+    async def probe_whole(self, *, node: str = "") -> Probe | None:
+        """What `probe` would answer to `Cursor()` if it had no limit, as a `packed` one, for whoever has to read a long
+        log. None where the log is short or cannot be told so."""
+        ...
+
     def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         """Endless: yields as soon as somebody, this process too, may have appended: the entries that the message
         carried, or () for "look". The first is () as soon as it listens, for whatever came before. Messages may be

@@ -83,6 +83,9 @@ class Link:
         await self._travel(self.back)
         return reply
 
+    async def probe_whole(self, *, node: str = "") -> Probe | None:
+        return None
+
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         heard: asyncio.Queue[tuple[Entry, ...]] = asyncio.Queue()
 

@@ -62,6 +62,10 @@ class Revocations(Part):
 
         return _probe(await self._pools.log.run(ask), limit)
 
+    async def probe_whole(self, *, node: str = "") -> Probe | None:  # noqa: ARG002 - as the port has it
+        """None: read page by page."""
+        return None
+
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         if self._connector.can_listen:
             async for entries in listen(self._connector, self._schema.channel):

@@ -10,16 +10,18 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
-from ostiary.stores.sqlite.lanes import Lane
+from ostiary.stores.sqlite.lanes import Job, Lane
 from ostiary.stores.sqlite.parts import Lanes, Part
 from ostiary.stores.sqlite.presence import Presence
 
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
 
+P = TypeVar("P", bound=Probe | None)
 _LARGEST = 2**63 - 1
 _PACK_AT = 10_000  # items of a log that is told in bulk to whoever reads it from its start
 _LOOK_INTERVAL = 0.02  # seconds between looks at whether anybody wrote; one takes a few microseconds
@@ -55,18 +57,24 @@ class Revocations(Part):
         return self._lanes.log
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
-        def ask(connection: sqlite3.Connection) -> Probe:
+        return await self._lane.submit(self._asking(lambda c: _probe(c, cursor, limit), cursor, node))
+
+    async def probe_whole(self, *, node: str = "") -> Probe | None:
+        return await self._lane.submit(self._asking(_packed, Cursor(), node))
+
+    def _asking(self, read: Callable[[sqlite3.Connection], P], cursor: Cursor, node: str) -> Job[P]:
+        def ask(connection: sqlite3.Connection) -> P:
             if inode_of(self._path) != self._inode:
                 raise Unavailable(private="sqlite: the file was replaced by another one; restart")
             if not node:
-                return _probe(connection, cursor, limit)
+                return read(connection)
             # known before the log is read: whoever waits for the nodes after a commit that this answer misses finds it
             self._presence.alive(node, self._uptime())
-            probe = _probe(connection, cursor, limit)
-            self._presence.acknowledge(node, cursor.position if probe.matches else 0)
+            probe = read(connection)
+            self._presence.acknowledge(node, cursor.position if probe is not None and probe.matches else 0)
             return probe
 
-        return await self._lane.submit(ask)
+        return ask
 
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         seen: object = None
@@ -127,21 +135,22 @@ def _probe(connection: sqlite3.Connection, cursor: Cursor, limit: int) -> Probe:
     ).fetchone()
     if cursor != Cursor() and at_cursor != cursor.nonce:
         return Probe(generation=generation, matches=False, items=(), complete=False)
-    if cursor == Cursor() and limit >= _PACK_AT // 10 and (packed := _packed(connection, generation)) is not None:
-        return packed
     rows = connection.execute(_ITEMS + "WHERE position > ? ORDER BY position LIMIT ?", (position, limit + 1)).fetchall()
     items = tuple(map(_item, rows[:limit]))
     return Probe(generation=generation, matches=True, items=items, complete=len(rows) <= limit)
 
 
-def _packed(connection: sqlite3.Connection, generation: int) -> Probe | None:
+def _packed(connection: sqlite3.Connection) -> Probe | None:
     """The whole log as it stands, if it is long; None if it is better read item by item.
 
     A stretch of the log is one group, which is kept as long as its last: what ended together expires together.
     """
     connection.execute("BEGIN")  # one view of the log for all that is asked
     try:
-        first, last = connection.execute("SELECT min(position), max(position) FROM revocations").fetchone()
+        generation, first, last = connection.execute(
+            "SELECT generation, (SELECT min(position) FROM revocations), (SELECT max(position) FROM revocations) "
+            "FROM revocation_logs"
+        ).fetchone()
         if last is None or last - first < _PACK_AT:
             return None
         groups, rest = list[tuple[int, bytes]](), list[LogItem]()

@@ -63,6 +63,10 @@ class Revocations:
         )
         return Probe(generation=int(generation), matches=True, items=items, complete=not more)
 
+    async def probe_whole(self, *, node: str = "") -> Probe | None:  # noqa: ARG002 - as the port has it
+        """None: read page by page."""
+        return None
+
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         channel = self._topology.address.channel
         async with contextlib.aclosing(listen(self._topology, channel)) as messages:
