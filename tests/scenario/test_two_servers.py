@@ -198,6 +198,7 @@ async def test_a_server_that_hears_nothing_says_503_never_401(start_shared: Star
         assert ready.status == 503
         assert {check["name"]: check["ok"] for check in ready.json["checks"]} == {
             "store": True,
+            "migrations": True,
             "signing_key": True,
             "revocation_lease": False,
         }
