@@ -214,6 +214,27 @@ async def test_a_lost_race_is_no_error_of_the_server(store: PostgresStore, postg
     assert (postgres.folder / "log").read_text().count("ERROR") == before
 
 
+async def test_a_role_that_serialises_everything_changes_nothing(postgres: Cluster, schema: str) -> None:
+    """Flaw class: under another isolation than the one that statements were written for, writers of the log fail each
+    other."""
+    postgres.sql(
+        f"CREATE ROLE {schema} LOGIN SUPERUSER", f"ALTER ROLE {schema} SET default_transaction_isolation = serializable"
+    )
+    store = await PostgresStore.open(postgres.url(user=schema, schema=schema))
+    assert await store.write(Add(builders.account()))
+    before = postgres.sql("SELECT sum(xact_rollback) FROM pg_stat_database")
+    done = await asyncio.gather(
+        *(
+            store.write(Append(builders.entry(f"e{i}")), Expect(_account), Add(builders.session(f"s{i}")))
+            for i in range(60)
+        )
+    )
+    assert done == [True] * 60
+    postgres.sql("SELECT pg_stat_force_next_flush()")
+    assert postgres.sql("SELECT sum(xact_rollback) FROM pg_stat_database") == before
+    await store.close()
+
+
 @pytest.mark.parametrize("level", ["off", "local", "remote_write"])
 async def test_commits_are_durable_whatever_the_role_was_told(
     postgres: Cluster, store: PostgresStore, schema: str, level: str

@@ -14,6 +14,7 @@ from ostiary.stores.postgres_url import PostgresUrl
 _SESSION = {
     "idle_in_transaction_session_timeout": "10000",  # ms: a process that stands still must not hold locks
     "jit": "off",  # compiling takes longer than any statement of ours
+    "default_transaction_isolation": "read committed",  # what statements of ours rest on: they lock what they need
 }
 
 

@@ -15,7 +15,7 @@ from ostiary.stores.postgres.listening import told
 from ostiary.stores.postgres.pool import Connection, Pool
 from ostiary.stores.postgres.statements import Schema
 
-_TRIES = 8  # of a write that the server undid because of another one
+_TRIES = 32  # of a write that the server undid because of another one
 _NONCES = 2**53 - 1  # what JSON carries everywhere
 
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
