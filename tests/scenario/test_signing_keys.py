@@ -1,5 +1,6 @@
 """Signing keys change: nobody notices a rotation, and what a stolen key could sign is refused on the next request."""
 
+import asyncio
 import json
 
 import pytest
@@ -42,6 +43,46 @@ async def test_rotation_goes_unnoticed(server: Server, renewing: Carrier) -> Non
     assert (await phone.renew()).status == 200
     assert _kid(phone) == new
     assert (await phone.me()).status == 200
+
+
+async def test_keys_rotate_on_schedule(server: Server, clock: FakeClock, renewing: Carrier) -> None:
+    """After `signing_key_lifetime` the next key signs, which every verifier has long seen; not a moment earlier, and
+    once however many processes find it due. A fresh one is published for the next time."""
+    keys, house = server.system.signing_keys, server.system.housekeeping
+    former, before = await _active(server), await _published(server)
+    clock.advance(7_776_000.0 - 1.0)
+    await house.purge()
+    assert await _active(server) == former
+    clock.advance(1.0)
+    await asyncio.gather(*(house.purge() for _ in range(5)))
+    new = await _active(server)
+    assert new != former
+    assert new in before
+    assert set(before) < set(await _published(server))
+    assert _kid(await server.log_in("alice", renewing)) == new
+    await house.purge()
+    assert await _active(server) == new
+    assert not await keys.rotate_due(clock.wall)
+
+
+async def test_no_key_signs_before_it_was_published_for_long(clock: FakeClock, start: StartServer) -> None:
+    """Whatever the lifetime, the next key is published for an hour first; and 0 never rotates."""
+    async with start(signing_key_lifetime=60.0) as eager:
+        keys = eager.system.signing_keys
+        for _ in range(2):
+            former = await _active(eager)
+            clock.advance(3599.0)
+            assert not await keys.rotate_due(clock.wall)
+            clock.advance(1.0)
+            assert await keys.rotate_due(clock.wall)
+            assert await _active(eager) != former
+
+
+async def test_rotation_by_hand_only(clock: FakeClock, start: StartServer) -> None:
+    """`signing_key_lifetime = 0`: housekeeping rotates nothing."""
+    async with start(signing_key_lifetime=0.0) as patient:
+        clock.advance(10 * 365 * 86_400.0)
+        assert not await patient.system.signing_keys.rotate_due(clock.wall)
 
 
 async def test_only_public_halves_are_published(server: Server) -> None:

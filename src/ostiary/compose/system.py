@@ -158,6 +158,7 @@ def policy_of(settings: Settings) -> Policy:
         reauthentication_window=settings.reauthentication_window,
         clock_leeway=settings.clock_leeway,
         signing_algorithm=settings.signing_algorithm,
+        signing_key_lifetime=settings.signing_key_lifetime,
         encrypt_stateless=settings.encrypt_stateless,
         binding=settings.binding,
     )

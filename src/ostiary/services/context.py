@@ -42,6 +42,7 @@ class Policy:
     reauthentication_window: float = 300.0
     clock_leeway: float = 30.0
     signing_algorithm: str = "ES256"
+    signing_key_lifetime: float = 7_776_000.0
     encrypt_stateless: bool = False
     binding: str = "off"
 

@@ -100,6 +100,7 @@ class Housekeeping:
         """Remove from the store what nothing refers to any more."""
         store = self._context.store
         now = self._context.now()
+        await self._keys.rotate_due(now)
         await self._keys.retire_finished(now)
         return Purged(
             sessions=await store.sessions.purge(before=now - limits.ENDED_SESSION_SECONDS),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ostiary import jose
+from ostiary import jose, limits
 from ostiary.credentials.derived_keys import seal, unseal
 from ostiary.domain.audit import Event
 from ostiary.domain.signing_key import ENCRYPTION_ALGORITHM, KeyState, SigningKey
@@ -90,18 +90,44 @@ class SigningKeys:
         """The next key signs from now on, the present one only verifies, and a new next one is published."""
 
         async def attempt() -> SigningKey | None:
-            now = self._context.now()
-            records = await self.all()
-            algorithm = self._context.policy.signing_algorithm
-            active, changes = self._rotated(records, algorithm, now)
-            if _active(records, encrypts=True):  # whatever this process's setting: a server beside it may use them
-                changes += self._rotated(records, ENCRYPTION_ALGORITHM, now)[1]
-            changes += [self._changed(now), self._audit(Event.KEY_ROTATED, now, active.id, actor)]
-            return active if await self._write_serialised(*changes) else None
+            return await self._rotate(await self.all(), self._context.now(), actor)
 
         key = await judged_again(attempt)
         await self.reload()
         return key
+
+    async def rotate_due(self, now: float) -> bool:
+        """Housekeeping: rotate if the key that signs has done so for `signing_key_lifetime`, and the next one has been
+        published for as long as a verifier may go by what it fetched. Whether it did. Of several processes that find
+        it due, one does: the others then find a key that has just begun."""
+
+        async def attempt() -> bool | None:
+            records = await self.all()
+            if not self._is_due(records, now):
+                return False
+            return True if await self._rotate(records, now, "system") is not None else None
+
+        if not await judged_again(attempt):
+            return False
+        await self.reload()
+        return True
+
+    def _is_due(self, records: list[SigningKey], now: float) -> bool:
+        lifetime = self._context.policy.signing_key_lifetime
+        active = _active(records, encrypts=False)
+        upcoming = _upcoming(records, self._context.policy.signing_algorithm)
+        if not lifetime or not active or upcoming is None:
+            return False
+        began = active[-1].activated_at or active[-1].created_at
+        return now >= began + lifetime and now >= upcoming.created_at + limits.KEY_SET_SECONDS_MAX
+
+    async def _rotate(self, records: list[SigningKey], now: float, actor: str | None) -> SigningKey | None:
+        """None if somebody else wrote in between."""
+        active, changes = self._rotated(records, self._context.policy.signing_algorithm, now)
+        if _active(records, encrypts=True):  # whatever this process's setting: a server beside it may use them
+            changes += self._rotated(records, ENCRYPTION_ALGORITHM, now)[1]
+        changes += [self._changed(now), self._audit(Event.KEY_ROTATED, now, active.id, actor)]
+        return active if await self._write_serialised(*changes) else None
 
     async def retire(self, kid: str, *, actor: str | None = None) -> SigningKey:
         """Nothing that this key signed is accepted from now on. Only for a key that no longer signs: rotate first."""

@@ -145,6 +145,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Setting(read.choice(*SIGNATURE_ALGORITHMS), "Algorithm of new signing keys (RFC 7518, RFC 8037, RFC 9864)."),
     ] = "ES256"
+    signing_key_lifetime: Annotated[
+        float,
+        Setting(
+            read.duration(zero=True),
+            "A key signs for this long, then the next one, which is published long before. 0: only `key rotate`.",
+        ),
+    ] = 7_776_000.0
     encrypt_stateless: Annotated[
         bool, Setting(read.truth(), "Whether stateless tokens are encrypted: then this issuer alone can read them.")
     ] = False
