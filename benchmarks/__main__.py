@@ -14,6 +14,7 @@ NAMES = {
     "logins": "logins against the bare hash, and what they do to other requests",
     "refreshes": "refreshes on SQLite, against simplejwt with its blacklist",
     "downloads": "one-time tokens, and a file of 1 GB against nginx",
+    "services": "token exchange, services' own tokens, introspection: the application alone",
     "edge": "a reverse proxy that asks, against the same proxy that does not",
     "valkey": "refreshes, logins and authenticated requests with Valkey",
     "postgres": "refreshes, logins and authenticated requests with PostgreSQL",
