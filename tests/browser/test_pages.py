@@ -10,6 +10,10 @@ from tests.browser.visitor import SESSION, Visitor
 Visit = Callable[..., Visitor]
 
 PAGES = ("/", "/login", "/signup", "/account", "/nowhere")
+OF_ADMINISTRATORS = (
+    "/admin", "/admin/accounts", "/admin/accounts/{id}", "/admin/sessions", "/admin/keys", "/admin/clients",
+    "/admin/audit",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("locale", "language", "title"), [("zh-CN", "zh-CN", "登录"), ("de-DE", "en", "Sign in")])
@@ -162,15 +166,16 @@ def test_complaints_are_heard(site: Site, visit: Visit) -> None:
 def test_no_credential_in_sight(site: Site, visit: Visit) -> None:
     """No credential is in a URL, in the source of a page, in what a script could read, or in the browser's storage
     (M-04, M-08)."""
-    site.register("zhangsan")
+    site.administrator("zhangsan")
     someone = visit(site, java_script_enabled=True, bypass_csp=True)
     someone.arrive("zhangsan")
     cookie = someone.cookie()
     assert cookie is not None
     secrets = [one["value"] for one in someone.context.cookies()] + [PASSWORD, PASSWORD.replace(" ", "+")]
     assert cookie["value"] in secrets
-    for path in ("/", "/account", "/login", "/signup", "/nowhere"):
-        someone.go(path)
+    account = site.inside.do(lambda system: system.accounts.find("zhangsan"))
+    for path in ("/", "/account", "/login", "/signup", "/nowhere", *OF_ADMINISTRATORS):
+        someone.go(path.format(id=account.id))
         source = someone.page.content()
         readable = someone.page.evaluate(
             "async () => JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}, window.name,"
@@ -199,11 +204,12 @@ def test_a_login_by_link_is_none(site: Site, visit: Visit) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_small_screen(site: Site, visit: Visit, scheme: str) -> None:
-    """Nothing has to be scrolled sideways on a screen of 320 pixels."""
-    site.register("zhangsan")
+    """Nothing has to be scrolled sideways on a screen of 320 pixels, the wide tables in their own frames aside."""
+    site.administrator("zhangsan")
     someone = visit(site, viewport={"width": 320, "height": 640}, color_scheme=scheme)
     someone.arrive("zhangsan")
-    for path in PAGES:
-        someone.go(path)
+    account = site.inside.do(lambda system: system.accounts.find("zhangsan"))
+    for path in (*PAGES, *OF_ADMINISTRATORS):
+        someone.go(path.format(id=account.id))
         html = someone.page.locator("html")
         assert html.evaluate("one => one.scrollWidth <= one.clientWidth"), path

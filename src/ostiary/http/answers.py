@@ -460,9 +460,9 @@ def activity_view(event: AuditEvent) -> ActivityView:
     view = event_view(event)
     acting = event.actor or "unknown"
     by: Literal["you", "administrator", "operator", "system", "unknown"] = "operator"
-    if acting == event.account_id:
+    if acting in (event.account_id, "owner"):
         by = "you"
-    elif acting in ("unknown", "owner", "holder"):
+    elif acting in ("unknown", "holder"):
         by = "unknown"
     elif acting == "system":
         by = "system"

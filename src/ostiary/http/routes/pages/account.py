@@ -11,6 +11,7 @@ from ostiary.http.pages.account_page import AccountPage, Failure, account_page
 from ostiary.http.routes.accounts import exported
 from ostiary.http.routes.pages.common import (
     check_form_token,
+    emptied,
     frame_of,
     page,
     row,
@@ -137,7 +138,7 @@ async def end_all(call: Call) -> Response:
     check_form_token(call)
     ended = await call.services.sessions.end_all_own(call.me, call.client)
     call.cookies += call.services.cookies.clear()
-    return see_other(call, "/login", notice="all_ended", ended=ended.ended)
+    return emptied(see_other(call, "/login", notice="all_ended", ended=ended.ended))
 
 
 async def change_password(call: Call) -> Response:
@@ -177,7 +178,7 @@ async def delete(call: Call) -> Response:
             raise
         return await _account(call, error=error, form="data")
     call.cookies += call.services.cookies.clear()
-    return see_other(call, "/login", notice="account_deleted")
+    return emptied(see_other(call, "/login", notice="account_deleted"))
 
 
 def _is_of_a_form(error: OstiaryError) -> bool:

@@ -9,7 +9,7 @@ from ostiary.http.call import Call
 from ostiary.http.pages.language import Translator
 from ostiary.http.pages.overview_charts import overview_charts
 from ostiary.http.routes.pages.admin_common import act, done, see, show
-from ostiary.http.routes.pages.common import language_of
+from ostiary.http.routes.pages.common import emptied, language_of
 
 log = logging.getLogger("ostiary.admin")
 
@@ -47,7 +47,7 @@ async def end_everything(call: Call) -> Response:
     """POST /admin/end-everything"""
     ended = await call.services.accounts.end_everything(actor=call.me.account_id, client=call.client)
     call.cookies += call.services.cookies.clear()
-    return done(call, "/login", "all_ended", ended)
+    return emptied(done(call, "/login", "all_ended", ended))
 
 
 ENDPOINTS = (

@@ -10,6 +10,7 @@ from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
 from ostiary.http.pages import CONTENT_SECURITY_POLICY, Frame, Language, negotiate_language
 from ostiary.http.problems import headers_of
+from ostiary.http.routes.sessions import CLEAR_SITE_DATA
 
 
 def language_of(call: Call) -> Language:
@@ -46,6 +47,12 @@ def see_other(call: Call, path: str, **query: str | int) -> Response:
     return RedirectResponse(
         call.services.config.base_path + path + suffix, status_code=303, headers={"Cache-Control": "no-store"}
     )
+
+
+def emptied(response: Response) -> Response:
+    """After the last login here is over the browser keeps nothing of it: no page to go back to."""
+    response.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
+    return response
 
 
 def safe_next(text: str) -> str | None:

@@ -16,8 +16,8 @@ from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth
 from ostiary.http.pages import PUBLISHED, PUBLISHED_CACHE_CONTROL, STATIC_CACHE_CONTROL, static_files, static_url
 from ostiary.http.problems import NoSuchRoute
-from ostiary.http.routes.pages.common import frame_of, page, row, safe_next, see_other, with_headers_of
-from ostiary.http.routes.sessions import CLEAR_SITE_DATA, replaced_session, session_to_leave
+from ostiary.http.routes.pages.common import emptied, frame_of, page, row, safe_next, see_other, with_headers_of
+from ostiary.http.routes.sessions import replaced_session, session_to_leave
 from ostiary.services.sign_in import LoginRequest
 
 
@@ -145,9 +145,7 @@ async def logout(call: Call) -> Response:
     except (NotAuthenticated, InvalidToken, NotFound):
         pass
     call.cookies += call.services.cookies.clear()
-    response = see_other(call, "/login", notice="signed_out")
-    response.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
-    return response
+    return emptied(see_other(call, "/login", notice="signed_out"))
 
 
 async def static(call: Call) -> Response:
