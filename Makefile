@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test test-large check format bench bench-jose bench-peers coverage-jose differential fuzz lock screenshots clean
+.PHONY: help setup demo test test-large chaos check format bench bench-jose bench-peers coverage-jose differential fuzz lock screenshots clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ check: $(STAMP)  ## lint, types, import contracts
 format: $(STAMP)  ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix --quiet . || true
+
+chaos: $(STAMP)  ## two minutes of nodes on a Valkey that is killed, over lines that are cut
+	@$(BIN)/python -m tests.chaos.valkey_nodes
 
 bench-peers: $(STAMP)  ## install what `make bench` compares refreshes with
 	@$(BIN)/python -m benchmarks.peers
