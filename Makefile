@@ -30,6 +30,14 @@ test: $(STAMP)  ## run the tests, those in a browser too
 test-large: $(STAMP)  ## a download of 1 GB: the memory of the server stays flat
 	@DOWNLOAD_TEST_BYTES=1073741824 $(BIN)/python -m pytest -q tests/scenario/test_downloads.py -k flat
 
+PYTHONS ?= python3.12 python3.13
+test-pythons:  ## run the unit and HTTP tests under other Pythons (PYTHONS="python3.12 ...")
+	@for python in $(PYTHONS); do \
+		echo "$$python:"; \
+		$(MAKE) --no-print-directory setup PYTHON=$$python VENV=.venv-$$python && \
+		.venv-$$python/bin/python -m pytest -q -n 2 tests/unit tests/http || exit 1; \
+	done
+
 check: $(STAMP)  ## lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }
 	@$(BIN)/ruff check --quiet .

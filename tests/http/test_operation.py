@@ -1,5 +1,7 @@
 """Contract section 5, operation: is it alive, is it ready, what does it offer."""
 
+import html
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +15,12 @@ from ostiary.http.endpoints import Dialect
 from ostiary.http.routes import ENDPOINTS
 
 pytestmark = pytest.mark.anyio
+
+
+def anchor_of(method: str, path: str) -> str:
+    """Where a call stands on the page."""
+    return re.sub(r"\W+", "-", method + path).strip("-")
+
 
 UNWRITTEN = {"/", "/static/{name}", "/openapi.json", "/docs"}
 
@@ -119,8 +127,23 @@ async def test_every_route_is_documented(site: Site) -> None:
 
 
 async def test_docs(site: Site) -> None:
-    """A page for people, with every call of the document and no script (section 5)."""
-    page = (await site.get("/docs")).text
+    """A page for people: every call of the document in its group, with what it takes and gives, and no script
+    (section 5)."""
+    response = await site.get("/docs")
+    page = response.text
     assert "<script" not in page
-    for path in (await site.get("/openapi.json")).json()["paths"]:
-        assert path in page
+    assert "unsafe" not in response.headers["content-security-policy"]
+    document = (await site.get("/openapi.json")).json()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            call = page.partition(f'<details class="card call" id="{anchor_of(method, path)}">')[2].partition(
+                "</details>"
+            )[0]
+            assert f'<code class="call-path">{path}</code>' in call
+            assert html.escape(operation["summary"]) in call.replace("&#39;", "&#x27;")
+            assert all(status in call for status in operation["responses"])
+    login = page.partition('id="post-v1-login"')[2].partition("</details>")[0]
+    for name in document["components"]["schemas"]["LoginBody"]["properties"]:
+        assert f"<code>{name}</code>" in login
+    for tag in document["tags"]:
+        assert f'id="{tag["name"]}-title"' in page

@@ -1,6 +1,5 @@
 """The API reference, made from the table of endpoints and the very types that validate requests."""
 
-import html
 import re
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -15,6 +14,8 @@ from ostiary.http.answers import (
 )
 from ostiary.http.call import FORM, JSON, Call
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
+from ostiary.http.routes.pages.common import frame_of, page
+from ostiary.http.routes.reference import groups_of, refusals_of
 
 _REASONS = {
     200: "Done",
@@ -47,15 +48,14 @@ def openapi_endpoints(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
     """`/openapi.json` and `/docs`."""
     document = describe(tuple(endpoints))
     encoded = msgspec.json.encode(document)
-    reference = _reference(document)
+    groups, refusals = groups_of(document), refusals_of(document)
 
     async def openapi(call: Call) -> Response:  # noqa: ARG001
         return Response(encoded, media_type=JSON, headers={"Cache-Control": "public, max-age=300"})
 
     async def docs(call: Call) -> Response:
-        page = reference.replace("{css}", html.escape(call.services.pages.static_url("ostiary.css")))
-        policy = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
-        return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
+        shown = call.services.pages.show(frame_of(call), "reference.html", at="/docs", groups=groups, refusals=refusals)
+        return page(shown)
 
     return (
         Endpoint(method="GET", path="/openapi.json", handler=openapi, summary="This document", documented=False),
@@ -156,32 +156,3 @@ def _responses(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
         content = {media_type: {"schema": schema_of[shape]}}
         responses[str(status)] = {"description": _REASONS[status], "content": content}
     return responses
-
-
-def _reference(document: dict[str, Any]) -> str:
-    """The document as a page for people: no script, so that it needs no other origin and no exception in the CSP."""
-    rows: list[str] = []
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            body = operation.get("requestBody", {}).get("content", {})
-            schema: dict[str, Any] = next((content["schema"] for content in body.values()), {})
-            members = _members(schema, document)
-            answers = ", ".join(operation["responses"])
-            rows.append(
-                f"<tr><td><code>{method.upper()} {html.escape(path)}</code></td>"
-                f"<td>{html.escape(operation['summary'])}</td><td>{html.escape(members)}</td><td>{answers}</td></tr>"
-            )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ostiary API</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="{css}">'
-        '</head><body><main class="wide"><h1>Ostiary API</h1><p>The same as a document for machines: '
-        '<a href="openapi.json">openapi.json</a>.</p><table><thead><tr><th>Call</th><th>What</th><th>Body</th>'
-        f"<th>Answers</th></tr></thead><tbody>{''.join(rows)}</tbody></table></main></body></html>"
-    )
-
-
-def _members(schema: dict[str, Any], document: dict[str, Any]) -> str:
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
-    required = set(schema.get("required", ()))
-    return ", ".join(name if name in required else name + "?" for name in schema.get("properties", {}))
