@@ -154,3 +154,15 @@ async def test_from_python(site: Site) -> None:
     issued = site.auth.system.downloads.issue(caller, audience=API, action="download", resource="a.txt")
     assert issued.token not in repr(issued)
     assert issued.expires_in == 120
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_whoever_has_it_ends_nothing(site: Site, kind: str) -> None:
+    """A link that is given away is no credential: revoking it, or refreshing with it, leaves the session as it is."""
+    use = await logged_in(site, kind)
+    token = (await site.post("/v1/one-time-tokens", json=BODY, **use)).json()["token"]
+    assert (await site.post("/oauth/revoke", form={"token": token})).status_code == 200
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    assert problem(await site.post("/oauth/token", form=form)) == (400, "invalid_grant")
+    assert (await site.post("/v1/logout", json={"refresh_token": token})).status_code == 401
+    assert (await site.get("/v1/me", **use)).status_code == 200
