@@ -1,13 +1,15 @@
 """A browser for each module, a server for each test, and visitors whose pages must not complain."""
 
 import os
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from tests.browser.serving import OtherSite, Site, another_site, serving
+from tests.browser.serving import STARTS_WITHIN, OtherSite, Site, another_site, serving
 from tests.browser.visitor import Visitor
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -25,16 +27,40 @@ USUAL = {"java_script_enabled": False, "locale": "en-GB", "viewport": {"width": 
 PATIENCE = 15_000  # milliseconds that anything may take before the test fails
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """For a module and no longer: Playwright keeps an event loop running, beside which no async test could run."""
+@pytest.fixture(scope="session")
+def debugging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the one Chromium of this worker can be reached."""
     if not CHROMIUM.exists():
         told = f"{CHROMIUM} is not there; on Debian: apt-get install chromium fonts-noto-cjk"
         if os.environ.get("CI"):
             pytest.fail(told)
         pytest.skip(told)
+    folder = tmp_path_factory.mktemp("chromium")
+    port = folder / "DevToolsActivePort"
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [CHROMIUM, *ARGUMENTS, "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+        )
+        try:
+            began = time.monotonic()
+            while not (port.exists() and port.read_text().count("\n")):
+                assert process.poll() is None, (folder / "said").read_text(errors="replace")
+                assert time.monotonic() - began < STARTS_WITHIN
+                time.sleep(0.02)
+            yield f"http://127.0.0.1:{port.read_text().splitlines()[0]}"
+        finally:
+            process.terminate()
+            process.wait(timeout=STARTS_WITHIN)
+
+
+@pytest.fixture(scope="module")
+def chromium(debugging: str) -> Iterator[Browser]:
+    """For a module and no longer: Playwright keeps an event loop running, beside which no async test could run."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS], timeout=60_000)
+        browser = playwright.chromium.connect_over_cdp(debugging, timeout=60_000)
         yield browser
         browser.close()
 
