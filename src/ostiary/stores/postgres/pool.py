@@ -13,6 +13,7 @@ The rules, in words:
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ import asyncpg
 from ostiary import limits
 from ostiary.errors import OstiaryError, Overloaded, Unavailable
 from ostiary.stores.postgres.errors import FAILURES, is_read_only, translated
+
+log = logging.getLogger("ostiary.postgres")
 
 T = TypeVar("T")
 Connection = Any
@@ -210,9 +213,12 @@ class Watch:
             if loop.time() - due > LATE_SECONDS:
                 continue  # this process was the one that stood still: let the answers that have come be read first
             late = [pool.late(loop.time()) for pool in self._pools]  # each of them, not up to the first
-            if any(late) and not await self._answers():
-                for pool in self._pools:
-                    pool.give_up()
+            try:
+                if any(late) and not await self._answers():
+                    for pool in self._pools:
+                        pool.give_up()
+            except Exception:  # whatever it is, the next silence must be noticed all the same
+                log.exception("the look at late jobs failed")
 
     async def _answers(self) -> bool:
         try:
