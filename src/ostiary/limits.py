@@ -53,6 +53,7 @@ ASSERTION_SECONDS = 600  # how far ahead a client's assertion (RFC 7523) may exp
 JTI_CHARS = 256
 CLIENT_NAMES = 64  # grants, audiences, targets or scopes of one client
 CLIENT_NAME_CHARS = 200
+CLIENT_ID_CHARS = 64  # a client's id, as presented; ours have 26
 CLIENT_KEYS = 16  # keys of one client
 EXPLAINED_CHARS = 32 * 1024  # a text that is taken apart for a person: four times what could be accepted
 

@@ -53,6 +53,7 @@ async def test_what_is_not_the_secret(site: Site, path: str) -> None:
         basic(svc.id, ""), basic(svc.id, (svc.secret or "")[:-1]), basic(svc.id, (svc.secret or "") + "A"),
         header(svc.id), header(":"), header(""), {"Authorization": "Basic !!!"}, {"Authorization": "Basic"},
         {"Authorization": "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode()}, header(f"{svc.id}:%ff"),
+        header("%00:x"), basic("\u00e9", "x"), basic("x" * 5000, "x"),
     ):  # fmt: skip
         response = await site.post(path, form=FORM, headers=headers)
         assert problem(response) == REFUSED, headers

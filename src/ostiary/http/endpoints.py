@@ -46,7 +46,7 @@ class Query:
 class Endpoint:
     """One row. `answers` maps a status to the type of its body (None: no JSON body). `proves_password`: whoever has
     to step up may call it, since it is how. `ends`: it ends something, and takes `?wait=all`: its handler answers what
-    `Call.settled` gives it."""
+    `Call.settled` gives it. `by_client`: registered services call it, with their own credentials."""
 
     method: str
     path: str
@@ -61,6 +61,7 @@ class Endpoint:
     refusals: tuple[int, ...] = ()
     proves_password: bool = False
     ends: bool = False
+    by_client: bool = False
     dialect: Dialect = Dialect.PROBLEM
     tag: str = "session"
     documented: bool = True

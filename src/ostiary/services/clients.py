@@ -183,6 +183,8 @@ class Clients:
         known = self.remembered(client_id)
         if known is not None:
             return known
+        if not (client_id.isascii() and client_id.isprintable() and len(client_id) <= limits.CLIENT_ID_CHARS):
+            return None  # no store is asked for what cannot be one
         await self._recognition.check_lease()
         replica = self._context.replica
         seen = (replica.client_changes, replica.floor)

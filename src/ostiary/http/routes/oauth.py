@@ -229,6 +229,7 @@ ENDPOINTS = (
         form=("token", "token_type_hint", *_CLIENT),
         answers={200: dict},
         refusals=(400, 401, 413, 415, 429, 503),
+        by_client=True,
         dialect=Dialect.OAUTH,
         tag="oauth",
     ),

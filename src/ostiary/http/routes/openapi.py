@@ -90,6 +90,7 @@ def describe(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
             "schemas": components,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
+                "client": {"type": "http", "scheme": "basic"},
                 "sessionCookie": {"type": "apiKey", "in": "cookie", "name": "__Host-ostiary_session"},
             },
         },
@@ -118,7 +119,9 @@ def _operation(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
         parameters.append({"name": "wait", "in": "query", "description": _WAIT, "schema": {"enum": ["all"]}})
     if parameters:
         operation["parameters"] = parameters
-    if endpoint.auth not in (Auth.ANYONE, Auth.VISITOR):
+    if endpoint.by_client:
+        operation["security"] = [{"client": []}]
+    elif endpoint.auth not in (Auth.ANYONE, Auth.VISITOR):
         operation["security"] = _SECURITY
     if endpoint.body is not None:
         operation["requestBody"] = {

@@ -126,6 +126,7 @@ ENDPOINTS = (
         ),
         answers={200: FeedAnswerView, 204: None},
         refusals=(401, 422, 429, 503),
+        by_client=True,
         tag="oauth",
     ),
 )
