@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +18,7 @@ from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.compose import Ostiary, System
 from ostiary.passwords import Argon2Parameters
 from ostiary.settings import Settings
+from ostiary.stores.port import Swap
 
 PASSWORD = "correct horse battery staple"
 CHEAP = Argon2Parameters(memory_kib=64, passes=1)
@@ -85,6 +86,18 @@ class Site:
                 username=username, password=PASSWORD, roles=("admin", "user"), actor="cli"
             )
         )
+
+
+def let_the_proof_grow_old(site: Site, username: str) -> None:
+    """The account's sessions look as if the password had been proven long ago."""
+    account = site.inside.do(lambda system: system.accounts.find(username))
+
+    async def age(system: System) -> None:
+        for session in await system.store.sessions.of_account(account.id):
+            assert await system.store.write(Swap(replace(session, auth_time=session.auth_time - 1000)))
+        system.recognition._known.clear()
+
+    site.inside.do(age)
 
 
 @contextmanager

@@ -2,17 +2,14 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
-from tests.browser.serving import PASSWORD, Site
+from tests.browser.serving import PASSWORD, Site, let_the_proof_grow_old
 from tests.browser.visitor import Visitor
 
-from ostiary.compose import System
 from ostiary.domain.account import Account
 from ostiary.services.accounts import AccountPatch
-from ostiary.stores.port import Swap
 
 Visit = Callable[..., Visitor]
 
@@ -39,18 +36,6 @@ def change(site: Site, username: str, **changes: object) -> None:
     account = account_of(site, username)
     patch = AccountPatch(**changes)  # type: ignore[arg-type]
     site.inside.do(lambda system: system.accounts.change(account.id, patch, actor="cli"))
-
-
-def let_the_proof_grow_old(site: Site, username: str) -> None:
-    """The account's sessions look as if the password had been proven long ago."""
-    account = account_of(site, username)
-
-    async def age(system: System) -> None:
-        for session in await system.store.sessions.of_account(account.id):
-            assert await system.store.write(Swap(replace(session, auth_time=session.auth_time - 1000)))
-        system.recognition._known.clear()
-
-    site.inside.do(age)
 
 
 def rows(visitor: Visitor) -> list[str]:
