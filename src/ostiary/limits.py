@@ -61,6 +61,7 @@ EXPLAINED_CHARS = 32 * 1024  # a text that is taken apart for a person: four tim
 RECOGNISED_SECONDS = 240.0  # a recognised session is read from the store again after this; revocations live longer
 RECOGNISED_CREDENTIALS = 100_000  # credentials that one process remembers; about 1 KiB each
 REMEMBERED_CLIENTS = 10_000  # registered clients that one process remembers
+ATTEMPT_SECONDS = 30.0  # that a login attempt may take; a full queue of hashes is done in half of it
 HASH_QUEUE = 512  # password hashes that may wait; beyond it 503 `overloaded`
 LAST_SEEN_INTERVAL = 60.0  # seconds between writes of one session's `last_seen_at`
 SWAP_ATTEMPTS = 64  # times that a lost race is judged again before `conflict`

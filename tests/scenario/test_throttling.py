@@ -1,6 +1,7 @@
 """Guessing passwords: so many free tries, then waits that double, exactly, also for those who guess in parallel."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.scenario.world import (
@@ -16,6 +17,7 @@ from tests.scenario.world import (
     statuses,
 )
 
+from ostiary.stores.port import Swap
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -254,16 +256,34 @@ async def test_honest_parallel_logins_all_succeed(start: StartServer, one_accoun
 
 
 async def test_honest_parallel_logins_over_two_servers(start_shared: StartServer) -> None:
-    """Processes share the free places and cannot wait for each other's attempts: as many as there are places succeed
-    at once, and what they took is given back."""
-    async with start_shared(login_free_failures=20) as here, start_shared(login_free_failures=20) as there:
+    """Right passwords at once at two processes, more than there are free places: each waits for the other's attempts,
+    nobody is taken for a guesser, and afterwards a guesser has as many tries as ever."""
+    async with start_shared(max_sessions=60) as here, start_shared(max_sessions=60) as there:
         await here.account("alice")
-        for _ in range(2):
-            devices = [server.device() for _ in range(10) for server in (here, there)]
+        devices = [server.device() for _ in range(10) for server in (here, there)]
 
-            replies = await asyncio.gather(*(device.log_in("alice") for device in devices))
+        replies = await asyncio.gather(*(device.log_in("alice") for device in devices))
 
-            assert statuses(list(replies)) == [200] * 20
+        assert statuses(list(replies)) == [200] * 20
+        guesses = [await _guess(server) for _ in range(3) for server in (here, there)]
+        assert statuses(guesses) == [401] * 5 + [429]
+
+
+async def test_attempts_of_a_server_that_died_hold_nobody_up(start_on_file: StartServer, clock: FakeClock) -> None:
+    """What a process said of its attempts counts for as long as one can take: then a guesser is refused as ever."""
+    async with start_on_file() as here, start_on_file():
+        await here.account("alice")
+        for _ in range(5):
+            await _guess(here)
+        store = here.system.store
+        mark = await store.throttles.get("under way: " + here.system.throttling._account_id("alice"))
+        assert mark is not None
+        assert await store.write(Swap(replace(mark, failures=3)))
+        waiting = asyncio.create_task(_guess(here))
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done
+        assert await store.write(Swap(replace(mark, failures=3, last_failure_at=0.0, revision=mark.revision + 1)))
+        assert (await waiting).status == 429
 
 
 async def test_nothing_is_left_of_attempts_that_are_over(server: Server) -> None:

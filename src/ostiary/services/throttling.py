@@ -2,7 +2,10 @@
 
 An attempt is counted as a failure before the password is looked at, and forgiven when it was right. Inside one process,
 attempts that find every free place taken by attempts still under way wait for those instead of being refused: honest
-parallel logins get through, guesses do not gain by being parallel. Between processes the store's counter decides.
+parallel logins get through, guesses do not gain by being parallel. Between processes the store's counter decides, and
+where other processes serve the same store, a second record beside it says how many attempts are under way: who finds no
+place left waits for those as well, by looking again. It counts for no longer than an attempt can take, since a process
+may die.
 """
 
 import asyncio
@@ -11,12 +14,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
+from ostiary import limits
 from ostiary.credentials.derived_keys import digest
 from ostiary.domain import throttle as rules
 from ostiary.domain.throttle import Throttle
 from ostiary.errors import TooManyAttempts
 from ostiary.services.context import Context, judged_again
 from ostiary.stores.port import Add, Change, Remove, Swap
+
+_UNDER_WAY = "under way: "
+_LOOK_AGAIN = 0.03  # seconds; a password takes about as long
 
 
 class Attempt:
@@ -27,7 +34,7 @@ class Attempt:
         self._counters = counters
         self._gates = gates
         self.right = False
-        self.forgiven = False
+        self.over = False
 
     def succeeded(self) -> None:
         """The password was right."""
@@ -36,15 +43,16 @@ class Attempt:
     async def write(self, *changes: Change) -> bool:
         """What a right password leads to, in one write with its forgiveness; as `Store.write`."""
         async with _locked(self._gates):
-            self.forgiven = await self._throttling.lower(self._counters, self._gates, others_than=1, with_=changes)
-        return self.forgiven
+            self.over = await self._throttling.lower(self._counters, self._gates, others_than=1, with_=changes)
+        return self.over
 
 
 class _Gate:
     """This process's attempts on one counter. `left` is set, and replaced, whenever one of them has ended. `stored` is
-    the counter as this process knows it, if `is_read`: whoever writes it finds out whether that is still true."""
+    the counter as this process knows it, if `is_read`: whoever writes it finds out whether that is still true.
+    `everywhere` is the record of attempts under way in all processes, kept where `is_shared`."""
 
-    __slots__ = ("is_read", "left", "lock", "stored", "under_way", "users")
+    __slots__ = ("everywhere", "is_read", "is_shared", "left", "lock", "stored", "under_way", "users")
 
     def __init__(self) -> None:
         self.under_way = 0
@@ -53,10 +61,12 @@ class _Gate:
         self.left = asyncio.Event()
         self.is_read = False
         self.stored: Throttle | None = None
+        self.everywhere: Throttle | None = None
+        self.is_shared = False
 
-    def wrote(self, throttle: Throttle) -> None:
-        """The store keeps it under the next revision."""
-        self.stored = replace(throttle, revision=throttle.revision + 1)
+    def others(self, now: float, others_than: int) -> int:
+        """How many further attempts are under way, here or elsewhere, but for `others_than` of them."""
+        return max(self.under_way - others_than, _count(self.everywhere, now) - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +101,7 @@ class Throttling:
             try:
                 yield attempt
             finally:
-                await self._leave(counters, gates, forgive=attempt.right and not attempt.forgiven)
+                await self._leave(counters, gates, attempt)
         finally:
             for counter, gate in zip(counters, gates, strict=True):
                 gate.users -= 1
@@ -150,16 +160,19 @@ class Throttling:
                 is_fresh = not any(gate.is_read for gate in gates)
                 await self._read(counters, gates)
                 blocking = None
+                elsewhere = False
                 raised = []
                 for counter, gate in zip(counters, gates, strict=True):
                     throttle = gate.stored or Throttle(id=counter.id)
                     if counter.left(throttle, now) <= 0:
                         if is_fresh and gate.under_way == 0:
-                            raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
+                            if _count(gate.everywhere, now) == 0:
+                                raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
+                            elsewhere = True
                         blocking = blocking or gate
                     raised.append(counter.raised(throttle, now))
                 if blocking is None:
-                    if await self._write(gates, raised):
+                    if await self._write(gates, raised, self._marked(counters, gates, now, 1)):
                         for gate in gates:
                             gate.under_way += 1
                         return
@@ -168,62 +181,116 @@ class Throttling:
                     _forget(gates)
                     continue
                 left = blocking.left
-            await left.wait()
+                if elsewhere:
+                    _forget(gates)
+            if elsewhere:  # nobody there can tell us when it is over
+                await asyncio.sleep(_LOOK_AGAIN)
+            else:
+                await left.wait()
 
-    async def _leave(self, counters: list[_Counter], gates: list[_Gate], *, forgive: bool) -> None:
-        """The attempt is over; a right one is taken off its counters again, in one write."""
+    async def _leave(self, counters: list[_Counter], gates: list[_Gate], attempt: Attempt) -> None:
+        """It is over; a right one is taken off its counters again, in one write."""
         async with _locked(gates):
             for gate in gates:
                 gate.under_way -= 1
             try:
-                if forgive:
+                if not attempt.over and (attempt.right or any(gate.everywhere is not None for gate in gates)):
 
-                    async def attempt() -> bool | None:
-                        return await self.lower(counters, gates) or None
+                    async def over() -> bool | None:
+                        return await self.lower(counters, gates, forgive=attempt.right) or None
 
-                    await judged_again(attempt)
+                    await judged_again(over)
             finally:
                 for gate in gates:
                     gate.left.set()
                     gate.left = asyncio.Event()
 
     async def lower(
-        self, counters: list[_Counter], gates: list[_Gate], *, others_than: int = 0, with_: tuple[Change, ...] = ()
+        self,
+        counters: list[_Counter],
+        gates: list[_Gate],
+        *,
+        forgive: bool = True,
+        others_than: int = 0,
+        with_: tuple[Change, ...] = (),
     ) -> bool:
-        """Forgive one attempt, in one write `with_` what it led to. `others_than`: 1 if it is still under way itself.
-        To be called with the gates locked."""
+        """One attempt less, forgiven or not, in one write `with_` what it led to. `others_than`: 1 if it is still under
+        way itself. To be called with the gates locked."""
         await self._read(counters, gates)
+        now = self._context.now()
         lowered = [
-            counter.forgiven(gate.stored, gate.under_way - others_than) if gate.stored is not None else None
+            counter.forgiven(gate.stored, gate.others(now, others_than))
+            if forgive and gate.stored is not None
+            else None
             for counter, gate in zip(counters, gates, strict=True)
         ]
-        return await self._write(gates, lowered, with_)
+        return await self._write(gates, lowered, self._marked(counters, gates, now, -1), with_)
+
+    def _marked(self, counters: list[_Counter], gates: list[_Gate], now: float, step: int) -> list[Throttle | None]:
+        """The records of attempts under way everywhere, one more or less; None where nobody else would look at them."""
+        return [
+            replace(
+                gate.everywhere or Throttle(id=_UNDER_WAY + counter.id),
+                failures=max(0, _count(gate.everywhere, now) + step),
+                last_failure_at=now,
+            )
+            if gate.everywhere is not None or (step > 0 and gate.is_shared)
+            else None
+            for counter, gate in zip(counters, gates, strict=True)
+        ]
 
     async def _write(
-        self, gates: list[_Gate], throttles: Sequence[Throttle | None], more: tuple[Change, ...] = ()
+        self,
+        gates: list[_Gate],
+        throttles: Sequence[Throttle | None],
+        marks: Sequence[Throttle | None],
+        more: tuple[Change, ...] = (),
     ) -> bool:
-        """One counter for each gate, None where there is none to write. False if anything was not as it was read."""
-        pairs = [(gate, throttle) for gate, throttle in zip(gates, throttles, strict=True) if throttle is not None]
-        changes = [(Swap if gate.stored is not None else Add)(throttle) for gate, throttle in pairs]
+        """One counter and one mark for each gate, None where there is none to write. False if anything was not as it
+        was read."""
+        changes: list[Change] = list(more)
+        for gate, throttle, mark in zip(gates, throttles, marks, strict=True):
+            if throttle is not None:
+                changes.append(Swap(throttle) if gate.stored is not None else Add(throttle))
+            if mark is not None:
+                changes.append(Swap(mark) if gate.everywhere is not None else Add(mark))
         try:
-            written = await self._context.write(*more, *changes)
+            written = await self._context.write(*changes)
         except BaseException:
             _forget(gates)
             raise
         if not written:
             _forget(gates)
             return False
-        for gate, throttle in pairs:
-            gate.wrote(throttle)
+        for gate, throttle, mark in zip(gates, throttles, marks, strict=True):
+            gate.stored = _as_stored(throttle) or gate.stored
+            gate.everywhere = _as_stored(mark) or gate.everywhere
         return True
 
     async def _read(self, counters: list[_Counter], gates: list[_Gate]) -> None:
         """Those that this process does not know."""
         unread = [(counter, gate) for counter, gate in zip(counters, gates, strict=True) if not gate.is_read]
-        throttles = self._context.store.throttles
-        found = await asyncio.gather(*(throttles.get(counter.id) for counter, _ in unread))
-        for (_, gate), throttle in zip(unread, found, strict=True):
-            gate.stored, gate.is_read = throttle, True
+        get = self._context.store.throttles.get
+        found = await asyncio.gather(*(get(counter.id) for counter, _ in unread))
+        marks: list[Throttle | None] = [None for _ in unread]
+        store = self._context.store
+        is_shared = bool(unread) and store.shared and store.others_serve()
+        if is_shared:
+            marks = await asyncio.gather(*(get(_UNDER_WAY + counter.id) for counter, _ in unread))
+        for (_, gate), throttle, mark in zip(unread, found, marks, strict=True):
+            gate.stored, gate.everywhere, gate.is_shared, gate.is_read = throttle, mark, is_shared, True
+
+
+def _count(everywhere: Throttle | None, now: float) -> int:
+    """Attempts under way in all processes, as far as they are told of."""
+    if everywhere is None or now >= everywhere.last_failure_at + limits.ATTEMPT_SECONDS:
+        return 0
+    return everywhere.failures
+
+
+def _as_stored(throttle: Throttle | None) -> Throttle | None:
+    """The store keeps it under the next revision."""
+    return None if throttle is None else replace(throttle, revision=throttle.revision + 1)
 
 
 def _forget(gates: list[_Gate]) -> None:
