@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test test-large chaos check format bench bench-jose bench-peers coverage-jose differential fuzz lock screenshots clean
+.PHONY: help setup demo test test-large chaos check format bench bench-jose bench-nodes bench-peers coverage-jose differential fuzz lock screenshots clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ bench-peers: $(STAMP)  ## install what `make bench` compares refreshes with
 
 bench: $(STAMP)  ## measure: ratios against peers in the same run
 	@$(BIN)/python -m benchmarks
+
+bench-nodes: $(STAMP)  ## measure what many nodes cost: checks, catching up, memory, chaos
+	@$(BIN)/python -m benchmarks nodes
 
 bench-jose: $(STAMP)  ## measure JOSE against its peers, draw docs/jose-benchmark.svg
 	@$(BIN)/python -m benchmarks.jose

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import secrets
 import signal
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.cli.conftest import Shell
+from tests.cli.conftest import GOOD_PASSWORD, Shell
 from tests.cli.test_serve import Add, Server, free_port, serving
 
 from ostiary.cli.workers import Supervisor
@@ -196,3 +197,26 @@ def test_where_processes_cannot_fork_it_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delattr(os, "fork")
     with pytest.raises(Misconfigured):
         Supervisor(2, grace=1.0)
+
+
+@pytest.mark.parametrize("store", ["postgres", "valkey"])
+def test_workers_on_a_shared_store(ostiary: Shell, store: str, request: pytest.FixtureRequest) -> None:
+    """M-05: as on a file; what is ended at one is refused at the other when `?wait=all` has answered."""
+    if store == "postgres":
+        options = ("--database", request.getfixturevalue("postgres").url(schema=f"workers_{secrets.token_hex(6)}"))
+    else:
+        options = ("--valkey", str(request.getfixturevalue("valkey_url")))
+    key = {"OSTIARY_SECRET_KEY": "k" * 40}
+    made = ostiary("account", "create", "alice", "--password-stdin", *options, stdin=GOOD_PASSWORD, **key)
+    assert made.code == 0, made.err
+    with serving(ostiary, "--workers", "2", *options, **key) as server:
+        workers = _pinned(server)
+        for worker in workers.values():
+            assert 0 < worker.ready()["revocations"]["lease_left"] <= 2
+        for kind in ("session", "stateful", "stateless"):
+            token = server.token("alice", kind)
+            assert [worker.call("GET", "/v1/me", token=token)[0] for worker in workers.values()] == [200, 200]
+            assert workers[0].call("POST", "/v1/logout?wait=all", token=token) == (200, {"ended": 1, "bound": 0})
+            assert [worker.call("GET", "/v1/csrf", token=token)[0] for worker in workers.values()] == [401, 401]
+        for worker in workers.values():
+            worker.close()
