@@ -66,6 +66,34 @@ class FeedStatus:
     bound: float
 
 
+class _Asking:
+    """Those who wait for one probe that has not been sent yet; `hurried` for no longer than the first of them said."""
+
+    __slots__ = ("begun", "hurried", "patient")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.patient: list[asyncio.Future[None]] = []
+        self.hurried: list[asyncio.Future[None]] = []
+
+    def give_up(self) -> None:
+        late, self.hurried = self.hurried, []
+        _settle(late, Unavailable(private="the revocation log did not answer in time"))
+
+    def settle(self, error: Exception | None) -> None:
+        _settle(self.patient, error)
+        _settle(self.hurried, error)
+
+
+def _settle(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for future in futures:
+        if not future.done():
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+
 class Feed:
     """Drives one replica from one source. `chance` gives numbers from 0 to 1, to spread the probes of many nodes."""
 
@@ -86,7 +114,8 @@ class Feed:
         self._keys_due = False
         self._node = secrets.token_hex(8) if replica.lease != math.inf else ""
         self._probing = asyncio.Lock()
-        self._asked: asyncio.Task[None] | None = None
+        self._asking = _Asking()
+        self._stopped = False
         self._look = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -99,10 +128,12 @@ class Feed:
 
     async def stop(self) -> None:
         """End the background work. From here on this process accepts nothing, and nobody waits for it."""
+        self._stopped = True
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._asking.settle(Unavailable(private="the feed has stopped"))
         if self._node:
             self._replica.lease_until = -math.inf
             with contextlib.suppress(OstiaryError, TimeoutError):
@@ -116,13 +147,21 @@ class Feed:
         All who ask before a probe is sent share it. Nobody joins a probe that has been sent already: it may have been
         answered before what they ask about was committed.
         """
-        if self._asked is None:
-            self._asked = self._spawn(self._answer(), "ostiary-asked")
-        try:
-            async with asyncio.timeout(within):
-                await asyncio.shield(self._asked)
-        except TimeoutError as error:
-            raise Unavailable(private="the revocation log did not answer in time") from error
+        if self._stopped:
+            raise Unavailable(private="the feed has stopped")
+        loop = asyncio.get_running_loop()
+        asking = self._asking
+        if not asking.begun:
+            asking.begun = True
+            self._spawn(self._answer(), "ostiary-asked")
+        future: asyncio.Future[None] = loop.create_future()
+        if within is None:
+            asking.patient.append(future)
+        else:
+            if not asking.hurried:
+                loop.call_later(within, asking.give_up)
+            asking.hurried.append(future)
+        await future
 
     def status(self) -> FeedStatus:
         """Of this process, now."""
@@ -143,8 +182,14 @@ class Feed:
 
     async def _answer(self) -> None:
         async with self._probing:
-            self._asked = None
-            await self._probe()
+            asking, self._asking = self._asking, _Asking()
+            try:
+                await self._probe()
+            except BaseException as error:
+                cause = error if isinstance(error, Exception) else Unavailable(private="the feed has stopped")
+                asking.settle(cause)
+                raise
+            asking.settle(None)
 
     async def _probe(self, patience: float | None = None) -> None:
         following, page = Next.MORE, limits.REVOCATION_PAGE

@@ -9,8 +9,8 @@ bytes.
 import heapq
 import math
 import sys
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 
 Known = tuple[int, int]
 """The lowest value that is accepted, and the second from which on it may be forgotten."""
@@ -27,12 +27,12 @@ class Table:
     """Of one scope, whose ids begin with `prefix`. Other ids work as well and take more room; without a prefix all ids
     are kept as they are."""
 
-    __slots__ = ("_due", "_length", "_prefix", "_seconds", "known")
+    __slots__ = ("_due", "_key_of", "_prefix", "_seconds", "known")
 
     def __init__(self, prefix: str = "") -> None:
         self.known: dict[int | str, Known] = {}
         self._prefix = prefix
-        self._length = len(prefix) + ID_CHARS if prefix else -1
+        self._key_of = _key_of(prefix)
         self._due: dict[int, _Due] = {}
         self._seconds: list[int] = []
 
@@ -41,13 +41,11 @@ class Table:
 
     def lowest(self, entry_id: str) -> int:
         """The lowest value that is accepted, 0 if nothing is known."""
-        if len(entry_id) == self._length:
-            return self.known.get(_remembered_key(self._prefix, entry_id), _NOTHING)[0]
-        return self.known.get(entry_id, _NOTHING)[0]
+        return self.known.get(self._key_of(entry_id), _NOTHING)[0]
 
     def raise_to(self, entry_id: str, value: int, until: float) -> None:
         """Merge: the greater value and the later expiry count."""
-        self._raise(self._key(entry_id), value, math.ceil(min(until, _LATEST)))
+        self._raise(self._key_of(entry_id), value, math.ceil(min(until, _LATEST)))
 
     def _raise(self, key: int | str, value: int, second: int) -> None:
         before = self.known.get(key)
@@ -94,7 +92,7 @@ class Table:
 
     def holds(self, entry_id: str) -> bool:
         """Whether anything is known of it."""
-        return self._key(entry_id) in self.known
+        return self._key_of(entry_id) in self.known
 
     def forget(self, now: float) -> int:
         """Drop what may be forgotten at `now`; how many."""
@@ -122,18 +120,19 @@ class Table:
         listed = sum(sys.getsizeof(keys) + 200 for keys, _ in self._due.values())
         return sys.getsizeof(self.known) + 48 * len(self.known) + listed
 
-    def _key(self, entry_id: str) -> int | str:
-        return _key(self._prefix, entry_id) if len(entry_id) == self._length else entry_id
-
     def _text(self, key: int | str) -> str:
         return key if isinstance(key, str) else self._prefix + key.to_bytes(ID_CHARS).decode()
 
 
-def _key(prefix: str, entry_id: str) -> int | str:
-    if entry_id.startswith(prefix) and entry_id.isascii():
-        return int.from_bytes(entry_id[-ID_CHARS:].encode())
-    return entry_id
+@cache
+def _key_of(prefix: str) -> Callable[[str], int | str]:
+    """What the ids of one scope are kept as. It remembers: the same sessions and accounts are asked about again and
+    again."""
+    length = len(prefix) + ID_CHARS if prefix else -1
 
+    def key_of(entry_id: str) -> int | str:
+        if len(entry_id) == length and entry_id.startswith(prefix) and entry_id.isascii():
+            return int.from_bytes(entry_id[-ID_CHARS:].encode())
+        return entry_id
 
-_remembered_key = lru_cache(maxsize=65_536)(_key)
-"""For look-ups: the same sessions and accounts are asked about again and again."""
+    return lru_cache(maxsize=65_536)(key_of)

@@ -365,6 +365,23 @@ async def test_a_feed_that_stopped_accepts_nothing_and_is_not_waited_for() -> No
         assert len(made.source.left) == 1
 
 
+async def test_those_who_wait_when_it_stops_are_told() -> None:
+    """Also those whose probe has not been sent; and who asks later."""
+    async with _feed() as made:
+        made.source.held = True
+        waiting = [asyncio.create_task(made.feed.ask())]
+        await _settled()
+        waiting += [asyncio.create_task(made.feed.ask(within)) for within in (None, 60.0)]
+        await _settled()
+
+        await made.feed.stop()
+
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
+        with pytest.raises(Unavailable):
+            await made.feed.ask()
+
+
 async def test_one_who_asks_waits_no_longer_than_it_said() -> None:
     """The probe goes on for the others."""
     async with _feed() as made:
