@@ -116,6 +116,7 @@ class Feed:
         self._probing = asyncio.Lock()
         self._asking = _Asking()
         self._stopped = False
+        self._troubles: set[str] = set()
         self._look = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -234,13 +235,14 @@ class Feed:
         while True:
             try:
                 async for entries in self._source.hints():
+                    self._troubles.discard("hints")
                     self._replica.hint(entries)
                     if _mentions_keys(entries):
                         self._keys_due = True
                     if not entries or self._keys_due:
                         self._look.set()
             except OstiaryError as error:
-                log.warning("nobody tells of revocations: %s %s", error.code, error.private)
+                self._tell("hints", f"nobody tells of revocations: {error.code} {error.private}")
             await asyncio.sleep(self._replica.lease / 4)
 
     async def _run(self) -> None:
@@ -256,8 +258,15 @@ class Feed:
                     await self._probe()
                     if hinted and self._replica.cursor != before:
                         await self._probe()  # tells that it has been applied: somebody may be waiting for that
+                self._troubles.discard("probe")
             except OstiaryError as error:
-                log.warning("the revocation log could not be read: %s %s", error.code, error.private)
+                self._tell("probe", f"the revocation log could not be read: {error.code} {error.private}")
+
+    def _tell(self, trouble: str, text: str) -> None:
+        """Once, until it works again."""
+        if trouble not in self._troubles:
+            self._troubles.add(trouble)
+            log.warning("%s", text)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)

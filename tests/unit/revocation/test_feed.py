@@ -365,6 +365,20 @@ async def test_a_feed_that_stopped_accepts_nothing_and_is_not_waited_for() -> No
         assert len(made.source.left) == 1
 
 
+async def test_trouble_is_told_once_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    """An outage of an hour is not ten thousand lines."""
+    async with _feed(follow=True, lease=0.02) as made:
+        for times in (1, 2):
+            made.source.fails = True
+            before = made.source.probes
+            await _until(lambda before=before: made.source.probes > before + 5)
+            told = [record for record in caplog.records if "could not be read" in record.message]
+            assert len(told) == times
+            made.source.fails = False
+            before = made.source.probes
+            await _until(lambda before=before: made.source.probes > before + 2)
+
+
 async def test_those_who_wait_when_it_stops_are_told() -> None:
     """Also those whose probe has not been sent; and who asks later."""
     async with _feed() as made:
