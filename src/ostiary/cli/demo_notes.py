@@ -1,5 +1,7 @@
 """The service that the demonstration protects: notes, each account its own. It knows nothing of sessions or tokens."""
 
+from collections.abc import Sequence
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -13,8 +15,9 @@ _NOTES_KEPT = 100  # of each account, the latest
 _BYTES = 4096
 
 
-def notes_app(auth: Ostiary) -> ASGIApp:
-    """`/notes` for whoever is logged in, `/notes/everyone` for administrators; everything else is the auth server."""
+def notes_app(auth: Ostiary, *, also: Sequence[Route] = ()) -> ASGIApp:
+    """`/notes` for whoever is logged in, `/notes/everyone` for administrators, and `also`; all else is the auth
+    server."""
     notes: dict[str, list[str]] = {}
 
     async def own(request: Request) -> JSONResponse:
@@ -32,6 +35,7 @@ def notes_app(auth: Ostiary) -> ASGIApp:
     all_of_them = Starlette(routes=[Route("/notes/everyone", everyone)])
     return Starlette(
         routes=[
+            *also,
             Route("/notes", auth.protect(mine)),
             Route("/notes/everyone", auth.protect(all_of_them, role=ADMIN)),
             Route("/{path:path}", auth.asgi),

@@ -22,13 +22,21 @@ _KEEP_ALIVE = 30
 
 
 def run_file_server(
-    root: Path, *, issuer: str, audience: str, host: str, port: int, state: Path | None, valkey: str | None
+    root: Path,
+    *,
+    issuer: str,
+    audience: str,
+    host: str,
+    port: int,
+    state: Path | None,
+    valkey: str | None,
+    client: tuple[str, str] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. Raises Misconfigured or Unavailable for what keeps it from starting."""
     configure_logs("auto")
     if state is None and valkey is None:
         state = _default_state()
-    app = DownloadServer(root, issuer=issuer, audience=audience, state=state, valkey=valkey)
+    app = DownloadServer(root, issuer=issuer, audience=audience, state=state, valkey=valkey, client=client)
     with (
         contextlib.closing(listen(host, port)) as listener,
         asyncio.Runner(loop_factory=loop_factory()) as runner,
@@ -43,6 +51,14 @@ def run_file_server(
                 f"what was spent is kept in {where}.\nListening on {name} port {number}; Ctrl-C stops it.",
             )
         )
+
+
+def secret_in(path: Path) -> str:
+    """The one line of the file. Raises Misconfigured."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise Misconfigured(f"The client's secret cannot be read from {path}.") from wrong
 
 
 async def _serve(app: DownloadServer, listener: socket.socket, greeting: str) -> None:

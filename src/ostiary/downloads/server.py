@@ -36,7 +36,7 @@ from ostiary.downloads.tokens import OneTimeTokens, handle_digest, kept_until, s
 from ostiary.errors import Misconfigured, OstiaryError, Unavailable
 from ostiary.verifier.fetching import Fetch, HttpFetch
 from ostiary.verifier.remote_keys import RemoteKeys
-from ostiary.verifier.sources import FixedKeys, KeySource
+from ostiary.verifier.sources import FixedKeys, KeySource, following
 
 if TYPE_CHECKING:
     import ssl
@@ -62,6 +62,8 @@ class DownloadServer:
     a Valkey, by its URL in `valkey`, for several machines. Whatever is below `root` can be asked for by everybody who
     may ask the issuer for a token, so nothing else should lie there.
 
+    `client` is who this server is to the issuer, (id, secret) or (id, private key): with it the revocation feed is
+    followed, and a token of a session that has ended is refused; without it, such a token lives for its two minutes.
     `keys`, `jwks_uri`, `ssl_context` and `fetch` are as for `ostiary.verifier.Verifier`. As the outermost application
     it starts and stops with the server; mounted, it starts at its first request, or with `start` and `stop`.
     Raises Misconfigured.
@@ -75,6 +77,7 @@ class DownloadServer:
         audience: str,
         state: str | Path | State | None = None,
         valkey: str | None = None,
+        client: object = None,
         keys: jose.KeySet | None = None,
         jwks_uri: str | None = None,
         leeway: float = 30.0,
@@ -88,7 +91,15 @@ class DownloadServer:
             if keys is not None
             else RemoteKeys(issuer, fetch or HttpFetch(ssl_context), clock=clock, jwks_uri=jwks_uri)
         )
-        self._tokens = OneTimeTokens(issuer=issuer, audience=audience, source=source, leeway=leeway, clock=clock)
+        self._revocations = following(issuer, client, None, ssl_context, clock) if client is not None else None
+        self._tokens = OneTimeTokens(
+            issuer=issuer,
+            audience=audience,
+            source=source,
+            leeway=leeway,
+            clock=clock,
+            revocations=self._revocations,
+        )
         self._state = _state(state, valkey)
         self._root = Root(root)
         self._now = clock.wall
@@ -112,8 +123,10 @@ class DownloadServer:
             self._running = True
             try:
                 await self._tokens.keys()
+                if self._revocations is not None:
+                    await self._revocations.start()
             except Unavailable as error:
-                log.warning("started without the issuer's keys: %s", error.private)
+                log.warning("started without the issuer's keys or its feed: %s", error.private)
 
     async def stop(self) -> None:
         """Close the state. May be started again."""
@@ -123,6 +136,8 @@ class DownloadServer:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        if self._revocations is not None:
+            await self._revocations.stop()
         await self._state.close()
 
     async def _purge(self) -> None:

@@ -5,10 +5,12 @@ import hashlib
 from ostiary import jose, limits
 from ostiary.clock import Clock
 from ostiary.credentials.one_time import ONE_TIME_TYPE, OneTimeToken, read_one_time
+from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import InvalidToken, Misconfigured, Unavailable
+from ostiary.revocation.replica import Verdict
 from ostiary.verifier.errors import CredentialRefused
 from ostiary.verifier.reading import header_of
-from ostiary.verifier.sources import KeySource
+from ostiary.verifier.sources import KeySource, Revocations
 from ostiary.verifier.waiting import Steps, run
 
 _REQUIRED = ("sub", "sid", "iat", "jti", "act_on")
@@ -17,7 +19,16 @@ _REQUIRED = ("sub", "sid", "iat", "jti", "act_on")
 class OneTimeTokens:
     """Checks signature, type, issuer, audience and times; whether it was spent is the state's to say."""
 
-    def __init__(self, *, issuer: str, audience: str, source: KeySource, leeway: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str,
+        source: KeySource,
+        leeway: float,
+        clock: Clock,
+        revocations: Revocations | None = None,
+    ) -> None:
         try:
             self._policy = jose.Policy(
                 issuer=issuer, audience=audience, type=ONE_TIME_TYPE, leeway=leeway, required=_REQUIRED
@@ -26,6 +37,7 @@ class OneTimeTokens:
             raise Misconfigured(f"issuer or audience cannot be used: {wrong}") from None
         self._source = source
         self._clock = clock
+        self._revocations = revocations
 
     async def keys(self) -> None:
         """Fetch the issuer's keys if they are due. Raises Unavailable."""
@@ -33,7 +45,25 @@ class OneTimeTokens:
 
     async def verify(self, token: str) -> OneTimeToken:
         """Raises CredentialRefused, Unavailable."""
-        return await run(self._verify(token))
+        read = await run(self._verify(token))
+        if self._revocations is not None and self._judge(self._revocations, read) is not Verdict.ACCEPTED:
+            if self._judge(self._revocations, read) is Verdict.UNKNOWN:
+                await self._revocations.ask()
+            match self._judge(self._revocations, read):
+                case Verdict.REFUSED:
+                    raise CredentialRefused(private="its session has ended")
+                case Verdict.UNKNOWN:
+                    raise Unavailable(private="the revocation lease is gone")
+                case Verdict.ACCEPTED:
+                    pass
+        return read
+
+    def _judge(self, revocations: Revocations, token: OneTimeToken) -> Verdict:
+        """A one-time token names its session, and neither version nor epoch: it lives as long as the session does."""
+        newest = ENDED_VERSION - 1
+        return revocations.replica.judge(
+            token.session_id, newest, token.account_id, ENDED_VERSION, "", self._clock.monotonic()
+        )
 
     def _verify(self, token: str) -> Steps[OneTimeToken]:
         keys = yield from self._source.keys()

@@ -1,11 +1,15 @@
 """What a verifier is built from: where keys come from, and who knows what has been revoked."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from ostiary.clock import Clock
 from ostiary.errors import Unavailable
 from ostiary.jose import KeySet
 from ostiary.revocation.replica import Replica
 from ostiary.verifier.waiting import Steps
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class KeySource(Protocol):
@@ -64,3 +68,15 @@ class Asking:
             ask()
             return
         raise Unavailable(private="the revocation lease is gone, and only an event loop can ask for a new one")
+
+
+def following(
+    issuer: str, client: object, feed_uri: str | None, ssl_context: "ssl.SSLContext | None", clock: Clock
+) -> Revocations:
+    """Who follows the issuer's feed as `client`: (id, secret) or (id, private key). Raises Misconfigured."""
+    from ostiary.verifier.following import Following
+    from ostiary.verifier.issuer_client import client_of
+    from ostiary.verifier.urls import check_issuer
+
+    check_issuer(issuer)
+    return Following(issuer, client_of(client), clock=clock, url=feed_uri, ssl_context=ssl_context)

@@ -25,7 +25,7 @@ from ostiary.verifier.fetching import Fetch, HttpFetch
 from ostiary.verifier.headers import Headers, bearer_token
 from ostiary.verifier.reading import PROFILE, REVOCABLE, header_of, read_caller, refusal
 from ostiary.verifier.remote_keys import RemoteKeys
-from ostiary.verifier.sources import Asking, FixedKeys, KeySource, Revocations
+from ostiary.verifier.sources import Asking, FixedKeys, KeySource, Revocations, following
 from ostiary.verifier.waiting import Steps, run, run_blocking
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Verifier:
         if client is not None:
             if revocations is not None:
                 raise Misconfigured("Hand in a client, or revocations, not both.")
-            revocations = _following(issuer, client, feed_uri, ssl_context, clock)
+            revocations = following(issuer, client, feed_uri, ssl_context, clock)
         if not all(seconds >= 0 for seconds in (cache_seconds, max_stale, cooldown)):
             raise Misconfigured("cache_seconds, max_stale and cooldown are seconds, and not negative.")
         self._policy = _policy(issuer, audience, token_type, leeway, revocable=revocations is not None)
@@ -282,17 +282,6 @@ class Verifier:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a verifier is made where it is used; it cannot be copied to another process")
-
-
-def _following(
-    issuer: str, client: object, feed_uri: str | None, ssl_context: "ssl.SSLContext | None", clock: Clock
-) -> Revocations:
-    from ostiary.verifier.following import Following
-    from ostiary.verifier.issuer_client import client_of
-    from ostiary.verifier.urls import check_issuer
-
-    check_issuer(issuer)
-    return Following(issuer, client_of(client), clock=clock, url=feed_uri, ssl_context=ssl_context)
 
 
 def _names(scope: str | Iterable[str] | None) -> tuple[str, ...]:
