@@ -26,6 +26,18 @@ from ostiary.testing import FakeClock
 SHARED_STORES = ("sqlite", "postgres", "valkey", "mixed")
 
 
+def _places(request: pytest.FixtureRequest, store: str, folder: Path, schema: str) -> dict[str, Any]:
+    """The settings that lead to an empty store of this kind."""
+    places: dict[str, Any] = {"issuer": ISSUER, "secret_key": b"0123456789abcdef" * 2}
+    if store in ("sqlite", "mixed"):
+        places["database"] = f"sqlite:///{folder / 'ostiary.db'}"
+    if store in ("valkey", "mixed"):
+        places["valkey"] = request.getfixturevalue("valkey_url")
+    if store == "postgres":
+        places["database"] = request.getfixturevalue("postgres").url(schema=schema, pool_size=5)
+    return places
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """Everybody's time; a story that wants a second one makes it."""
@@ -44,9 +56,8 @@ def start(
 ) -> Callable[..., AbstractAsyncContextManager[Server]]:
     """`async with start(max_sessions=3) as server` for stories that choose settings."""
     places: dict[str, Any] = {}
-    if store_name == "postgres":
-        url = request.getfixturevalue("postgres").url(schema=f"s_{secrets.token_hex(8)}", pool_size=5)
-        places = {"database": url, "issuer": ISSUER, "secret_key": b"0123456789abcdef" * 2}
+    if store_name not in ("memory", "sqlite"):
+        places = _places(request, store_name, tmp_path, f"s_{secrets.token_hex(8)}")
 
     def starting(**changes: Any) -> AbstractAsyncContextManager[Server]:
         settings = Settings(**places, **changes) if places else settings_for(store_name, tmp_path, **changes)
@@ -81,14 +92,7 @@ def start_shared(
     """For stories on several servers of one store: each call is another process's server, on another machine where the
     store allows it. `clock=` gives it a clock of its own. The store is old: it knows of every node that there is."""
     schema = f"s_{secrets.token_hex(8)}"
-    places: dict[str, Any] = {}
-    if request.param in ("sqlite", "mixed"):
-        places["database"] = f"sqlite:///{tmp_path / 'ostiary.db'}"
-    if request.param in ("valkey", "mixed"):
-        places["valkey"] = request.getfixturevalue("valkey_url")
-    if request.param == "postgres":
-        places["database"] = request.getfixturevalue("postgres").url(schema=schema, pool_size=5)
-    places |= {"issuer": ISSUER, "secret_key": b"0123456789abcdef" * 2}
+    places = _places(request, request.param, tmp_path, schema)
 
     @asynccontextmanager
     async def starting(*, clock: FakeClock = clock, **changes: Any) -> AsyncIterator[Server]:

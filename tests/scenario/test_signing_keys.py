@@ -1,6 +1,7 @@
 """Signing keys change: nobody notices a rotation, and what a stolen key could sign is refused on the next request."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -218,3 +219,18 @@ async def test_a_revoked_key_stays_revoked(start_on_file: StartServer, clock: Fa
             assert (await phone.copy(restarted).look()).status == 401
             assert len(restarted.system.context.replica) <= 1
         clock.advance(140.0)
+
+
+async def test_servers_that_start_at_once_make_one_key(start_shared: StartServer) -> None:
+    """Several processes find an empty store at the same moment: one key signs, one is next, of each use (M-63)."""
+    async with contextlib.AsyncExitStack() as stack:
+        servers = await asyncio.gather(
+            *(stack.enter_async_context(start_shared(encrypt_stateless=True)) for _ in range(4))
+        )
+        keys = await servers[0].system.signing_keys.all()
+    assert sorted((key.algorithm, str(key.state)) for key in keys) == [
+        ("A256KW", "active"),
+        ("A256KW", "upcoming"),
+        ("ES256", "active"),
+        ("ES256", "upcoming"),
+    ]

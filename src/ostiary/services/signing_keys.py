@@ -8,6 +8,7 @@ from typing import Any
 
 from ostiary import jose, limits
 from ostiary.credentials.derived_keys import seal, unseal
+from ostiary.domain.account import Issuer
 from ostiary.domain.audit import Event
 from ostiary.domain.signing_key import ENCRYPTION_ALGORITHM, KeyState, SigningKey
 from ostiary.errors import InvalidRequest, Misconfigured, NotFound
@@ -90,7 +91,8 @@ class SigningKeys:
         """The next key signs from now on, the present one only verifies, and a new next one is published."""
 
         async def attempt() -> SigningKey | None:
-            return await self._rotate(await self.all(), self._context.now(), actor)
+            issuer = await self._context.store.issuer()
+            return await self._rotate(issuer, await self.all(), self._context.now(), actor)
 
         key = await judged_again(attempt)
         await self.reload()
@@ -102,10 +104,11 @@ class SigningKeys:
         it due, one does: the others then find a key that has just begun."""
 
         async def attempt() -> bool | None:
+            issuer = await self._context.store.issuer()
             records = await self.all()
             if not self._is_due(records, now):
                 return False
-            return True if await self._rotate(records, now, "system") is not None else None
+            return True if await self._rotate(issuer, records, now, "system") is not None else None
 
         if not await judged_again(attempt):
             return False
@@ -121,25 +124,28 @@ class SigningKeys:
         began = active[-1].activated_at or active[-1].created_at
         return now >= began + lifetime and now >= upcoming.created_at + limits.KEY_SET_SECONDS_MAX
 
-    async def _rotate(self, records: list[SigningKey], now: float, actor: str | None) -> SigningKey | None:
+    async def _rotate(
+        self, issuer: Issuer, records: list[SigningKey], now: float, actor: str | None
+    ) -> SigningKey | None:
         """None if somebody else wrote in between."""
         active, changes = self._rotated(records, self._context.policy.signing_algorithm, now)
         if _active(records, encrypts=True):  # whatever this process's setting: a server beside it may use them
             changes += self._rotated(records, ENCRYPTION_ALGORITHM, now)[1]
         changes += [self._changed(now), self._audit(Event.KEY_ROTATED, now, active.id, actor)]
-        return active if await self._write_serialised(*changes) else None
+        return active if await self._write_serialised(issuer, *changes) else None
 
     async def retire(self, kid: str, *, actor: str | None = None) -> SigningKey:
         """Nothing that this key signed is accepted from now on. Only for a key that no longer signs: rotate first."""
 
         async def attempt() -> SigningKey | None:
+            issuer = await self._context.store.issuer()
             now = self._context.now()
             key = await self._find(kid)
             if key.state is not KeyState.RETIRING:
                 raise InvalidRequest(f"Only a retiring key can be retired; this one is {key.state}. Rotate first.")
             retired = replace(key, state=KeyState.RETIRED, ended_at=now, sealed=b"")
             written = await self._write_serialised(
-                Swap(retired), self._refused(kid, now), self._audit(Event.KEY_RETIRED, now, kid, actor)
+                issuer, Swap(retired), self._refused(kid, now), self._audit(Event.KEY_RETIRED, now, kid, actor)
             )
             return retired if written else None
 
@@ -154,6 +160,7 @@ class SigningKeys:
         remembered is still genuine, and is so until it expires."""
 
         async def attempt() -> Ended | None:
+            issuer = await self._context.store.issuer()
             now = self._context.now()
             key = await self._find(kid)
             if key.state is KeyState.REVOKED:
@@ -171,7 +178,7 @@ class SigningKeys:
             if key.state in (KeyState.ACTIVE, KeyState.UPCOMING):
                 changes.append(Add(self._new(now, KeyState.UPCOMING, algorithm)))
             changes.append(self._refused(kid, now))
-            return self._context.ended(1) if await self._write_serialised(*changes) else None
+            return self._context.ended(1) if await self._write_serialised(issuer, *changes) else None
 
         ended = await judged_again(attempt)
         await self.reload()
@@ -191,6 +198,7 @@ class SigningKeys:
 
     async def _begin(self) -> None:
         async def attempt() -> bool | None:
+            issuer = await self._context.store.issuer()
             now = self._context.now()
             records = [key for key in await self.all() if not key.encrypts]
             algorithm = self._context.policy.signing_algorithm
@@ -205,18 +213,19 @@ class SigningKeys:
                 if key.state is KeyState.UPCOMING
             ]
             changes += [self._changed(now), self._audit(Event.KEY_CREATED, now, first.id, "system")]
-            return True if await self._write_serialised(*changes) else None
+            return True if await self._write_serialised(issuer, *changes) else None
 
         await judged_again(attempt)
 
     async def _begin_hiding(self) -> None:
         async def attempt() -> bool | None:
+            issuer = await self._context.store.issuer()
             now = self._context.now()
             if _active(await self.all(), encrypts=True):
                 return True  # another process was quicker
             first, changes = self._first(ENCRYPTION_ALGORITHM, now)
             changes += [self._changed(now), self._audit(Event.KEY_CREATED, now, first.id, "system")]
-            return True if await self._write_serialised(*changes) else None
+            return True if await self._write_serialised(issuer, *changes) else None
 
         await judged_again(attempt)
 
@@ -240,9 +249,9 @@ class SigningKeys:
         ]
         return active, changes
 
-    async def _write_serialised(self, *changes: Change) -> bool:
-        """Swapping the issuer's record keeps two processes from both making a key active."""
-        return await self._context.write(Swap(await self._context.store.issuer()), *changes)
+    async def _write_serialised(self, issuer: Issuer, *changes: Change) -> bool:
+        """Swapping the issuer's record, as it was before the keys were read, keeps two from both making one active."""
+        return await self._context.write(Swap(issuer), *changes)
 
     async def _find(self, kid: str) -> SigningKey:
         for key in await self.all():
