@@ -32,6 +32,7 @@ from ostiary.passwords import Argon2Parameters
 from ostiary.revocation.freshness import Freshness, Stale, check_freshness
 from ostiary.settings import Settings
 from ostiary.stores.port import Store
+from ostiary.verifier.resource import resource_answer, resource_metadata
 
 _NOWHERE: Any = None
 """No response to set cookies on. A default of its own, so that FastAPI sees `Response` alone and hands one in."""
@@ -175,6 +176,13 @@ class Ostiary:
             fresh=fresh,
             freshness=self._agreed(freshness),
         )
+
+    def protected_resource(self, resource: str, *, scopes: tuple[str, ...] = (), name: str = "") -> ASGIApp:
+        """An application to mount at `/.well-known/oauth-protected-resource` (RFC 9728): it tells clients that the
+        resource at this URL takes our tokens. Raises Misconfigured."""
+        document = resource_metadata(resource, issuer=self.settings.issuer, scopes=scopes, name=name)
+        answer = resource_answer(document)
+        return Response(answer.body, headers=dict(answer.headers))
 
     async def caller(self, request: Request, response: Response = _NOWHERE) -> Caller:
         """A FastAPI dependency, and for any Starlette request: who calls. Raises HTTPException 401, 403 or 503.

@@ -188,6 +188,15 @@ class Verifier:
         """The response to an error that one of these calls raised."""
         return answer_to(error)
 
+    def resource(self, resource: str, *, scopes: Sequence[str] = (), name: str = "", documentation: str = "") -> Answer:
+        """What to answer at `/.well-known/oauth-protected-resource` (RFC 9728): `resource` is this service's URL."""
+        from ostiary.verifier.resource import resource_answer, resource_metadata
+
+        issuer = self._policy.issuer
+        return resource_answer(
+            resource_metadata(resource, issuer=issuer, scopes=scopes, name=name, documentation=documentation)
+        )
+
     def asgi(self, app: "AsgiApp", *, role: str | None = None, scope: str | Iterable[str] | None = None) -> "AsgiApp":
         """`app` behind this verifier: see `ostiary.verifier.asgi`."""
         from ostiary.verifier.asgi import Guarded
