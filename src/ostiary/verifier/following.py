@@ -121,11 +121,15 @@ class Following:
 
     def _keep_asking(self, stopped: threading.Event) -> None:
         while not stopped.is_set():
+            hinted = self._look.is_set()
             self._look.clear()
             with self._lock:
                 waiting, self._waiting = self._waiting, []
             try:
+                before = self.replica.cursor
                 self._ask()
+                if hinted and self.replica.cursor != before:
+                    self._ask()  # tells that it has been applied: somebody may be waiting for that
             except OstiaryError as error:
                 self._tell_failure(error)
                 for future in waiting:
