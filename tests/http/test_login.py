@@ -239,3 +239,19 @@ async def test_remember_lives_longer(site: Site) -> None:
     assert await site.alive(remembered)
     site.clock.advance(86_400)
     assert not await site.alive(remembered)
+
+
+async def test_a_login_is_two_commits(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attempt is counted, then session, event and forgiveness are one write: what a login costs beside its hash."""
+    await site.account()
+    store = site.auth.system.store
+    write = type(store).write
+    written: list[list[str]] = []
+
+    async def counted(self: Any, *changes: Any) -> bool:
+        written.append(sorted(type(change.record).__name__ for change in changes))
+        return await write(self, *changes)
+
+    monkeypatch.setattr(type(store), "write", counted)
+    await site.log_in()
+    assert written == [["Throttle", "Throttle"], ["Account", "AuditEvent", "Session", "Throttle", "Throttle"]]
