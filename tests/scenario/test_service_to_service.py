@@ -184,3 +184,63 @@ def test_an_unknown_client_gets_nothing_and_says_503(services: Services) -> None
     with application("service_behind", ISSUER=services.server.url, CLIENT="cli_x:y") as url:
         status, answer = get(url, token)
         assert (status, answer["code"]) == (503, "unavailable")
+
+
+def test_while_the_issuer_is_gone_nobody_knows(tmp_path: Path) -> None:
+    """Section 6: a service that cannot ask says 503 once its lease is over, never 401 and no longer 200; when the
+    issuer is back it goes on, and what was ended meanwhile is refused."""
+    shell = Shell(folder=tmp_path)
+    assert shell("account", "create", "ada", "--role", "user", "--password-stdin", stdin=GOOD_PASSWORD).code == 0
+    (tmp_path / "ostiary.toml").write_text(f'audiences = ["{BEHIND}"]\n[role_scopes]\nuser = ["notes:read"]\n')
+    client = register(shell, "behind", "--audience", BEHIND)
+    port = free_port()
+
+    @contextmanager
+    def issuing() -> Iterator[Services]:
+        process = shell.start("serve", "--port", str(port))
+        server = Server(process, f"http://127.0.0.1:{port}")
+        try:
+            wait_until_ready(server)
+            yield Services(shell, server, "", "")
+        finally:
+            process.kill()
+            process.communicate(timeout=30)
+
+    with application_after(issuing, port, client) as (services, url, kill):
+        kept = services.log_in(audience=BEHIND)
+        ended = services.log_in(audience=BEHIND)
+        assert get(url, kept["access_token"])[0] == get(url, ended["access_token"])[0] == 200
+        kill()
+        seen: list[int] = []
+
+        def unknown() -> bool:
+            seen.append(get(url, kept["access_token"])[0])
+            return seen[-1] == 503
+
+        wait_for(unknown)
+        assert set(seen) <= {200, 503}
+        assert shell("session", "end", ended["session"]["id"], "--yes").code == 0
+        with issuing():
+            wait_for(lambda: get(url, kept["access_token"])[0] == 200)
+            assert get(url, ended["access_token"])[0] == 401
+
+
+@contextmanager
+def application_after(
+    issuing: Callable[[], Any], port: int, client: str
+) -> Iterator[tuple[Services, str, Callable[[], None]]]:
+    """The service behind, while an issuer runs that can be ended before it."""
+    issuer = issuing()
+    services = issuer.__enter__()
+    running = [True]
+
+    def kill() -> None:
+        if running:
+            running.clear()
+            issuer.__exit__(None, None, None)
+
+    try:
+        with application("service_behind", ISSUER=f"http://127.0.0.1:{port}", CLIENT=client) as url:
+            yield services, url, kill
+    finally:
+        kill()
