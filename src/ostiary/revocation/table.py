@@ -8,6 +8,7 @@ bytes.
 
 import heapq
 import math
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
@@ -72,8 +73,8 @@ class Table:
     def load(self, value: int, second: int, ids: bytes) -> None:
         """Raise all of these to one value: the last 22 characters of each id, one after the other. Much faster than one
         by one."""
-        from_bytes = int.from_bytes
-        keys: list[int | str] = [from_bytes(ids[at : at + ID_CHARS]) for at in range(0, len(ids), ID_CHARS)]
+        each = struct.unpack(f"{ID_CHARS}s" * (len(ids) // ID_CHARS), ids)
+        keys: list[int | str] = [*map(int.from_bytes, each)]
         known = self.known
         if known and not known.keys().isdisjoint(keys):
             for key in keys:
