@@ -111,7 +111,7 @@ def test_material_that_does_not_fit(alg: str) -> None:
 @pytest.mark.parametrize("secret", [
     b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvbyBiYXIgYmF6IHF1dXggIDEy"[:64].ljust(64, b"A"),
     b'{"kty":"OKP","crv":"X25519","x":"AAAA"}'.ljust(64, b" "), b"-----BEGIN PUBLIC KEY-----".ljust(64, b"A"),
-])  # fmt: skip
+], ids=["ssh", "jwk", "pem"])  # fmt: skip
 def test_a_secret_is_not_the_text_of_another_key(secret: bytes) -> None:
     """Flaw classes 2 and 3, for encryption: what is published elsewhere never becomes a secret."""
     with pytest.raises(jose.InvalidKey, match="encoded key"):
