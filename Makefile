@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test test-large chaos check format bench bench-jose bench-nodes bench-peers coverage-jose differential fuzz lock screenshots clean
+.PHONY: help setup demo test test-large chaos check format bench bench-jose bench-nodes bench-peers coverage-jose differential fuzz mutants lock screenshots clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ostiary needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
@@ -81,6 +81,18 @@ $(FUZZ)/.ready: fuzz/requirements.txt requirements.lock
 fuzz: $(FUZZ)/.ready  ## feed the parsers, guided by coverage: make fuzz TARGET=tokens|encrypted|keys SECONDS=1800
 	@PYTHONPATH=src:. $(FUZZ)/bin/python -m fuzz $(or $(TARGET),tokens) -max_total_time=$(SECONDS)
 
+MUTANTS := .venv-mutants
+$(MUTANTS)/.ready: requirements.lock
+	@$(PYTHON) -m venv $(MUTANTS)
+	@$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock mutmut==3.8.1
+	@$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+mutants: $(MUTANTS)/.ready  ## change JOSE in small ways and say which change no test notices: half an hour, docs/testing.md
+	@rm -rf mutants
+	@nice -n 19 $(MUTANTS)/bin/mutmut run
+	@$(MUTANTS)/bin/mutmut results
+
 lock:  ## pin every dependency anew
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet uv
@@ -91,4 +103,4 @@ screenshots: $(STAMP)  ## take the pictures of the pages anew, into docs/picture
 	@$(BIN)/python -m tests.browser.pictures docs/pictures
 
 clean:  ## remove what was made
-	rm -rf $(VENV) $(FUZZ) .fuzz .bench .demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(FUZZ) $(MUTANTS) mutants .fuzz .bench .demo .pytest_cache .mypy_cache .ruff_cache
