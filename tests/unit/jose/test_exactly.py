@@ -123,6 +123,14 @@ def test_dates_end_where_milliseconds_begin(name: str) -> None:
     assert accepted(claims(iat=int(NOW), nbf=int(NOW)))["iat"] == NOW
 
 
+def test_max_age_counts_for_the_plainest_token() -> None:
+    """Flaw class 41: whole seconds, no `nbf`, not expired, and a second too old."""
+    policy = jose.Policy(issuer=POLICY.issuer, audience=POLICY.audience, type="at+jwt", max_age=60)
+    old, fits = (raw_token(header(SIGNER), claims(iat=int(NOW) - age), SIGNER) for age in (61, 60))
+    assert code_of(old, SIGNER, policy) == "too_old"
+    assert jose.verify(fits, SIGNER, policy, now=NOW)
+
+
 def test_what_may_be_absent() -> None:
     """`sub`, `jti`, `iat` and `nbf` may be left out where the policy does not ask for them."""
     assert "sub" not in accepted(claims(sub=..., jti=..., iat=..., nbf=...))
