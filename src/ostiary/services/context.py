@@ -72,11 +72,15 @@ class Agreed:
     lease: float = 0.0
     lease_of_followers: float = 0.0
     followed_until: float = -math.inf
+    unnamed_until: float = -math.inf
 
-    def follow(self, now: float, lease: float) -> None:
-        """A verifier outside the store may go by what it hears at `now` (monotonic) for `lease` seconds."""
+    def follow(self, now: float, lease: float, *, named: bool) -> None:
+        """A verifier outside the store may go by what it hears at `now` (monotonic) for `lease` seconds. `named`: the
+        log knows of it as a node."""
         self.lease_of_followers = max(self.lease_of_followers, lease)
         self.followed_until = max(self.followed_until, now + lease * (1 + limits.CLOCK_DRIFT))
+        if not named:
+            self.unnamed_until = max(self.unnamed_until, self.followed_until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +139,7 @@ class Context:
     async def _bound_now(self) -> float:
         """The bound of what was just written: 0 also if no node but this one has not acknowledged it."""
         bound = self.bound
-        if bound > 0 and self.serving:
+        if bound > 0 and self.serving and self.clock.monotonic() >= self.agreed.unnamed_until:
             log, replica = self.store.revocations, self.replica
             try:
                 head = await log.head()
@@ -151,7 +155,11 @@ class Context:
         """The same report when no process accepts any more what was ended."""
         if ended.bound > 0:
             lease = max(self.lease, self.agreed.lease_of_followers)
-            await refused_everywhere(self.store.revocations, self.clock.monotonic, lease)
+            unnamed = self.agreed.unnamed_until - self.clock.monotonic()
+            await asyncio.gather(
+                refused_everywhere(self.store.revocations, self.clock.monotonic, lease),
+                asyncio.sleep(max(0.0, unnamed)),  # who says no name cannot say either that it knows
+            )
         return replace(ended, bound=0.0)
 
     def ended(self, count: int) -> Ended:

@@ -48,7 +48,7 @@ class Followers:
     async def start(self) -> None:
         """Before the first request: if services are registered, one may have a lease from before a restart."""
         if await self._context.store.clients.page(limit=1):
-            self._context.agreed.follow(self._context.clock.monotonic(), self._lease)
+            self._context.agreed.follow(self._context.clock.monotonic(), self._lease, named=False)
 
     def close(self) -> None:
         """End every stream: the server stops."""
@@ -57,8 +57,8 @@ class Followers:
         if self._listener is not None:
             self._listener.cancel()
 
-    async def probe(self, cursor: Cursor, *, node: str, limit: int | None = None) -> FeedAnswer:
-        """What was committed before this call, after `cursor`. Raises Unavailable."""
+    async def probe(self, cursor: Cursor, *, node: str, limit: int | None = None, lends: bool = True) -> FeedAnswer:
+        """What was committed before this call, after `cursor`. `lends`: somebody may go by it. Raises Unavailable."""
         probe = await self._log.probe(cursor, limit or limits.REVOCATION_PAGE, node=node)
         issuer = await self._context.store.issuer()
         if self._context.store.shared and issuer.log_generation != probe.generation:
@@ -67,7 +67,8 @@ class Followers:
             issuer = await self._context.store.issuer()
             if issuer.log_generation != probe.generation:
                 raise Unavailable(private="the log was made anew")
-        self._context.agreed.follow(self._context.clock.monotonic(), self._lease)
+        if lends:
+            self._context.agreed.follow(self._context.clock.monotonic(), self._lease, named=bool(node))
         return FeedAnswer(probe=probe, everything=issuer.everything, lease=self._lease)
 
     async def leave(self, node: str) -> None:

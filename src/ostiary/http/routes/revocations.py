@@ -58,7 +58,7 @@ async def revocations(call: Call) -> Response:
 async def _events(call: Call, known: Known, cursor: Cursor) -> AsyncIterator[bytes]:
     followers, clients = call.services.followers, call.services.clients
     with followers.room():
-        state = await followers.probe(Cursor(), node="", limit=1)
+        state = await followers.probe(Cursor(), node="", limit=1, lends=False)
         said = {"generation": state.probe.generation, "everything": state.everything, "lease": state.lease, "age": 0.0}
         yield _event("state", msgspec.json.encode(said))
         async for items in followers.stream(cursor):
