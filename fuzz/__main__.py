@@ -28,7 +28,7 @@ def main() -> None:
     options = [f"-artifact_prefix={crashes}/", f"-dict={ROOT / 'fuzz' / 'json.dict'}", "-print_final_stats=1"]
     # Slow inputs count as crashes: nothing that fits into a token may keep a server busy. By the wall clock, so with
     # room for a machine that has other work.
-    options += ["-max_len=6000", "-timeout=60", "-report_slow_units=5", "-rss_limit_mb=2048"]
+    options += ["-max_len=6000", "-timeout=60", "-report_slow_units=60", "-rss_limit_mb=2048"]
     atheris.Setup([sys.argv[0], *options, *sys.argv[2:], str(corpus)], target.one_input)
     atheris.Fuzz()
 
