@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import msgspec
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ostiary.cli.demo_watch import Device, Place, Stage
@@ -56,16 +56,11 @@ class DemoPage:
     def routes(self) -> list[Route]:
         """Beside everything else that the demo serves."""
         return [
-            Route("/", self._to_demo, methods=["GET"]),
             Route("/demo", self._show, methods=["GET"]),
             Route("/demo/devices", self._answering(self._log_in), methods=["POST"]),
             Route("/demo/end", self._answering(self._end), methods=["POST"]),
             Route("/demo/plain", self._answering(self._plain), methods=["POST"]),
         ]
-
-    async def _to_demo(self, request: Request) -> Response:
-        query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"/demo{query}", status_code=303)
 
     async def _show(self, request: Request) -> Response:
         lang = negotiate_language(request.headers.get("accept-language", ""), request.query_params.get("lang"))

@@ -57,6 +57,7 @@ class _Demo:
 
     def application(self, auth: Ostiary) -> ASGIApp:
         """The auth server, the notes and the page with the two devices."""
+        auth.places = ("demo",)
         self._page = DemoPage(auth)
         return notes_app(auth, also=self._page.routes())
 
