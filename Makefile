@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test test-large chaos check format bench bench-jose bench-nodes bench-peers coverage-jose differential fuzz mutants lock screenshots clean
+.PHONY: help setup demo test test-large chaos simulate check format bench bench-jose bench-nodes bench-peers coverage-jose differential fuzz mutants lock screenshots clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
@@ -50,6 +50,9 @@ format: $(STAMP)  ## format and fix what can be fixed
 
 chaos: $(STAMP)  ## two minutes of nodes on a Valkey that is killed, over lines that are cut
 	@$(BIN)/python -m tests.chaos.valkey_nodes
+
+simulate: $(STAMP)  ## 10,000 nodes in virtual time, draw docs/guide/scale-*.svg; about six minutes
+	@$(BIN)/python -m benchmarks.simulation
 
 bench-peers: $(STAMP)  ## install what `make bench` compares refreshes with
 	@$(BIN)/python -m benchmarks.peers
