@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.simulation import cost, plots
-from benchmarks.simulation.world import Plan, Seen, simulate
+from benchmarks.simulation.plan import Plan, Seen
+from benchmarks.simulation.world import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "simulation"

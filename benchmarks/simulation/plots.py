@@ -160,7 +160,7 @@ def _limits(limits: Sequence[Limit]) -> str:
 def _rounded(rate: float) -> int:
     """To two digits: it is no more exact than that."""
     unit = 10 ** (math.floor(math.log10(rate)) - 1)
-    return round(rate / unit) * unit
+    return int(round(rate / unit) * unit)
 
 
 def _svg(width: int, height: int, title: str, inside: str) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from benchmarks.simulation.world import Plan, Seen, simulate
+from benchmarks.simulation.plan import Plan, Seen
+from benchmarks.simulation.world import simulate
 
 _SMALL = Plan(nodes=90, relays=3, seconds=2.0)
 _CUT = replace(_SMALL, cut=(0.3, 2.3))
