@@ -51,7 +51,7 @@ format: $(STAMP)  ## format and fix what can be fixed
 chaos: $(STAMP)  ## two minutes of nodes on a Valkey that is killed, over lines that are cut
 	@$(BIN)/python -m tests.chaos.valkey_nodes
 
-simulate: $(STAMP)  ## 10,000 nodes in virtual time, draw docs/guide/scale-*.svg; about six minutes
+simulate: $(STAMP)  ## 10,000 nodes in virtual time, draw docs/guide/scale-*.svg; two to six minutes
 	@$(BIN)/python -m benchmarks.simulation
 
 bench-peers: $(STAMP)  ## install what `make bench` compares refreshes with

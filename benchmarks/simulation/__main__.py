@@ -1,4 +1,4 @@
-"""python -m benchmarks.simulation [NAME ...]: simulate, measure, draw docs/guide/scale-*.svg. About six minutes."""
+"""python -m benchmarks.simulation [NAME ...]: simulate, measure, draw docs/guide/scale-*.svg. Two to six minutes."""
 
 import json
 import logging
