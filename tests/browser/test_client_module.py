@@ -74,10 +74,13 @@ def app(site: Site, visit: Visit) -> Visitor:
     return user
 
 
+HASTY = 3  # seconds
+
+
 @pytest.fixture
 def hasty(tmp_path: Path, visit: Visit) -> Iterator[Visitor]:
     """The same where an access token lives for three seconds, so that it is renewed after two and a bit."""
-    with serving(tmp_path, access_token_lifetime=3) as site:
+    with serving(tmp_path, access_token_lifetime=HASTY) as site:
         site.register("zhangsan")
         user = visit(site, java_script_enabled=True)
         user.go("/")
@@ -144,13 +147,14 @@ def test_one_tab_renews_for_all(hasty: Visitor) -> None:
     for tab in tabs[1:]:
         tab.goto(hasty.home + "/")
         assert start(tab) is True
-    before, tokens = renewals(hasty), {run(hasty.page, "client.token()")}
+    began, before = run(hasty.page, "performance.now()"), renewals(hasty)
     for _ in range(2):
         last = run(hasty.page, "client.token()")
-        tokens |= {next_token(tab, last) for tab in tabs}
+        assert None not in {next_token(tab, last) for tab in tabs}
         assert [me(tab) for tab in tabs] == [200, 200, 200]
-    assert len(tokens) == 3
-    assert renewals(hasty) - before <= 3, "each tab renewed for itself"
+    # one that renews for all does so once in each four fifths of a token's life, however long this takes
+    made, took = renewals(hasty) - before, (run(hasty.page, "performance.now()") - began) / 1000
+    assert 2 <= made <= took / (HASTY * 0.8) + 1, "each tab renewed for itself"
 
 
 def test_two_tabs_at_the_same_moment(app: Visitor) -> None:

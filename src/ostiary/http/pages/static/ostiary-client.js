@@ -3,7 +3,7 @@
 export function createClient({ issuer = location.origin, origins = [], kind = "stateless", ...asked } = {}) {
   const base = issuer.replace(/\/$/, "");
   const name = "ostiary " + base;
-  origins = [location.origin, new URL(base).origin, ...origins]; // may see the token
+  origins = [location.origin, new URL(base).origin, ...origins];
   const tabs = new BroadcastChannel(name);
   const events = new EventTarget();
   let held; // { token, due, ends }; null: nobody; undefined: not known
@@ -45,10 +45,10 @@ export function createClient({ issuer = location.origin, origins = [], kind = "s
   const ask = async (path, body) =>
     take(await post(path, JSON.stringify(body), { "Content-Type": "application/json", ...bearer() }));
 
-  // one tab for all
   function renew() {
     const was = held?.token;
     busy ??= (navigator.locks?.request.bind(navigator.locks, name) ?? ((work) => work()))(async () => {
+      await new Promise((go) => setTimeout(go, 50)); // news first
       if (held?.token !== was) return;
       const mine = turn;
       const go = (more) => post("/oauth/token", new URLSearchParams("grant_type=refresh_token"), more);
@@ -84,7 +84,7 @@ export function createClient({ issuer = location.origin, origins = [], kind = "s
       hold(null, true);
       const leave = (how) => post("/v1/logout", null, headers, how);
       const { status } = await leave();
-      if (status === 400) await leave({ credentials: "omit" }); // beside a session cookie
+      if (status === 400) await leave({ credentials: "omit" });
       if (status >= 500) throw Error("try again");
     },
     async fetch(input, init) {
