@@ -33,7 +33,8 @@ _Key = tuple[bytes, str, str]
 
 class ExchangeRefused(OstiaryError):
     """The issuer gives no token. `oauth_code` is its own word; `status` is 401 if the user's token is not accepted any
-    more (pass that on), else 502: this service is registered for something else."""
+    more, and 403 if the user may not have the scope (pass these on), else 502: this service is registered for something
+    else."""
 
     code = "exchange_refused"
     status = 502
@@ -42,8 +43,7 @@ class ExchangeRefused(OstiaryError):
     def __init__(self, oauth_code: str) -> None:
         super().__init__(private=f"the issuer says {oauth_code}")
         self.oauth_code = oauth_code
-        if oauth_code == "invalid_grant":
-            self.status = 401  # type: ignore[misc]
+        self.status = {"invalid_grant": 401, "invalid_scope": 403}.get(oauth_code, 502)  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)

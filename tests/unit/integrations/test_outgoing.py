@@ -152,11 +152,13 @@ def test_what_is_not_accepted_is_asked_for_anew_once(world: World) -> None:
     [
         (400, {"error": "invalid_grant"}, 401),
         (400, {"error": "invalid_target"}, 502),
+        (400, {"error": "invalid_scope"}, 403),
         (401, {"error": "invalid_client"}, 502),
     ],
 )
 def test_a_refusal_says_whose_it_is(world: World, status: int, body: object, expected: int) -> None:
-    """401 for the user whose login is over, 502 for a service registered for something else; nothing is sent."""
+    """401 for a login that is over, 403 for who may not, 502 for a service registered for something else; nothing is
+    sent."""
     world.refusal = (status, body)
     with pytest.raises(ExchangeRefused) as refused:
         world.get(world.outgoing.on_behalf_of("u", audience=BEHIND))
