@@ -120,7 +120,7 @@ def test_one_key_of_a_set(ostiary: Shell, tmp_path: Path) -> None:
     (tmp_path / "set.json").write_text(json.dumps(keys.to_jwks()))
     one = ostiary("key", "public", "--kid", "other", "set.json")
     assert (one.code, one.json["kid"], one.json["crv"]) == (0, "other", "P-384")
-    pem = ostiary("key", "public", "--kid", KEY.kid, "--pem", "set.json").out
+    pem = ostiary("key", "public", f"--kid={KEY.kid}", "--pem", "set.json").out
     assert jose.Key.from_pem(pem, alg="ES256").thumbprint() == KEY.thumbprint()
     assert pem.count("BEGIN") == 1
     assert ostiary("key", "public", "--kid", "nobody", "set.json").code == 2

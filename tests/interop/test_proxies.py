@@ -123,7 +123,7 @@ def test_a_login_at_both(tmp_path: Path) -> None:
         exported = shell("key", "export").out
         listed = {one["state"]: one["kid"] for one in shell("key", "list", "--json").json["keys"]}
         for state in ("active", "upcoming"):
-            pem = shell("key", "public", "--pem", "--kid", listed[state], stdin=exported)
+            pem = shell("key", "public", "--pem", f"--kid={listed[state]}", stdin=exported)
             assert pem.code == 0, pem.err
             (tmp_path / f"{state}.pem").write_text(pem.out)
         _, published = server.call("GET", "/.well-known/jwks.json")
