@@ -11,7 +11,7 @@ import msgspec
 
 from ostiary import limits
 from ostiary.domain.session import ENDED_VERSION
-from ostiary.http.answers import FeedAnswerView, FeedItemView
+from ostiary.http.answers.revocations import FeedAnswerView, FeedItemView
 from ostiary.revocation.entry import Entry, LogItem, Probe, Scope
 from ostiary.revocation.replica import Next, Replica
 from ostiary.verifier.feed_over_http import Answer, probe_of

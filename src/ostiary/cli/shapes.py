@@ -12,36 +12,28 @@ from ostiary.domain.signing_key import SigningKey
 
 def account_shape(account: Account) -> dict[str, Any]:
     """`account`."""
-    from ostiary.http.answers import (
-        account_view,
-    )
+    from ostiary.http.answers.accounts import account_view
 
     return _members(account_view(account))
 
 
 def session_shape(session: Session) -> dict[str, Any]:
     """`session`, with the account that it belongs to; none is the caller's own here."""
-    from ostiary.http.answers import (
-        session_view,
-    )
+    from ostiary.http.answers.sessions import session_view
 
     return {"account_id": session.account_id, **_members(session_view(session, with_account=True))}
 
 
 def client_shape(client: Client) -> dict[str, Any]:
     """A registered service, never its secret."""
-    from ostiary.http.answers import (
-        client_view,
-    )
+    from ostiary.http.answers.clients import client_view
 
     return _members(client_view(client))
 
 
 def key_shape(key: SigningKey) -> dict[str, Any]:
     """A signing key, never its private half."""
-    from ostiary.http.answers import (
-        key_view,
-    )
+    from ostiary.http.answers.keys import key_view
 
     return _members(key_view(key))
 

@@ -4,22 +4,12 @@ from starlette.responses import Response
 
 from ostiary import limits
 from ostiary.domain.password_weight import strength
-from ostiary.http.answers import (
-    AccountAnswer,
-    ActivityAnswer,
-    EndedAnswer,
-    ExportAnswer,
-    LoginAnswer,
-    MeAnswer,
-    PasswordCheckAnswer,
-    ReasonView,
-    account_view,
-    activity_view,
-    ended_answer,
-    instant,
-    login_answer,
-    session_view,
-)
+from ostiary.http.answers.accounts import AccountAnswer, PasswordCheckAnswer, account_view
+from ostiary.http.answers.common import EndedAnswer, ended_answer, instant
+from ostiary.http.answers.credentials import LoginAnswer, login_answer
+from ostiary.http.answers.events import ActivityAnswer, ExportAnswer, activity_view
+from ostiary.http.answers.problems import ReasonView
+from ostiary.http.answers.sessions import MeAnswer, session_view
 from ostiary.http.bodies import (
     PasswordBody,
     PasswordCheckBody,

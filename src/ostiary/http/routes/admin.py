@@ -4,21 +4,11 @@ from starlette.responses import Response
 
 from ostiary.domain.session import EndReason, Kind
 from ostiary.errors import InvalidRequest
-from ostiary.http.answers import (
-    AccountAnswer,
-    AccountsAnswer,
-    AuditAnswer,
-    ChangedAccountAnswer,
-    EndedAnswer,
-    KeysAnswer,
-    RotatedAnswer,
-    SessionsAnswer,
-    account_view,
-    ended_answer,
-    event_view,
-    key_view,
-    session_view,
-)
+from ostiary.http.answers.accounts import AccountAnswer, AccountsAnswer, ChangedAccountAnswer, account_view
+from ostiary.http.answers.common import EndedAnswer, ended_answer
+from ostiary.http.answers.events import AuditAnswer, event_view
+from ostiary.http.answers.keys import KeysAnswer, RotatedAnswer, key_view
+from ostiary.http.answers.sessions import SessionsAnswer, session_view
 from ostiary.http.bodies import (
     AdminPatchBody,
     EmptyBody,

@@ -2,16 +2,15 @@
 
 from starlette.responses import Response
 
-from ostiary.http.answers import (
+from ostiary.http.answers.clients import (
     ChangedClientAnswer,
-    EndedAnswer,
     NewClientAnswer,
     RegisteredClientAnswer,
     RegisteredClientsAnswer,
     ReplacedSecretAnswer,
     client_view,
-    ended_answer,
 )
+from ostiary.http.answers.common import EndedAnswer, ended_answer
 from ostiary.http.bodies import (
     ClientPatchBody,
     EmptyBody,

@@ -6,10 +6,7 @@ from starlette.responses import Response
 from ostiary.domain.client import CLIENT_CREDENTIALS, TOKEN_EXCHANGE
 from ostiary.domain.session import EndReason, Transport
 from ostiary.errors import InvalidClient, InvalidToken, OstiaryError, UnauthorizedClient
-from ostiary.http.answers import (
-    TokenAnswer,
-    token_type_of,
-)
+from ostiary.http.answers.credentials import TokenAnswer, token_type_of
 from ostiary.http.call import Call
 from ostiary.http.client_credentials import authenticated_client, client_if_any
 from ostiary.http.endpoints import Dialect, Endpoint

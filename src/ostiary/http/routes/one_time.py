@@ -3,7 +3,7 @@
 from msgspec import UNSET
 from starlette.responses import Response
 
-from ostiary.http.answers import OneTimeAnswer
+from ostiary.http.answers.credentials import OneTimeAnswer
 from ostiary.http.bodies import OneTimeBody
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Endpoint

@@ -8,10 +8,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from ostiary.http.answers import (
-    OAuthProblem,
-    Problem,
-)
+from ostiary.http.answers.problems import OAuthProblem, Problem
 from ostiary.http.call import FORM, JSON, Call
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
 from ostiary.http.routes.pages.common import frame_of, page

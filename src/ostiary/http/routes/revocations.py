@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ostiary import limits
 from ostiary.errors import InvalidRequest
-from ostiary.http.answers import FeedAnswerView, FeedItemView
+from ostiary.http.answers.revocations import FeedAnswerView, FeedItemView
 from ostiary.http.call import Call
 from ostiary.http.client_credentials import client_of_get
 from ostiary.http.endpoints import Endpoint, Query

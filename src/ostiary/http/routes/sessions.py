@@ -5,15 +5,9 @@ from starlette.responses import Response
 from ostiary import limits
 from ostiary.domain.session import EndReason, Kind, Transport
 from ostiary.errors import InvalidRequest, InvalidToken, NotAuthenticated, OstiaryError
-from ostiary.http.answers import (
-    CsrfAnswer,
-    EndedAnswer,
-    LoginAnswer,
-    SessionsAnswer,
-    ended_answer,
-    login_answer,
-    session_view,
-)
+from ostiary.http.answers.common import EndedAnswer, ended_answer
+from ostiary.http.answers.credentials import LoginAnswer, login_answer
+from ostiary.http.answers.sessions import CsrfAnswer, SessionsAnswer, session_view
 from ostiary.http.authentication import csrf_token_of
 from ostiary.http.bodies import (
     EmptyBody,

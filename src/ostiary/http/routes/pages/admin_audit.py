@@ -10,7 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from ostiary import limits
 from ostiary.domain.audit import AuditEvent, Event
 from ostiary.errors import InvalidRequest, NotFound
-from ostiary.http.answers import event_view, instant
+from ostiary.http.answers.common import instant
+from ostiary.http.answers.events import event_view
 from ostiary.http.call import Call
 from ostiary.http.pages.event_words import event_line
 from ostiary.http.pages.language import Translator
