@@ -24,6 +24,8 @@ from benchmarks import machine, seed
 from benchmarks.report import Row
 from benchmarks.stats import spread
 from ostiary import jose
+from ostiary.cli.file_server import UNSENT
+from ostiary.cli.listening import listen
 from ostiary.compose import open_system
 from ostiary.credentials.one_time import ONE_TIME_TYPE, OneTimeToken, one_time_claims
 from ostiary.domain.session import Kind
@@ -102,10 +104,10 @@ def _serve(job: dict[str, Any]) -> None:
         job["root"], issuer=ISSUER, audience=FILES, state=job["state"], keys=jose.KeySet.from_jwks(job["keys"])
     )
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=job["port"], log_level="error", access_log=False, loop="uvloop", http="httptools",
-        lifespan="on",
+        app, log_level="error", access_log=False, loop="uvloop", http="httptools", lifespan="on",
     )  # fmt: skip
-    uvloop.run(uvicorn.Server(config).serve())
+    with listen("127.0.0.1", job["port"], unsent=UNSENT) as listener:
+        uvloop.run(uvicorn.Server(config).serve([listener]))
 
 
 def _token(key: jose.Key, resource: str) -> str:

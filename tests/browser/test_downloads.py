@@ -88,7 +88,8 @@ def test_a_link_is_good_for_one_download(
     assert download.suggested_filename == "季度 report.bin"
     assert download.failure() is None
     download.save_as(tmp_path / "saved")
-    assert (tmp_path / "saved").read_bytes() == CONTENT
+    saved = (tmp_path / "saved").read_bytes()
+    assert (len(saved), saved == CONTENT) == (len(CONTENT), True)
     answer = visitor.page.goto(link)
     assert answer is not None
     assert answer.status == 410

@@ -19,6 +19,7 @@ from ostiary.settings import state_folder
 
 _GRACE = 30  # seconds that downloads under way get when the server is told to stop
 _KEEP_ALIVE = 30
+UNSENT = 128 * 1024  # bytes; what a client breaks off before must not count as delivered to it
 
 
 def run_file_server(
@@ -38,7 +39,7 @@ def run_file_server(
         state = _default_state()
     app = DownloadServer(root, issuer=issuer, audience=audience, state=state, valkey=valkey, client=client)
     with (
-        contextlib.closing(listen(host, port)) as listener,
+        contextlib.closing(listen(host, port, unsent=UNSENT)) as listener,
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
         name, number = listener.getsockname()[:2]

@@ -5,10 +5,13 @@ import socket
 from ostiary.errors import Misconfigured
 
 _BACKLOG = 2048  # connections that may wait to be accepted
+_UNSENT_LIMIT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Raises Misconfigured if the address cannot be listened on."""
+def listen(host: str, port: int, *, unsent: int | None = None) -> socket.socket:
+    """Raises Misconfigured if the address cannot be listened on. ``unsent``: bytes that may wait in the kernel before
+    they go out, where the system knows that limit (tcp(7), TCP_NOTSENT_LOWAT); its buffers hold megabytes else, and
+    what lies there counts as sent."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -16,5 +19,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise Misconfigured(
             f"Port {port} of {host} cannot be listened on ({wrong.strerror}): end what uses it, or choose another"
         ) from wrong
+    if unsent is not None and _UNSENT_LIMIT is not None:
+        listener.setsockopt(socket.IPPROTO_TCP, _UNSENT_LIMIT, unsent)  # accepted connections inherit it
     listener.setblocking(False)
     return listener
