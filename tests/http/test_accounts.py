@@ -88,7 +88,16 @@ async def test_a_bad_user_name_is_422(site: Site, name: str) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{"email": "nobody"}, {"email": "a@b\nc"}, {"email": 7}, {"display_name": "x" * 201}, {"display_name": "a\u0000"}],
+    [
+        {"email": "nobody"},
+        {"email": "a@b\nc"},
+        {"email": 7},
+        {"email": "a@b@c"},
+        {"email": "a@b,c@d"},
+        {"email": "<a@b>"},
+        {"display_name": "x" * 201},
+        {"display_name": "a\u0000"},
+    ],
 )
 async def test_a_bad_profile_is_422(site: Site, more: dict[str, Any]) -> None:
     """E-mail and display name are looked at, at sign-up and later (section 5)."""

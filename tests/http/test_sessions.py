@@ -211,6 +211,7 @@ async def test_logout_with_a_dead_access_token_and_a_live_refresh_token(site: Si
     [
         ({}, "not_authenticated"), ({"json": {}}, "not_authenticated"), ({"bearer": "x"}, "invalid_token"),
         ({"json": {"refresh_token": "ost_rt_x"}}, "invalid_token"),
+        ({"cookies": {REFRESH: "ost_rt_x"}}, "invalid_token"), ({"cookies": {REFRESH: "x" * 5000}}, "invalid_token"),
         ({"json": {"refresh_token": None}}, "not_authenticated"),
         ({"cookies": {SESSION: "ost_st_x"}}, "invalid_token"),
     ],

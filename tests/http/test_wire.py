@@ -182,7 +182,7 @@ def test_request_lines(wire: Wire, request_line: str) -> None:
     "line",
     [
         "Content-Length: abc", "Content-Length: -1", "Content-Length: 5\r\nContent-Length: 6",
-        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: gzip", "Transfer-Encoding: gzip, chunked",
         "Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked, identity", "X Y: z", ": z",
         "X\x00: y",
         "X: a\x00b", " folded: x", "Content-Length: 99999999999999999999", "Content-Length: 70000",

@@ -12,6 +12,7 @@ from ostiary import __version__
 from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
 from ostiary.cli.output import note
+from ostiary.cli.request_heads import http_protocol
 from ostiary.cli.server import Server, loop_factory
 from ostiary.downloads import DownloadServer
 from ostiary.errors import Misconfigured
@@ -70,6 +71,7 @@ async def _serve(app: DownloadServer, listener: socket.socket, greeting: str) ->
         access_log=False,  # a request line may hold a token
         proxy_headers=False,
         server_header=False,
+        http=http_protocol(),
         ws="none",
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,

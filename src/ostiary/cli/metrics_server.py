@@ -8,6 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ostiary.cli.listening import listen
+from ostiary.cli.request_heads import http_protocol
 
 
 @contextlib.asynccontextmanager
@@ -20,7 +21,15 @@ async def metrics_served(bind: str | None, app: ASGIApp, *, worker: int = 0) -> 
     host, _, port = bind.rpartition(":")
     with contextlib.closing(listen(host.strip("[]"), int(port) + worker)) as listener:
         server = _Quiet(
-            uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False, ws="none")
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                http=http_protocol(),
+                ws="none",
+            )
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="ostiary-metrics")
         try:

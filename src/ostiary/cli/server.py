@@ -14,6 +14,7 @@ from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
 from ostiary.cli.metrics_server import metrics_served
 from ostiary.cli.output import note
+from ostiary.cli.request_heads import http_protocol
 from ostiary.cli.slow_connections import SlowConnections
 from ostiary.cli.workers import Supervisor, Worker
 from ostiary.compose import Ostiary
@@ -60,6 +61,7 @@ async def _serve(
         access_log=False,  # a request line may hold a token
         proxy_headers=False,  # `trusted_proxies` decides about them
         server_header=False,
+        http=http_protocol(),
         ws="none",
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,

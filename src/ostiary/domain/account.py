@@ -76,11 +76,13 @@ def check_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_email(email: str | None) -> str | None:
-    """Loose on purpose (RFC 5321 allows much, and nothing is sent here): one '@', no spaces or control characters."""
+    """Loose on purpose (RFC 5321 allows much, and nothing is sent here): one '@', no spaces or control characters, and
+    none of those that make several addresses of one, or an address with a name around it."""
     if email is None or email == "":
         return None
-    local, at, domain = email.rpartition("@")
-    if not at or not local or not domain or len(email) > limits.EMAIL_CHARS or not email.isprintable() or " " in email:
+    local, at, domain = email.partition("@")
+    readable = email.isprintable() and not any(char in ' ",;:<>()[]\\' for char in email)
+    if not at or not local or not domain or "@" in domain or len(email) > limits.EMAIL_CHARS or not readable:
         raise InvalidRequest("The e-mail address is not valid.")
     return email
 

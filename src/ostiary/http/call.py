@@ -14,7 +14,7 @@ from ostiary.domain.caller import Caller
 from ostiary.errors import InvalidRequest, Malformed
 from ostiary.http.problems import ContentTooLarge, RequestTimeout, UnsupportedMediaType
 from ostiary.http.services import Services
-from ostiary.jose.encoding import Unreadable, decode_object
+from ostiary.jose.encoding import NotAnObject, Unreadable, decode_object
 from ostiary.services.context import Client, Ended
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -85,7 +85,9 @@ class Call:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises ContentTooLarge as soon as it is known to be, RequestTimeout when it takes too long."""
+    """The whole body. Raises ContentTooLarge as soon as it is known to be, RequestTimeout when it takes too long,
+    UnsupportedMediaType, Malformed."""
+    _check_codings(request)
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdigit() and int(declared) > limits.BODY_BYTES:
         raise ContentTooLarge
@@ -115,6 +117,8 @@ async def read_json(request: Request, shape: type[T], *, optional: bool) -> T:
     _check_type(request, JSON)
     try:
         members = decode_object(raw)
+    except NotAnObject:
+        raise InvalidRequest("The body is not a JSON object.") from None
     except Unreadable as error:
         raise Malformed(f"The body is not acceptable JSON: {error}.") from None
     try:
@@ -139,6 +143,14 @@ async def read_form(request: Request) -> dict[str, str]:
     if len(fields) != len(pairs):
         raise Malformed("A form field was sent twice.")
     return fields
+
+
+def _check_codings(request: Request) -> None:
+    """A body is read as it is written. Raises UnsupportedMediaType (RFC 9110 section 8.4), Malformed (RFC 9112 6.1)."""
+    if any(coding.strip().lower() != "identity" for coding in request.headers.getlist("content-encoding")):
+        raise UnsupportedMediaType("Send the body without a content coding.")
+    if any(coding.strip().lower() != "chunked" for coding in request.headers.getlist("transfer-encoding")):
+        raise Malformed("Send the body without a transfer coding but 'chunked'.")
 
 
 def _check_type(request: Request, expected: str) -> None:

@@ -40,6 +40,10 @@ class Unreadable(ValueError):
     """The text is not in the one form that is accepted. The message is ours and quotes nothing."""
 
 
+class NotAnObject(Unreadable):
+    """It is JSON, and no object."""
+
+
 def is_text(value: object, most: int) -> bool:
     """A string of 1 to `most` characters, whatever the annotations promise."""
     return isinstance(value, str) and 0 < len(value) <= most
@@ -90,7 +94,7 @@ def _decode_any(raw: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unreadable("not JSON") from None
     if value.__class__ is not dict:
-        raise Unreadable("not a JSON object")
+        raise NotAnObject("not a JSON object")
     members: dict[str, Any] = value
     return members
 

@@ -89,7 +89,8 @@ async def session_to_leave(call: Call, *, refresh_token: str | None, csrf_token:
             if presented.from_cookie:
                 authenticator.check_csrf_token(session_id, csrf_token)
             return session_id
-    for token, from_cookie in ((refresh_token, False), (_refresh_cookie(call), True)):
+    refresh_cookie = _refresh_cookie(call)
+    for token, from_cookie in ((refresh_token, False), (refresh_cookie, True)):
         if token:
             if from_cookie:
                 authenticator.check_csrf(call.scope)
@@ -98,7 +99,7 @@ async def session_to_leave(call: Call, *, refresh_token: str | None, csrf_token:
                 if from_cookie:
                     authenticator.check_csrf_token(session.id, csrf_token)
                 return session.id
-    raise (NotAuthenticated if presented is None and not refresh_token else InvalidToken)
+    raise (InvalidToken if presented or refresh_token or refresh_cookie else NotAuthenticated)
 
 
 async def _session_of_access_token(call: Call, credential: str) -> str:

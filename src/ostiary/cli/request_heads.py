@@ -1,0 +1,85 @@
+"""How much of a request is read before it is known what it asks for.
+
+uvicorn's parser of choice has no bound: a head without end, of one header or of a million, is kept in memory until the
+connection ends. What is too large but ends soon is refused by the application, with all headers that answers have.
+"""
+
+import importlib.util
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from ostiary import limits
+from ostiary.errors import InvalidRequest, Malformed
+from ostiary.http.problems import HeadersTooLarge, problem
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_LINGER_SECONDS = 1.0  # until the connection is closed: at once, the sender might never read why
+
+
+def http_protocol() -> "type[HttpToolsProtocol] | str":
+    """For ``uvicorn.Config(http=...)``. Without httptools it is h11, which has a bound of its own."""
+    if importlib.util.find_spec("httptools") is None:
+        return "h11"
+    return _bounded()
+
+
+def _bounded() -> "type[HttpToolsProtocol]":
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class BoundedHeads(HttpToolsProtocol):
+        """Refuses a head of more than `limits.HEAD_BYTES`, and forgets trailers."""
+
+        _head = 0
+        _refused = False
+
+        def data_received(self, data: bytes) -> None:
+            if self._refused:
+                return
+            was_open = self._is_head_open()
+            super().data_received(data)
+            if self._is_head_open():
+                self._head = self._head + len(data) if was_open else self._size()
+                if self._head > limits.HEAD_BYTES:
+                    self._refuse(HeadersTooLarge())
+
+        def on_headers_complete(self) -> None:
+            super().on_headers_complete()
+            # what comes after a chunked body under the name of a header is none (RFC 9110 section 6.5.1)
+            self.headers = _Dropped()
+
+        def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's
+            self._refuse(Malformed())
+
+        def _is_head_open(self) -> bool:
+            scope: Any = self.scope  # None before the first request
+            return scope is not None and "method" not in scope
+
+        def _size(self) -> int:
+            return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+        def _refuse(self, error: InvalidRequest) -> None:
+            self._refused = True
+            cycle: Any = self.cycle  # None before the first request
+            under_way = cycle is not None and not cycle.response_complete
+            if under_way and (cycle.response_started or not cycle.more_body):
+                self.transport.close()  # whatever is written now would be taken for an answer to that one
+                return
+            answer = problem(error)
+            lines = [f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}".encode()]
+            lines += [name + b": " + value for name, value in (*answer.raw_headers, (b"connection", b"close"))]
+            self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body))
+            if under_way:
+                self.transport.close()
+            else:
+                self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+    return BoundedHeads
+
+
+class _Dropped(list[tuple[bytes, bytes]]):
+    """Takes whatever comes and keeps nothing."""
+
+    def append(self, item: Any) -> None:
+        """Nothing."""

@@ -1,0 +1,118 @@
+"""What a connection may send before it is known what it asks for."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+import uvicorn
+
+from ostiary import limits
+from ostiary.cli.request_heads import http_protocol
+
+pytestmark = pytest.mark.anyio
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
+class Remembering:
+    """Answers 200 once it has the body, and remembers the headers that it has then."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        self.seen.append(list(scope["headers"]))
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+@asynccontextmanager
+async def served(app: Remembering) -> AsyncIterator[int]:
+    """As `ostiary serve` does it. Its port."""
+    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, http=http_protocol(), ws="none")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
+        await asyncio.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving
+
+
+async def flood(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """The same piece, until nobody takes it any more."""
+    with suppress(ConnectionError):
+        while True:
+            writer.write(piece)
+            await writer.drain()
+
+
+@pytest.mark.parametrize(
+    ("begun", "piece"),
+    [
+        (b"GET /", b"a" * 8192),
+        (b"GET / HTTP/1.1\r\nX: ", b"a" * 8192),
+        (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 1000),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n", b"a: b\r\n" * 1000),
+    ],
+    ids=["path", "header", "headers", "second request"],
+)
+async def test_a_head_without_end_is_431(anyio_backend: str, begun: bytes, piece: bytes) -> None:
+    """Headers without end are refused and the connection is closed, before memory is full of them (section 1)."""
+    app = Remembering()
+    async with served(app) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(begun)
+        if b"\r\n\r\n" in begun:
+            assert b" 200 " in await reader.readline()
+            await reader.readuntil(b"\r\n\r\nok")
+        flooding = asyncio.create_task(flood(writer, piece))
+        assert b" 431 " in await reader.readline()
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"application/problem+json" in head
+        assert json.loads(await reader.readuntil(b"}"))["code"] == "headers_too_large"
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+        await flooding
+        writer.close()
+        assert len(app.seen) == begun.count(b"\r\n\r\n")
+
+
+async def test_a_large_head_that_ends_is_the_applications(anyio_backend: str) -> None:
+    """What is over in time is handed on, so that the refusal has all the headers that answers have."""
+    app = Remembering()
+    async with served(app) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nX: " + b"a" * (limits.HEAD_BYTES // 2))
+        await writer.drain()
+        writer.write(b"\r\n\r\n")
+        assert b" 200 " in await reader.readline()
+        writer.close()
+
+
+async def test_trailers_are_no_headers(anyio_backend: str) -> None:
+    """What follows a body is never taken for a header (RFC 9110 section 6.5.1)."""
+    app = Remembering()
+    async with served(app) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(CHUNKED + b"Authorization: Bearer x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
+        assert b" 200 " in await reader.readline()
+        writer.close()
+    assert [name for name, _ in app.seen[0]] == [b"host", b"transfer-encoding"]
+
+
+async def test_what_is_no_http_is_told_as_a_problem(anyio_backend: str) -> None:
+    """What cannot be parsed is 400 `invalid_request`, as everywhere (section 1)."""
+    async with served(Remembering()) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+        assert b" 400 " in await reader.readline()
+        assert b"application/problem+json" in await reader.readuntil(b"\r\n\r\n")
+        assert json.loads(await reader.readuntil(b"}"))["code"] == "invalid_request"
+        writer.close()
