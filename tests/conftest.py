@@ -1,10 +1,8 @@
 """What every test may rely on."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from anyio._backends._asyncio import TestRunner
 from hypothesis import settings
 from tests.servers import valkey
 from tests.servers.postgres import Cluster, cluster
@@ -14,19 +12,6 @@ from ostiary import limits
 # The same examples every time, and no verdict by the clock: the machine may be busy with something else.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
-
-
-_collect = TestRunner._exception_handler
-
-
-def _but_for_asyncpg(self: TestRunner, loop: Any, context: dict[str, Any]) -> None:
-    """asyncpg raises this in a callback of the loop when a connection is dropped that nobody waits for any more, as at
-    the end of a test: it concerns nobody. Every other error of a callback fails the test."""
-    if "unexpected connection_lost() call" not in str(context.get("exception", "")):
-        _collect(self, loop, context)
-
-
-TestRunner._exception_handler = _but_for_asyncpg  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """Making one connection."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from ostiary.stores.postgres.errors import FAILURES, while_opening
 from ostiary.stores.postgres.pool import CONNECT_SECONDS
 from ostiary.stores.postgres_url import PostgresUrl
 
+_ABANDONED_SECONDS = 10.0  # what a connection that nobody waits for any more may still take
 _SESSION = {
     "idle_in_transaction_session_timeout": "10000",  # ms: a process that stands still must not hold locks
     "jit": "off",  # compiling takes longer than any statement of ours
@@ -63,18 +65,32 @@ class Connector:
         pooled = self.pooled and not (direct and self.can_listen)
         milliseconds = str(int(longest * 1000))
         settings = {**_SESSION, "statement_timeout": milliseconds, "lock_timeout": milliseconds}
-        try:
-            return await asyncpg.connect(
+        making = asyncio.create_task(
+            asyncpg.connect(
                 self.url.listen_dsn if direct else self.url.dsn,
-                timeout=within,
+                timeout=within + _ABANDONED_SECONDS,
                 statement_cache_size=1000 if prepares and not pooled else 0,
                 max_cached_statement_lifetime=0,
                 max_cacheable_statement_size=0,
                 server_settings=None if pooled else settings,
                 connection_class=Session,
             )
-        except (*FAILURES, ValueError) as error:
-            raise while_opening(error) from error
+        )
+        # The driver is not cancelled half-way: what the server then does with the connection would end in a future that
+        # nobody reads, and the loop would report that as an error of ours.
+        try:
+            async with asyncio.timeout(within):
+                return await asyncio.shield(making)
+        except BaseException as error:
+            making.add_done_callback(_drop)
+            if isinstance(error, (*FAILURES, ValueError)):
+                raise while_opening(error) from error
+            raise
+
+
+def _drop(making: "asyncio.Task[Any]") -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().terminate()
 
 
 @asynccontextmanager
