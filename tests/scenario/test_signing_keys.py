@@ -8,7 +8,7 @@ import pytest
 from tests.scenario.world import CARRIERS, ONE_OF_EACH_KIND, Carrier, Device, Server, StartServer
 
 from ostiary import jose
-from ostiary.domain.signing_key import KeyState
+from ostiary.domain.signing_key import KeyState, SigningKey
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +44,35 @@ async def test_rotation_goes_unnoticed(server: Server, renewing: Carrier) -> Non
     assert (await phone.renew()).status == 200
     assert _kid(phone) == new
     assert (await phone.me()).status == 200
+
+
+async def test_keys_read_before_a_rotation_do_not_come_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow reading that began before a rotation ends after it: what signs is the new key all the same (M-63)."""
+    keys, stored = server.system.signing_keys, server.system.context.store.signing_keys
+    read = stored.all
+    has_read, go = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> list[SigningKey]:
+        monkeypatch.setattr(keys, "all", whole)
+        records = await whole()
+        has_read.set()
+        await go.wait()
+        return records
+
+    async def whole() -> list[SigningKey]:
+        return list(await read())
+
+    before = await _active(server)
+    monkeypatch.setattr(keys, "all", slow)
+    reading = asyncio.create_task(keys.reload())
+    await has_read.wait()
+    rotating = asyncio.create_task(keys.rotate())
+    while await _active(server) == before:  # noqa: ASYNC110 - a store sends no event
+        await asyncio.sleep(0)
+    await asyncio.wait({rotating}, timeout=0.2)  # it may be done, or wait for the reading
+    go.set()
+    await asyncio.gather(reading, rotating)
+    assert keys.ring.signer.kid == await _active(server)
 
 
 async def test_keys_rotate_on_schedule(server: Server, clock: FakeClock, renewing: Carrier) -> None:

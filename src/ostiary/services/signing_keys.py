@@ -1,5 +1,6 @@
 """The issuer's signing keys: made, published before they sign, rotated, retired, revoked."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -58,6 +59,7 @@ class SigningKeys:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._ring: Ring | None = None
+        self._loading = asyncio.Lock()
 
     @property
     def ring(self) -> Ring:
@@ -72,7 +74,15 @@ class SigningKeys:
 
     async def load(self, *, serving: bool) -> None:
         """Read the keys; make the first ones if there are none, and for a process that serves, ones of the algorithm
-        that is now configured."""
+        that is now configured. One after the other, so that keys which were read first never replace newer ones."""
+        async with self._loading:
+            self._ring = self._read(await self._current(serving=serving))
+
+    async def reload(self) -> None:
+        """Read the keys again: another process changed them, or the store was emptied and needs its first ones."""
+        await self.load(serving=False)
+
+    async def _current(self, *, serving: bool) -> list[SigningKey]:
         records = await self.all()
         active = _active(records, encrypts=False)
         if not active or (serving and active[-1].algorithm != self._context.policy.signing_algorithm):
@@ -81,11 +91,7 @@ class SigningKeys:
         if self._context.policy.encrypt_stateless and not _active(records, encrypts=True):
             await self._begin_hiding()
             records = await self.all()
-        self._ring = self._read(records)
-
-    async def reload(self) -> None:
-        """Read the keys again: another process changed them, or the store was emptied and needs its first ones."""
-        await self.load(serving=False)
+        return records
 
     async def rotate(self, *, actor: str | None = None) -> SigningKey:
         """The next key signs from now on, the present one only verifies, and a new next one is published."""
