@@ -1,5 +1,6 @@
 """Contract section 5: administration."""
 
+import os
 from typing import Any
 
 import pytest
@@ -357,11 +358,16 @@ async def test_audit(site: Site) -> None:
 
 
 async def test_stats(site: Site) -> None:
-    """Counts for an overview, all numbers (section 5)."""
+    """Counts for an overview, all numbers, and the nodes: this one alone where nobody else can open the store (section
+    5)."""
     root, _ = await cast(site)
     body = (await site.get("/v1/admin/stats", **root.use)).json()
     assert body["live_sessions"] == 2
+    [node], more = body.pop("nodes"), body.pop("more_nodes")
     assert all(isinstance(value, int | float) for value in body.values())
+    assert (node["current"], node["lease"], node["lease_age"], node["bound"], node["behind"]) == (True, None, 0, 0, 0)
+    assert node["pid"] == os.getpid()
+    assert not more
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -149,6 +149,7 @@ class Ostiary:
                     store=self._store,
                     password_parameters=self._password_parameters,
                     stale=self._stale,
+                    worker=self._worker,
                 )
             )
             self._stack = stack
@@ -311,4 +312,5 @@ def _services_of(system: System, config: HttpConfig, places: tuple[str, ...]) ->
         exchange=system.exchange,
         followers=system.followers,
         introspection=system.introspection,
+        nodes=system.nodes,
     )

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
+from ostiary import __version__
 from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.errors import Misconfigured
@@ -35,6 +36,7 @@ from ostiary.services.introspection import Introspection
 from ostiary.services.issuing import Issuing
 from ostiary.services.log_keeping import LogKeeping
 from ostiary.services.moving import Moving
+from ostiary.services.nodes import Nodes
 from ostiary.services.overview import Overview
 from ostiary.services.passwords import Passwords
 from ostiary.services.proofs import Proofs
@@ -75,6 +77,7 @@ class System:
     exchange: Exchange
     followers: Followers
     introspection: Introspection
+    nodes: Nodes
     overview: Overview
     housekeeping: Housekeeping
 
@@ -174,12 +177,14 @@ async def open_system(
     store: Store | None = None,
     password_parameters: Argon2Parameters | None = None,
     stale: float = 0.0,
+    worker: int = 0,
 ) -> AsyncIterator[System]:
     """A system, running until the block ends.
 
     `serving`: this process verifies credentials, follows what other processes revoke, and keeps house. A process that
     does not serve (the command line) reports the lease as its bound, since a server may be running beside it.
     `stale`: how many seconds old what a route goes by may at most be, if any accepts by more than the lease.
+    `worker`: which of several processes of one server this is.
     `password_parameters`: the cost of one password hash; cheaper than the default only for tests.
     """
     async with AsyncExitStack() as stack:
@@ -208,7 +213,7 @@ async def open_system(
             random_bytes=random,
         )
         stack.callback(hasher.close)
-        system = _wire(settings, context, hasher)
+        system = _wire(settings, context, hasher, worker)
         if follows:
             store.announce()
         await system.feed.start(follow=follows)
@@ -234,7 +239,7 @@ async def _agreed_lease(store: Store, lease: float, *, serving: bool) -> float:
     return await judged_again(attempt)
 
 
-def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> System:
+def _wire(settings: Settings, context: Context, hasher: PasswordHasher, worker: int) -> System:
     keys = SigningKeys(context)
     keeping = LogKeeping(context, keys.reload)
     feed = Feed(context.replica, context.store.revocations, context.clock, keeping)
@@ -254,6 +259,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
     proofs = Proofs(context, nonce_required=settings.dpop_nonce == "required")
     accounts = Accounts(context, passwords, throttling, issuing)
     overview = Overview(context)
+    nodes = Nodes(context, feed, worker=worker, version=__version__)
     return System(
         settings=settings,
         context=context,
@@ -278,6 +284,9 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher) -> Syste
         exchange=Exchange(context, recognition, issuing),
         followers=Followers(context, feed, lease=settings.lease),
         introspection=Introspection(context, recognition, keys),
+        nodes=nodes,
         overview=overview,
-        housekeeping=Housekeeping(context, recognition, refresh, proofs, moving, client_authentication, keys, overview),
+        housekeeping=Housekeeping(
+            context, recognition, refresh, proofs, moving, client_authentication, keys, overview, nodes
+        ),
     )

@@ -20,6 +20,7 @@ from ostiary.services.first_run import FirstRun
 from ostiary.services.followers import Followers
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.introspection import Introspection
+from ostiary.services.nodes import Nodes
 from ostiary.services.overview import Overview
 from ostiary.services.passwords import Passwords
 from ostiary.services.recognition import Recognition
@@ -58,3 +59,4 @@ class Services:
     exchange: Exchange
     followers: Followers
     introspection: Introspection
+    nodes: Nodes

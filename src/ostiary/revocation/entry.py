@@ -72,3 +72,15 @@ class Probe:
     complete: bool
     packed: tuple[tuple[int, bytes], ...] = ()
     reached: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A process that follows the log. `silent`: seconds since its last probe, by the backend's clock. `acknowledged`:
+    the position up to which it has applied the log, 0 before the first item. `description`: what it said of itself
+    last, "" if nothing."""
+
+    name: str
+    silent: float
+    acknowledged: int
+    description: str = ""

@@ -112,7 +112,8 @@ class Feed:
         self._keeper = keeper
         self._chance = chance
         self._keys_due = False
-        self._node = secrets.token_hex(8) if replica.lease != math.inf else ""
+        self.node = secrets.token_hex(8) if replica.lease != math.inf else ""
+        """What the log knows this process by; "" where nobody else can revoke."""
         self._probing = asyncio.Lock()
         self._asking = _Asking()
         self._stopped = False
@@ -135,11 +136,11 @@ class Feed:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._asking.settle(Unavailable(private="the feed has stopped"))
-        if self._node:
+        if self.node:
             self._replica.lease_until = -math.inf
             with contextlib.suppress(OstiaryError, TimeoutError):
                 async with asyncio.timeout(self._patience):
-                    await self._source.leave(self._node)
+                    await self._source.leave(self.node)
 
     async def ask(self, within: float | None = None) -> None:
         """Return when the replica holds everything that was committed before this call; raises Unavailable, also after
@@ -220,10 +221,10 @@ class Feed:
             self._look.set()
 
     async def _answer_to(self, cursor: Cursor, page: int) -> Probe:
-        reply = await self._source.probe(cursor, page, node=self._node)
+        reply = await self._source.probe(cursor, page, node=self.node)
         if cursor != Cursor() or reply.complete or not reply.matches:
             return reply
-        return await self._source.probe_whole(node=self._node) or reply
+        return await self._source.probe_whole(node=self.node) or reply
 
     async def _restore(self) -> None:
         """Later, for one of many nodes may have done it by then."""

@@ -1,8 +1,23 @@
 """Reading the audit trail."""
 
+from typing import TypedDict
+
 from ostiary.domain.audit import AuditEvent, Event
 from ostiary.domain.signing_key import KeyState
 from ostiary.services.context import Context
+
+
+class Stats(TypedDict):
+    """Counts of the last hour and of now, and what this process holds."""
+
+    live_sessions: int
+    enabled_admins: int
+    logins_last_hour: int
+    failed_logins_last_hour: int
+    reused_refresh_tokens_last_hour: int
+    signing_keys: int
+    revocations_in_memory: int
+    bound: float
 
 
 class Audit:
@@ -20,7 +35,7 @@ class Audit:
         )
         return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
 
-    async def stats(self) -> dict[str, int | float]:
+    async def stats(self) -> Stats:
         """What an overview shows: counts of the last hour and of now."""
         store = self._context.store
         now = self._context.now()

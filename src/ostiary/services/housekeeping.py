@@ -11,6 +11,7 @@ from ostiary.errors import OstiaryError
 from ostiary.services.client_authentication import ClientAuthentication
 from ostiary.services.context import Context
 from ostiary.services.moving import Moving
+from ostiary.services.nodes import TELL_INTERVAL, Nodes
 from ostiary.services.overview import SAMPLE_INTERVAL, Overview
 from ostiary.services.proofs import Proofs
 from ostiary.services.recognition import Recognition
@@ -50,6 +51,7 @@ class Housekeeping:
         client_authentication: ClientAuthentication,
         keys: SigningKeys,
         overview: Overview,
+        nodes: Nodes,
     ) -> None:
         self._context = context
         self._recognition = recognition
@@ -59,6 +61,7 @@ class Housekeeping:
         self._client_authentication = client_authentication
         self._keys = keys
         self._overview = overview
+        self._nodes = nodes
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -68,6 +71,7 @@ class Housekeeping:
             asyncio.create_task(self._every(FORGET_INTERVAL, self.forget), name="ostiary-forget"),
             asyncio.create_task(self._every(PURGE_INTERVAL, self._purge), name="ostiary-purge"),
             asyncio.create_task(self._every(SAMPLE_INTERVAL, self._overview.sample), name="ostiary-sample"),
+            asyncio.create_task(self._tell(), name="ostiary-tell"),
         ]
 
     async def stop(self) -> None:
@@ -79,6 +83,12 @@ class Housekeeping:
                 await task
         with contextlib.suppress(OstiaryError):
             await self.flush()
+
+    async def _tell(self) -> None:
+        """At once, so that nobody looks at a node that has said nothing yet, and then again and again."""
+        with contextlib.suppress(OstiaryError):
+            await self._nodes.tell()
+        await self._every(TELL_INTERVAL, self._nodes.tell)
 
     async def flush(self) -> None:
         """Tell the store when sessions were last used, and which turned up elsewhere."""

@@ -6,7 +6,6 @@ the last half hour, from samples that housekeeping asks for.
 """
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,15 +42,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """This process and its store, in seconds. `lease` and `lease_left` are infinite where nobody else can revoke."""
+    """This process and its store. `lease` in seconds is infinite where nobody else can revoke; `age`: see `Sample`."""
 
     store: bool
-    lease_left: float
     lease: float
     age: float
-    bound: float
-    revocations: int
-    replica_bytes: int
 
 
 class Overview:
@@ -119,13 +114,5 @@ class Overview:
 
     async def health(self, *, store: bool) -> Health:
         """`store`: whether it could write when it was asked."""
-        replica, now = self._context.replica, self._context.clock.monotonic()
-        return Health(
-            store=store,
-            lease_left=max(0.0, replica.lease_until - now) if replica.lease != math.inf else math.inf,
-            lease=replica.lease,
-            age=replica.age(now),
-            bound=self._context.bound,
-            revocations=len(replica),
-            replica_bytes=replica.size(),
-        )
+        replica = self._context.replica
+        return Health(store=store, lease=replica.lease, age=replica.age(self._context.clock.monotonic()))

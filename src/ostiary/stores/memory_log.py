@@ -5,9 +5,10 @@ import bisect
 import secrets
 from collections.abc import AsyncIterator, Callable
 
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe
 
 _NONCES = 2**53 - 1  # what JSON carries everywhere
+_FORGOTTEN_AFTER = 86_400.0  # seconds that a node was not heard of: far longer than any lease
 
 
 def _nonce() -> int:
@@ -23,6 +24,7 @@ class MemoryLog:
         self._uptime = uptime
         self._last = 0
         self._nodes: dict[str, tuple[Cursor, float]] = {}
+        self._descriptions: dict[str, str] = {}
         self._listening: set[asyncio.Queue[tuple[Entry, ...]]] = set()
 
     def append(self, entry: Entry) -> None:
@@ -32,8 +34,16 @@ class MemoryLog:
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
         probe = self._read(cursor, limit)
         if node:
+            if node not in self._nodes:
+                self._forget_silent()
             self._nodes[node] = (cursor if probe.matches else Cursor(), self._uptime())
         return probe
+
+    def _forget_silent(self) -> None:
+        since = self._uptime() - _FORGOTTEN_AFTER
+        for silent in [name for name, (_, at) in self._nodes.items() if at < since]:
+            del self._nodes[silent]
+            self._descriptions.pop(silent, None)
 
     def _read(self, cursor: Cursor, limit: int) -> Probe:
         start = bisect.bisect_left(self.items, cursor.position, key=lambda item: item.position)
@@ -77,11 +87,29 @@ class MemoryLog:
         if not self._read(cursor, 1).matches:
             return None
         since = self._uptime() - within
-        self._nodes = {node: known for node, known in self._nodes.items() if known[1] >= since}
-        return sum(acknowledged.position < cursor.position for acknowledged, _ in self._nodes.values())
+        return sum(acknowledged.position < cursor.position and at >= since for acknowledged, at in self._nodes.values())
+
+    async def describe(self, node: str, description: str) -> None:
+        if node in self._nodes:
+            self._descriptions[node] = description
+
+    async def nodes(self, *, within: float, limit: int) -> list[Node]:
+        now = self._uptime()
+        known = [
+            Node(
+                name=name,
+                silent=now - at,
+                acknowledged=cursor.position,
+                description=self._descriptions.get(name, ""),
+            )
+            for name, (cursor, at) in self._nodes.items()
+            if at >= now - within
+        ]
+        return sorted(known, key=lambda node: -node.silent)[:limit]
 
     async def leave(self, node: str) -> None:
         self._nodes.pop(node, None)
+        self._descriptions.pop(node, None)
 
     async def purge(self, *, before: float) -> int:
         kept = [item for item in self.items[:-1] if item.entry.until >= before] + self.items[-1:]

@@ -26,7 +26,7 @@ from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
 from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
-from ostiary.revocation.entry import Cursor, Entry, Probe
+from ostiary.revocation.entry import Cursor, Entry, Node, Probe
 
 Record = Account | Session | Throttle | SigningKey | AuditEvent | Issuer | Client | Spent
 
@@ -199,6 +199,16 @@ class Revocations(Protocol):
         """How many nodes that probed within the last `within` seconds, by the backend's clock, have not acknowledged
         `cursor`. None if it cannot be told: the log does not hold that very item, or it was made anew less than
         `within` seconds ago and so does not know of everybody yet. `Cursor()` is acknowledged by whoever probed."""
+        ...
+
+    async def describe(self, node: str, description: str) -> None:
+        """Keep what a node says of itself, for `nodes`. Nothing is kept of one that is not known: it has never probed,
+        or has left."""
+        ...
+
+    async def nodes(self, *, within: float, limit: int) -> list[Node]:
+        """At most `limit` of the nodes that probed within the last `within` seconds, by the backend's clock: the
+        longest silent first. Raises Unavailable if they cannot be known."""
         ...
 
     async def leave(self, node: str) -> None:

@@ -8,6 +8,7 @@ from ostiary.http.answers.accounts import AccountAnswer, AccountsAnswer, Changed
 from ostiary.http.answers.common import EndedAnswer, ended_answer
 from ostiary.http.answers.events import AuditAnswer, event_view
 from ostiary.http.answers.keys import KeysAnswer, RotatedAnswer, key_view
+from ostiary.http.answers.operation import StatsAnswer, node_view
 from ostiary.http.answers.sessions import SessionsAnswer, session_view
 from ostiary.http.bodies import (
     AdminPatchBody,
@@ -131,7 +132,14 @@ async def audit(call: Call) -> Response:
 
 async def stats(call: Call) -> Response:
     """GET /v1/admin/stats"""
-    return json_response(await call.services.audit.stats())
+    fleet = await call.services.nodes.all()
+    return json_response(
+        StatsAnswer(
+            **await call.services.audit.stats(),
+            nodes=[node_view(member, call.now) for member in fleet.members],
+            more_nodes=fleet.more,
+        )
+    )
 
 
 ENDPOINTS = (
@@ -295,9 +303,9 @@ ENDPOINTS = (
         method="GET",
         path="/v1/admin/stats",
         handler=stats,
-        summary="Counts for an overview",
+        summary="Counts for an overview, and the health of every node",
         auth=Auth.ADMIN,
-        answers={200: dict},
+        answers={200: StatsAnswer},
         tag="administration",
     ),
 )

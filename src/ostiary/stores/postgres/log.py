@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope
 from ostiary.stores.postgres.batches import DURABLE
 from ostiary.stores.postgres.connecting import Connector
 from ostiary.stores.postgres.listening import listen, look
@@ -87,6 +87,22 @@ class Revocations(Part):
         where = _where(cursor)
         found = await self._pools.log.read(lambda c: c.fetchval(self._behind, *where, within))
         return None if found is None else int(found)
+
+    async def describe(self, node: str, description: str) -> None:
+        text = f"UPDATE {self._schema.nodes} SET description = $2 WHERE id = $1"
+        await self._pools.log.run(lambda c: c.execute(text, node, description))
+
+    async def nodes(self, *, within: float, limit: int) -> list[Node]:
+        text = (
+            "SELECT id, extract(epoch FROM clock_timestamp() - seen_at)::double precision, acknowledged, description "
+            f"FROM {self._schema.nodes} WHERE seen_at >= clock_timestamp() - make_interval(secs => $1) "
+            "ORDER BY seen_at LIMIT $2"
+        )
+        rows = await self._pools.log.read(lambda c: c.fetch(text, within, limit))
+        return [
+            Node(name=name, silent=max(0.0, silent), acknowledged=acknowledged, description=description or "")
+            for name, silent, acknowledged, description in rows
+        ]
 
     async def leave(self, node: str) -> None:
         text = f"DELETE FROM {self._schema.nodes} WHERE id = $1"

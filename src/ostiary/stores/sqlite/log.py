@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope
 from ostiary.stores.sqlite.lanes import Job, Lane
 from ostiary.stores.sqlite.parts import Lanes, Part
 from ostiary.stores.sqlite.presence import Presence
@@ -104,6 +104,15 @@ class Revocations(Part):
             if cursor != Cursor() and not _probe(connection, cursor, 0).matches:
                 return None
             return self._presence.behind(cursor.position, since=self._uptime() - within)
+
+        return await self._lane.submit(look)
+
+    async def describe(self, node: str, description: str) -> None:
+        await self._lane.submit(lambda _: self._presence.describe(node, description))
+
+    async def nodes(self, *, within: float, limit: int) -> list[Node]:
+        def look(_: sqlite3.Connection) -> list[Node]:
+            return self._presence.known(now=self._uptime(), within=within)[:limit]
 
         return await self._lane.submit(look)
 

@@ -1,5 +1,5 @@
 """Which servers share one SQLite file: each holds a lock on a file of its own in a folder beside the database. What is
-in the file: of each of its nodes, when it last asked the log and what it has acknowledged.
+in the file: of each of its nodes, when it last asked the log, what it has acknowledged, and what it says of itself.
 
 The operating system drops the lock when a process ends, however it ends, so nothing has to time out. A file gets its
 name only once it is locked: whoever finds one without a lock may take it for a dead server's and clear it away.
@@ -11,15 +11,28 @@ import os
 import secrets
 import sys
 import zlib
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from ostiary.errors import Unavailable
+from ostiary.revocation.entry import Node
 
 if sys.platform != "win32":
     import fcntl
 
 
 _NUDGE = ".nudge"
+_READS = 3  # of all files, before one that cannot be read is left out
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is written of one node. `at`: the machine's uptime when it last asked."""
+
+    name: str
+    at: float
+    acknowledged: int = 0
+    description: str = ""
 
 
 class Presence:
@@ -30,7 +43,7 @@ class Presence:
         self._name = secrets.token_hex(8)
         self._nudge = str(self._folder / _NUDGE)
         self._handle: int | None = None
-        self._nodes: dict[str, tuple[int, float]] = {}
+        self._nodes: dict[str, _Known] = {}
 
     def announce(self) -> None:
         """Raises Unavailable if the folder cannot be written to."""
@@ -48,15 +61,19 @@ class Presence:
     def alive(self, node: str, at: float) -> None:
         """It asks the log at this instant of the machine's uptime. Raises Unavailable as `announce` does."""
         self.announce()
-        position, _ = self._nodes.get(node, (0, at))
-        self._nodes[node] = (position, at)
+        self._nodes.setdefault(node, _Known(node, at)).at = at
         self._write()
 
     def acknowledge(self, node: str, position: int) -> None:
         """It has applied all items up to this position."""
-        _, at = self._nodes[node]
-        self._nodes[node] = (position, at)
+        self._nodes[node].acknowledged = position
         self._write()
+
+    def describe(self, node: str, description: str) -> None:
+        """What it says of itself; of a node that never asked, or is forgotten, nothing is kept."""
+        if node in self._nodes:
+            self._nodes[node].description = description
+            self._write()
 
     def forget(self, node: str) -> None:
         """It is no longer waited for."""
@@ -66,17 +83,47 @@ class Presence:
     def behind(self, position: int, *, since: float) -> int | None:
         """How many nodes of any living server asked at `since` or later and have not acknowledged `position`. One whose
         file cannot be read counts. None if it cannot be known who there is."""
+        found = self._all()
+        if found is None:
+            return None
+        nodes, unread = found
+        return unread + sum(node.at >= since and node.acknowledged < position for node in nodes)
+
+    def known(self, *, now: float, within: float) -> list[Node]:
+        """The nodes of all living servers that asked within so many seconds, the longest silent first. Raises
+        Unavailable if it cannot be known who there is."""
+        found = self._all()
+        for _ in range(_READS):
+            if found is None or not found[1]:
+                break
+            found = self._all()  # a file is unreadable only for as long as somebody is writing it
+        if found is None:
+            raise Unavailable(private="sqlite: the servers' folder cannot be read")
+        nodes = sorted((node for node in found[0] if node.at >= now - within), key=lambda node: node.at)
+        return [
+            Node(
+                name=node.name,
+                silent=max(0.0, now - node.at),
+                acknowledged=node.acknowledged,
+                description=node.description,
+            )
+            for node in nodes
+        ]
+
+    def _all(self) -> tuple[list[_Known], int] | None:
+        """The nodes of all living servers, and how many servers' files could not be read; None if it cannot be known
+        who there is."""
         names = None if sys.platform == "win32" else self._names()
         if names is None:
             return None
         nodes = [*self._nodes.values()]
-        unknown = 0
+        unread = 0
         for name in names:
             if name != self._name and self._is_alive(name):
                 found = _parsed(self._folder / name)
                 nodes += found or ()
-                unknown += found is None
-        return unknown + sum(at >= since and acknowledged < position for acknowledged, at in nodes)
+                unread += found is None
+        return nodes, unread
 
     def nudge(self) -> None:
         """Let `nudged` of every server be another one. Raises Unavailable as `announce` does."""
@@ -115,7 +162,7 @@ class Presence:
     def _write(self) -> None:
         if self._handle is None:
             return
-        text = json.dumps([*self._nodes.values()]).encode()
+        text = json.dumps([astuple(node) for node in self._nodes.values()]).encode()
         try:
             os.pwrite(self._handle, b"%08x" % zlib.crc32(text) + text, 0)
             os.ftruncate(self._handle, 8 + len(text))
@@ -150,7 +197,7 @@ class Presence:
         return False
 
 
-def _parsed(path: Path) -> list[tuple[int, float]] | None:
+def _parsed(path: Path) -> list[_Known] | None:
     """What the file says of its nodes; None if it was caught while it was being written."""
     try:
         text = path.read_bytes()
@@ -158,8 +205,11 @@ def _parsed(path: Path) -> list[tuple[int, float]] | None:
             return []  # announced, and has not asked yet
         if int(text[:8], 16) != zlib.crc32(text[8:]):
             return None
-        return [(int(position), float(at)) for position, at in json.loads(text[8:])]
+        return [
+            _Known(str(name), float(at), int(acknowledged), str(description))
+            for name, at, acknowledged, description in json.loads(text[8:])
+        ]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return None

@@ -6,7 +6,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 
 from ostiary.errors import InvalidRequest
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope
 from ostiary.stores.valkey import scripts
 from ostiary.stores.valkey.listening import listen
 from ostiary.stores.valkey.parts import Lanes
@@ -86,6 +86,21 @@ class Revocations:
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         found = await self._lanes.log.run(scripts.BEHIND, *_where(cursor), number(within))
         return None if found is None else int(found)
+
+    async def describe(self, node: str, description: str) -> None:
+        await self._lanes.log.run(scripts.DESCRIBE, node, text(description))
+
+    async def nodes(self, *, within: float, limit: int) -> list[Node]:
+        found = await self._lanes.log.run(scripts.NODES, number(within), limit)
+        return [
+            Node(
+                name=name.decode(),
+                silent=max(0.0, float(silent)),
+                acknowledged=int(acknowledged or 0),
+                description=(description or b"").decode(),
+            )
+            for name, silent, acknowledged, description in found
+        ]
 
     async def leave(self, node: str) -> None:
         await self._lanes.log.run(scripts.LEAVE, node)

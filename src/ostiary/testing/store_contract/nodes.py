@@ -134,6 +134,44 @@ class Nodes(StoreCase):
         await other.revocations.leave("b")
         assert await self.behind(store, head) == 0
 
+    async def test_every_node_is_listed_with_what_it_says(self, store: Store, other: Store) -> None:
+        """M-33: whoever looks sees each node that asked lately, how long it has been silent, how far it has come and
+        what it said of itself last; one that said nothing, too."""
+        items = await append(store, "1", "2")
+        await store.revocations.probe(after(items[0]), 10, node="a")
+        await self.age(store, 5.0)
+        await other.revocations.probe(Cursor(), 10, node="b.2")
+        await store.revocations.describe("a", "first")
+        await store.revocations.describe("a", '{"host": "node-1 \U0001f511 张", "quote": "\'"}')
+        for who in (store, other):
+            first, second = await who.revocations.nodes(within=LEASE, limit=9)
+            assert (first.name, first.acknowledged) == ("a", items[0].position)
+            assert first.description == '{"host": "node-1 \U0001f511 张", "quote": "\'"}'
+            assert (second.name, second.acknowledged, second.description) == ("b.2", 0, "")
+            assert LEASE > first.silent >= 5.0 > second.silent >= 0.0
+            assert [node.name for node in await who.revocations.nodes(within=LEASE, limit=1)] == ["a"]
+
+    async def test_what_a_node_says_outlives_its_probes(self, store: Store) -> None:
+        """A probe does not have to repeat it, and a silent node is listed again with it when it asks again."""
+        await store.revocations.probe(Cursor(), 10, node="a")
+        await store.revocations.describe("a", "said")
+        await self.age(store, LEASE + 1)
+        assert await store.revocations.nodes(within=LEASE, limit=9) == []
+        await store.revocations.probe(Cursor(), 10, node="a")
+        assert [node.description for node in await store.revocations.nodes(within=LEASE, limit=9)] == ["said"]
+
+    async def test_nothing_is_kept_of_who_is_not_known(self, store: Store, other: Store) -> None:
+        """Neither of one that never probed nor of one that has left: not even if it says something afterwards."""
+        assert await store.revocations.nodes(within=LEASE, limit=9) == []
+        await store.revocations.describe("nobody", "said")
+        await other.revocations.probe(Cursor(), 10, node="a")
+        await other.revocations.describe("a", "said")
+        await other.revocations.leave("a")
+        await other.revocations.describe("a", "said")
+        assert await store.revocations.nodes(within=LEASE, limit=9) == []
+        await other.revocations.probe(Cursor(), 10, node="a")
+        assert [node.description for node in await store.revocations.nodes(within=LEASE, limit=9)] == [""]
+
     async def test_lost_item_cannot_be_told_of(self, store: Store) -> None:
         """Neither one that was purged nor one of another log; nor does a fresh log claim to know everybody."""
         await self.age(store, 2 * LEASE)

@@ -118,7 +118,7 @@ function keepUpToDate(id, seconds) {
     const place = document.getElementById(id);
     const busy = place.contains(document.activeElement) || document.querySelector("dialog[open]");
     if (!document.hidden && !paused && !busy) {
-      const answer = await load(location.href).catch(() => null);
+      const answer = await load(place.dataset.source ?? location.href).catch(() => null);
       if (answer && answer.status < 500 && !replace(id, answer.response)) location.reload(); // no longer ours to see
     }
     keepUpToDate(id, seconds);

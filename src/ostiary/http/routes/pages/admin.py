@@ -31,7 +31,13 @@ async def overview(call: Call) -> Response:
         failures=sum(hour.failures for hour in hours),
         charts=overview_charts(t, hours=hours, kinds=kinds, samples=watching.samples, health=health),
         health=health,
+        fleet=await call.services.nodes.all(),
     )
+
+
+async def nodes(call: Call) -> Response:
+    """GET /admin/nodes"""
+    return show(call, "admin_nodes.html", at="/admin/nodes", fleet=await call.services.nodes.all())
 
 
 async def _store_works(call: Call) -> bool:
@@ -52,5 +58,6 @@ async def end_everything(call: Call) -> Response:
 
 ENDPOINTS = (
     see("/admin", overview, "What is going on"),
+    see("/admin/nodes", nodes, "Health of all nodes"),
     act("/admin/end-everything", end_everything, "Everybody has to log in again"),
 )

@@ -4,4 +4,5 @@ local silent = redis.call('ZRANGEBYSCORE', prefix .. 'nodes', '-inf', redis.call
 silent[#silent + 1] = ARGV[1]
 redis.call('ZREM', prefix .. 'nodes', unpack(silent))
 redis.call('HDEL', prefix .. 'acknowledged', unpack(silent))
+redis.call('HDEL', prefix .. 'described', unpack(silent))
 return 1
