@@ -237,6 +237,29 @@ async def test_the_session_bound_token(kind: str, anyio_backend: str) -> None:
             assert (await site.post(path, headers={"X-CSRF-Token": token}, **login.use)).status_code == 200
 
 
+async def test_forms_take_the_token_in_a_field_or_the_header(anyio_backend: str) -> None:
+    """What a page posts carries the token in its field, what a script posts there in `X-CSRF-Token` (section 3)."""
+    async with open_site(csrf_token="session") as site:
+        await site.account()
+        login = await site.log_in(transport="cookie")
+        token = await token_of(site, login)
+        for path in ("/account/sessions/end-others", "/logout"):
+            for form, headers in (
+                ({}, {}),
+                ({"csrf_token": "x"}, {"X-CSRF-Token": token}),
+                ({}, {"X-CSRF-Token": "x"}),
+            ):
+                response = await site.post(path, form={"a": "b", **form}, headers=headers, **login.use)
+                assert response.status_code == 403
+        by_field = await site.post("/account/sessions/end-others", form={"csrf_token": token}, **login.use)
+        by_header = await site.post(
+            "/account/sessions/end-others", form={"a": "b"}, headers={"X-CSRF-Token": token}, **login.use
+        )
+        out = await site.post("/logout", form={"a": "b"}, headers={"X-CSRF-Token": token}, **login.use)
+        assert [by_field.status_code, by_header.status_code, out.status_code] == [303, 303, 303]
+        assert not await site.alive(login)
+
+
 async def test_the_session_bound_token_is_for_cookies_only(anyio_backend: str) -> None:
     """Authorization, login and sign-up need no token, since no cookie of ours authenticates them (section 3)."""
     async with open_site(csrf_token="session") as site:

@@ -284,16 +284,16 @@ async def test_wrong_client_credentials(site: Site, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "which"),
-    [("session", "access"), *((k, w) for k in JWTS for w in ("access", "refresh", "expired", "predecessor"))],
+    [("session", "access"), *((k, w) for k in JWTS for w in ("access", "refresh", "expired", "predecessor", "older"))],
 )
 async def test_revoke(site: Site, kind: str, which: str) -> None:
     """Any credential or refresh token ends its session; holding it is enough; 200 and nothing else (RFC 7009)."""
     await site.account()
     login = await site.log_in(kind=kind, transport="bearer")
-    token = login.refresh_token if which in ("refresh", "predecessor") else login.access_token
+    token = login.refresh_token if which in ("refresh", "predecessor", "older") else login.access_token
     if which == "expired":
         site.clock.advance(1000)
-    if which == "predecessor":
+    for _ in range({"predecessor": 1, "older": 3}.get(which, 0)):
         login = renewed(login, await site.refresh(login))
     for _ in range(2):
         response = await site.post("/oauth/revoke", form={"token": token, "token_type_hint": "nonsense"})

@@ -198,6 +198,29 @@ async def test_logout_with_a_refresh_token_in_the_body_alone(site: Site, kind: s
     await _is_over(site, login)
 
 
+async def test_logout_with_a_refresh_token_that_was_rotated_away(site: Site) -> None:
+    """A tab that slept holds an old refresh token: showing it ends the session, as using it would; one that a
+    re-authentication replaced ends nothing (section 5, M-43)."""
+    await site.account()
+    for how in ("body", "cookie"):
+        slept = await site.log_in(kind="stateless", transport="bearer" if how == "body" else "split")
+        awake = slept
+        for _ in range(3):
+            awake = awake.renewed(await site.refresh(awake))
+        sent = (
+            {"json": {"refresh_token": slept.refresh_token}}
+            if how == "body"
+            else {"cookies": {REFRESH: slept.refresh_token}}
+        )
+        _is_logged_out(await site.post("/v1/logout", **sent))
+        await _is_over(site, awake)
+    before = await site.log_in(kind="stateless")
+    after = before.renewed(await site.post("/v1/reauthenticate", json={"password": PASSWORD}, **before.use))
+    refused = await site.post("/v1/logout", json={"refresh_token": before.refresh_token})
+    assert problem(refused) == (401, "invalid_token")
+    assert await site.alive(after)
+
+
 async def test_logout_with_a_dead_access_token_and_a_live_refresh_token(site: Site) -> None:
     """A credential that is refused does not stand in the way of one that is not (section 5)."""
     await site.account()

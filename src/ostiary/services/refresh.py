@@ -52,13 +52,20 @@ class Refresh:
 
         return await judged_again(attempt)
 
-    async def session_of(self, text: str) -> Session | None:
-        """The session that a refresh token belongs to, if the token is its current one or that one's predecessor."""
+    async def session_of(self, text: str, *, to_end: bool = False) -> Session | None:
+        """The session that a refresh token belongs to, if the token is its current one or that one's predecessor.
+        `to_end`: an older one will do, since using it would end the session too."""
         presented = opaque.parse_refresh_token(self._context.derived, text)
         session = await self._context.store.sessions.get(presented.session_id) if presented else None
         if presented is None or session is None or session.refresh is None:
             return None
-        return session if presented.digest in (session.refresh.digest, session.refresh.previous_digest) else None
+        if presented.digest in (session.refresh.digest, session.refresh.previous_digest):
+            return session
+        if not to_end or session.key_thumbprint is not None:  # an old one ends nothing without the key: see `_judge`
+            return None
+        state, generation = session.refresh, presented.generation
+        meaning = judge(state, generation=generation, digest=presented.digest, now=self._context.now(), grace=0.0)
+        return session if meaning is Presented.REUSED else None
 
     async def _judge(
         self, presented: RefreshToken, client: Client, key_thumbprint: str | None, *, counts: bool

@@ -148,7 +148,7 @@ async def revoke(call: Call) -> Response:
 
 async def _session_behind(call: Call, text: str) -> str | None:
     """The session to end; None if there is none to be ended any more."""
-    session = await call.services.refresh.session_of(text)
+    session = await call.services.refresh.session_of(text, to_end=True)
     if session is not None:
         return session.id
     try:

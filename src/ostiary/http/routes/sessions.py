@@ -94,7 +94,7 @@ async def session_to_leave(call: Call, *, refresh_token: str | None, csrf_token:
         if token:
             if from_cookie:
                 authenticator.check_csrf(call.scope)
-            session = await call.services.refresh.session_of(token)
+            session = await call.services.refresh.session_of(token, to_end=True)
             if session is not None:
                 if from_cookie:
                     authenticator.check_csrf_token(session.id, csrf_token)

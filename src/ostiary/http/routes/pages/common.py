@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from ostiary.errors import InvalidRequest, OstiaryError, TooManyAttempts, Unavailable
+from ostiary.http.authentication import csrf_token_of
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
 from ostiary.http.pages import CONTENT_SECURITY_POLICY, Frame, Language, negotiate_language
@@ -92,7 +93,12 @@ def form_token(call: Call) -> str | None:
 
 def check_form_token(call: Call) -> None:
     """Raises CsrfRejected."""
-    call.services.authenticator.check_csrf_token(call.me.session_id, call.form.get("csrf_token", ""))
+    call.services.authenticator.check_csrf_token(call.me.session_id, sent_form_token(call))
+
+
+def sent_form_token(call: Call) -> str:
+    """In the form's field, or as scripts send it."""
+    return call.form.get("csrf_token") or csrf_token_of(call.scope)
 
 
 def row(

@@ -16,7 +16,16 @@ from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth
 from ostiary.http.pages import PUBLISHED, PUBLISHED_CACHE_CONTROL, STATIC_CACHE_CONTROL, static_files, static_url
 from ostiary.http.problems import NoSuchRoute
-from ostiary.http.routes.pages.common import emptied, frame_of, page, row, safe_next, see_other, with_headers_of
+from ostiary.http.routes.pages.common import (
+    emptied,
+    frame_of,
+    page,
+    row,
+    safe_next,
+    see_other,
+    sent_form_token,
+    with_headers_of,
+)
 from ostiary.http.routes.sessions import replaced_session, session_to_leave
 from ostiary.services.sign_in import LoginRequest
 
@@ -140,7 +149,7 @@ async def logout(call: Call) -> Response:
     """POST /logout: also where nobody is logged in any more; the cookies go in any case."""
     call.services.authenticator.check_csrf(call.scope)
     try:
-        session_id = await session_to_leave(call, refresh_token=None, csrf_token=call.form.get("csrf_token", ""))
+        session_id = await session_to_leave(call, refresh_token=None, csrf_token=sent_form_token(call))
         await call.services.sessions.end(session_id, reason=EndReason.LOGOUT, actor="owner", client=call.client)
     except (NotAuthenticated, InvalidToken, NotFound):
         pass
