@@ -1,6 +1,6 @@
 """What every test may rely on."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -12,6 +12,17 @@ from ostiary import limits
 # The same examples every time, and no verdict by the clock: the machine may be busy with something else.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """The last lines name what failed, however long the reasons are: where only the end of a log is kept, it tells."""
+    result = yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        for report in [*reporter.stats.get("failed", ()), *reporter.stats.get("error", ())]:
+            reporter.write_line(f"{report.when}: {report.nodeid}")
+    return result
 
 
 @pytest.fixture(autouse=True)
