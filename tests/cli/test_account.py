@@ -99,6 +99,8 @@ def test_changes_say_what_they_ended(ostiary: Shell, add: Add) -> None:
     add("alice")
     roles = ostiary("account", "set-roles", "alice", "--role", "auditor", "--json").json
     assert (roles["account"]["roles"], roles["ended"], roles["bound"]) == (["auditor"], 0, 2.0)
+    several = ostiary("account", "set-roles", "alice", "user", "auditor", "--json").json
+    assert several["account"]["roles"] == ["auditor", "user"]
     assert ostiary("account", "set-roles", "alice", "--none", "--json").json["account"]["roles"] == []
     disabled = ostiary("account", "disable", "alice", "--json", OSTIARY_LEASE="3s").json
     assert (disabled["account"]["disabled"], disabled["ended"], disabled["bound"]) == (True, 0, 3.0)

@@ -31,6 +31,8 @@ def test_create_list_delete(ostiary: Shell) -> None:
     for file in ostiary.folder.iterdir():
         if file.is_file():
             assert answer["client_secret"].encode() not in file.read_bytes()
+    waited = ostiary("client", "create", "other", "--json").json["client"]
+    assert ostiary("client", "delete", waited["id"], "--yes", "--wait", "--json").json["bound"] == 0
     deleted = ostiary("client", "delete", client["id"], "--yes", "--json")
     assert set(json.loads(deleted.out)) == {"ended", "bound"}
     assert json.loads(deleted.out)["bound"] > 0  # a server may be running beside it

@@ -80,6 +80,7 @@ def test_unknown_variables_are_warned_about(ostiary: Shell, add: Add) -> None:
 def test_config_schema_is_json(ostiary: Shell) -> None:
     """`config schema` prints a JSON Schema and nothing else."""
     assert ostiary("config", "schema").json["title"] == "Ostiary settings"
+    assert ostiary("config", "schema", "--json").json["title"] == "Ostiary settings"
 
 
 def test_a_closed_pipe_is_quiet(ostiary: Shell) -> None:
@@ -105,6 +106,7 @@ def test_keys(ostiary: Shell, add: Add) -> None:
     assert ostiary("key", "retire", before["active"], "--yes", "--json").json["key"]["state"] == "retired"
     assert ostiary("key", "revoke", rotated["kid"], "--yes", "--json").json == {"ended": 1, "bound": 2.0}
     exported = ostiary("key", "export").json["keys"]
+    assert ostiary("key", "export", "--json").json["keys"] == exported
     assert {key["kid"] for key in exported}.isdisjoint({rotated["kid"], before["active"]})
     assert exported
     assert not any({"d", "p", "q", "k"} & set(key) for key in exported)
@@ -120,6 +122,25 @@ def test_sessions_of_nobody(ostiary: Shell, add: Add) -> None:
     assert ostiary("session", "end", "--everything").code == 2
     assert ostiary("session", "end", "--account", "alice", "--json").json == {"ended": 0, "bound": 2.0}
     assert ostiary("session", "end", "--everything", "--yes", "--json").json == {"ended": 0, "bound": 2.0}
+    assert ostiary("session", "end", "--all", "--yes", "--wait", "--json").json == {"ended": 0, "bound": 0.0}
+
+
+def test_yes_may_be_said_to_whatever_changes_something(ostiary: Shell, add: Add) -> None:
+    """`--yes` skips a question; where none is asked, a script that says it all the same is not refused."""
+    add("root", "--role", "admin")
+    add("alice")
+    for arguments in (
+        ("account", "set-roles", "alice", "auditor"),
+        ("account", "disable", "alice"),
+        ("account", "enable", "alice"),
+        ("account", "password", "alice", "--password-stdin"),
+        ("session", "end", "--account", "alice"),
+        ("key", "rotate"),
+        ("purge",),
+        ("account", "delete", "alice"),
+    ):
+        done = ostiary(*arguments, "--yes", stdin=GOOD_PASSWORD)
+        assert (done.code, done.err) == (0, ""), arguments
 
 
 def test_database_commands(ostiary: Shell) -> None:

@@ -43,9 +43,12 @@ def public(tmp_path: Path) -> str:
     return "public.json"
 
 
-def test_sign_then_verify(ostiary: Shell, key: str, public: str) -> None:
+def test_sign_then_verify(ostiary: Shell, key: str, public: str, tmp_path: Path) -> None:
     """What `sign` makes, `verify` accepts, and any other verifier reads: exit code 0."""
     signed = ostiary("token", "sign", "--key", key, "--type", "at+jwt", stdin=json.dumps(claims()))
+    (tmp_path / "claims.json").write_text(json.dumps(claims()))
+    from_file = ostiary("token", "sign", "claims.json", "--key", "-", "--json", stdin=(tmp_path / key).read_text())
+    assert set(from_file.json) == {"token"}
     assert (signed.code, signed.out.count("\n")) == (0, 1)
     assert "warning" not in signed.err
     token = signed.out.strip()
@@ -228,6 +231,9 @@ async def test_verify_by_the_server_itself(ostiary: Shell, add: Callable[..., di
         assert (done.code, done.json["accepted"]) == (0, True), done.out + done.err
     other = ostiary("token", "verify", "--json", "--audience", API, stdin=tokens["stateless"])
     assert (other.code, other.json["code"]) == (1, "wrong_audience")
+    for kind in Kind:  # whose server was told its issuer by a flag, tells it here in the same way
+        named = ("token", "verify", "--issuer", settings.issuer)
+        assert ostiary(*named, stdin=tokens[kind.value], OSTIARY_ISSUER="https://other.example").code == 0
     assert ostiary("session", "end", "--account", account["id"], "--yes").code == 0
     for token in tokens.values():
         done = ostiary("token", "verify", "--json", stdin=token)

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from ostiary import limits
 from ostiary.cli.app import noun
 from ostiary.cli.import_file import Format
-from ostiary.cli.options import HERE, Cursor, Json, Limit, PasswordStdin, Wait, Where, Yes
+from ostiary.cli.options import HERE, Cursor, Json, Limit, PasswordStdin, Unasked, Wait, Where, Yes
 from ostiary.cli.output import note, said_bound, say, say_ended, say_json, say_record, say_table
 from ostiary.cli.prompts import confirm, read_password
 from ostiary.cli.shapes import account_shape
@@ -69,7 +69,6 @@ async def create(
 @app.command(name="list")
 async def list_accounts(
     query: str = "",
-    /,
     *,
     limit: Limit = limits.PAGE_ROWS_DEFAULT,
     cursor: Cursor = "",
@@ -117,9 +116,10 @@ async def show(name: str, /, *, where: Where = HERE, json: Json = False) -> None
 async def set_roles(
     name: str,
     /,
-    *,
+    *roles: str,
     role: Roles = None,
     none: Annotated[bool, Parameter(negative=(), help="Take every role away.")] = False,
+    yes: Unasked = False,  # noqa: ARG001
     wait: Wait = False,
     where: Where = HERE,
     json: Json = False,
@@ -130,24 +130,35 @@ async def set_roles(
     ----------
     name
         User name or id.
+    roles
+        The roles, one after the other; or with --role.
     """
-    if bool(role) == none:
-        raise Usage("name the roles that it should have, with --role once for each, or say --none")
+    wanted = (*roles, *(role or ()))
+    if bool(wanted) == none:
+        raise Usage("name the roles that it should have, each with --role or one after the other, or say --none")
     from ostiary.services.accounts import AccountPatch
 
     async with opened(where) as system:
         account = await system.accounts.find(name)
-        changed, ended = await system.accounts.change(account.id, AccountPatch(roles=tuple(role or ())), actor=ACTOR)
+        changed, ended = await system.accounts.change(account.id, AccountPatch(roles=wanted), actor=ACTOR)
         ended = await settled(system, ended, wait=wait)
     if json:
         say_json({"account": account_shape(changed), "ended": ended.ended, "bound": ended.bound})
     else:
-        roles = ", ".join(changed.roles) or "none"
-        say(f"{changed.username} now has the roles: {roles}. Tokens that say otherwise are {said_bound(ended.bound)}.")
+        said = ", ".join(changed.roles) or "none"
+        say(f"{changed.username} now has the roles: {said}. Tokens that say otherwise are {said_bound(ended.bound)}.")
 
 
 @app.command
-async def disable(name: str, /, *, wait: Wait = False, where: Where = HERE, json: Json = False) -> None:
+async def disable(
+    name: str,
+    /,
+    *,
+    yes: Unasked = False,  # noqa: ARG001
+    wait: Wait = False,
+    where: Where = HERE,
+    json: Json = False,
+) -> None:
     """Disable an account: it cannot log in, and all its sessions end.
 
     Parameters
@@ -166,7 +177,14 @@ async def disable(name: str, /, *, wait: Wait = False, where: Where = HERE, json
 
 
 @app.command
-async def enable(name: str, /, *, where: Where = HERE, json: Json = False) -> None:
+async def enable(
+    name: str,
+    /,
+    *,
+    yes: Unasked = False,  # noqa: ARG001
+    where: Where = HERE,
+    json: Json = False,
+) -> None:
     """Enable an account again, and forgive its failed logins.
 
     Parameters
@@ -191,6 +209,7 @@ async def password(
     /,
     *,
     password_stdin: PasswordStdin = False,
+    yes: Unasked = False,  # noqa: ARG001
     wait: Wait = False,
     where: Where = HERE,
     json: Json = False,

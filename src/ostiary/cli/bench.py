@@ -5,12 +5,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ostiary.cli.options import Json
+
 
 def bench(
     *,
     rounds: Annotated[int, Parameter(help="Sessions of each kind that are ended while a second node watches.")] = 20,
     svg: Annotated[Path | None, Parameter(help="Write a picture of the result here.")] = None,
-    json: Annotated[bool, Parameter(help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Measure bytes, look-ups and microseconds for each request, and milliseconds until an ended session is refused,
     for each kind, beside a look-up for every request and beside a JWT that nobody can end. About ten seconds."""

@@ -8,12 +8,12 @@ from cyclopts import Parameter
 
 from ostiary import limits
 from ostiary.cli.app import noun
-from ostiary.cli.options import HERE, Cursor, Json, Limit, Where, Yes
+from ostiary.cli.options import HERE, Cursor, Json, Limit, Wait, Where, Yes
 from ostiary.cli.output import note, said_bound, say, say_json, say_record, say_table
 from ostiary.cli.prompts import confirm
 from ostiary.cli.shapes import client_shape
 from ostiary.cli.shell import Usage
-from ostiary.cli.system import ACTOR, opened
+from ostiary.cli.system import ACTOR, opened, settled
 
 app = noun("client")
 
@@ -85,7 +85,9 @@ async def list_clients(
 
 
 @app.command
-async def delete(client_id: str, /, *, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
+async def delete(
+    client_id: str, /, *, yes: Yes = False, wait: Wait = False, where: Where = HERE, json: Json = False
+) -> None:
     """Forget a service, and refuse what was issued to it.
 
     Parameters
@@ -96,7 +98,7 @@ async def delete(client_id: str, /, *, yes: Yes = False, where: Where = HERE, js
     async with opened(where) as system:
         client = await system.clients.get(client_id)
         confirm(f"Forget {client.name} ({client.id})?", yes=yes)
-        ended = await system.clients.delete(client.id, actor=ACTOR)
+        ended = await settled(system, await system.clients.delete(client.id, actor=ACTOR), wait=wait)
     if json:
         say_json({"ended": ended.ended, "bound": ended.bound})
     else:

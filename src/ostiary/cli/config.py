@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ostiary.cli.app import noun
-from ostiary.cli.options import HERE, Json, Where
+from ostiary.cli.options import HERE, AlwaysJson, Json, Where
 from ostiary.cli.output import duration, plain, say_json, say_table
 from ostiary.settings import Settings
 
@@ -34,7 +34,7 @@ def show(
 
 
 @app.command
-def schema() -> None:
+def schema(*, json: AlwaysJson = False) -> None:  # noqa: ARG001
     """Print the JSON Schema of ostiary.toml, for editors and for checking before a start."""
     say_json(Settings.schema())
 

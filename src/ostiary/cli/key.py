@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ostiary.cli.app import noun
-from ostiary.cli.options import HERE, Json, Wait, Where, Yes
+from ostiary.cli.options import HERE, AlwaysJson, Json, Unasked, Wait, Where, Yes
 from ostiary.cli.output import said_bound, say, say_json, say_table
 from ostiary.cli.prompts import confirm
 from ostiary.cli.shapes import key_shape
@@ -40,7 +40,7 @@ async def list_keys(*, where: Where = HERE, json: Json = False) -> None:
 
 
 @app.command
-async def rotate(*, where: Where = HERE, json: Json = False) -> None:
+async def rotate(*, yes: Unasked = False, where: Where = HERE, json: Json = False) -> None:  # noqa: ARG001
     """The upcoming key signs from now on; the present one only verifies; a new one is published."""
     async with opened(where) as system:
         kid = (await system.signing_keys.rotate(actor=ACTOR)).id
@@ -91,7 +91,7 @@ async def revoke(kid: Kid, /, *, yes: Yes = False, wait: Wait = False, where: Wh
 
 
 @app.command
-async def export(*, where: Where = HERE) -> None:
+async def export(*, where: Where = HERE, json: AlwaysJson = False) -> None:  # noqa: ARG001
     """Print the public keys as a JWK set (RFC 7517), for verifiers that cannot fetch it."""
     async with opened(where) as system:
         jwks = system.signing_keys.ring.jwks

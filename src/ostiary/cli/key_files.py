@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ostiary import jose
 from ostiary.cli.files import write_secret
 from ostiary.cli.key_material import FoundKey, found_keys
-from ostiary.cli.options import Json
+from ostiary.cli.options import AlwaysJson, Json
 from ostiary.cli.output import note, say, say_json, say_record, warn
 from ostiary.cli.shell import Usage
 from ostiary.jose.algorithms import ALGORITHMS
@@ -28,8 +28,11 @@ def generate(
     kid: Annotated[str | None, Parameter(help="The key's id; by default its thumbprint (RFC 7638).")] = None,
     out: Annotated[Path | None, Parameter(help="A new file, which only you may read.")] = None,
     pem: Annotated[bool, Parameter(negative=(), help="PEM (PKCS#8) instead of a JWK.")] = False,
+    json: AlwaysJson = False,
 ) -> None:
     """Make a private key: a JWK on stdout, or in a new file of mode 0600."""
+    if json and pem:
+        raise Usage("a key is written as JSON or as PEM, not as both")
     if alg in ALGORITHMS and enc is not None:
         raise Usage("--enc goes with an algorithm to encrypt with")
     if alg in ALGORITHMS:
@@ -52,6 +55,7 @@ def public(
     *,
     kid: Annotated[str | None, Parameter(help="Only the key of this id, of a JWK set.")] = None,
     pem: Annotated[bool, Parameter(negative=(), help="PEM instead of JWK.")] = False,
+    json: Annotated[bool, Parameter(name="--json", negative=(), help="A JWK, of a PEM file too.")] = False,
 ) -> None:
     """Print the public half: of a PEM file as PEM, of a JWK as a JWK, of a JWK set as a JWK set.
 
@@ -60,13 +64,15 @@ def public(
     source
         JWK, JWK set or PEM file; - is stdin.
     """
+    if json and pem:
+        raise Usage("a key is written as JSON or as PEM, not as both")
     found = found_keys(source)
     if kid is not None:
         chosen = tuple(key for key in found.keys if key.text("kid") == kid)
         if not chosen:
             raise Usage("the file holds no key of that id")
         found = replace(found, keys=chosen, is_set=False)
-    if pem or found.pem:
+    if pem or (found.pem and not json):
         say("".join(key.public_pem() for key in found.keys).rstrip("\n"))
     elif found.is_set:
         say(_jwk_text({"keys": [key.public_jwk() for key in found.keys]}).rstrip("\n"))
@@ -75,7 +81,11 @@ def public(
 
 
 def thumbprint(
-    source: File = "-", /, *, uri: Annotated[bool, Parameter(negative=(), help="As a URI (RFC 9278).")] = False
+    source: File = "-",
+    /,
+    *,
+    uri: Annotated[bool, Parameter(negative=(), help="As a URI (RFC 9278).")] = False,
+    json: Json = False,
 ) -> None:
     """Print the SHA-256 thumbprint (RFC 7638) of each key, a line each.
 
@@ -84,8 +94,13 @@ def thumbprint(
     source
         JWK, JWK set or PEM file; - is stdin.
     """
-    for key in found_keys(source).keys:
-        say(("urn:ietf:params:oauth:jwk-thumbprint:sha-256:" if uri else "") + key.thumbprint())
+    prefix = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:" if uri else ""
+    thumbprints = [prefix + key.thumbprint() for key in found_keys(source).keys]
+    if json:
+        say_json({"thumbprints": thumbprints})
+        return
+    for text in thumbprints:
+        say(text)
 
 
 def inspect(source: File = "-", /, *, json: Json = False) -> None:

@@ -42,6 +42,10 @@ HERE = Where()
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON, as the HTTP API has it.")]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), help="Do not ask.")]
+AlwaysJson = Annotated[bool, Parameter(name="--json", negative=(), help="It is JSON anyway.")]
+Unasked = Annotated[
+    bool, Parameter(name=("--yes", "-y"), negative=(), help="Taken for scripts' sake: nothing is asked.")
+]
 Wait = Annotated[
     bool,
     Parameter(

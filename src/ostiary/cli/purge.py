@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from ostiary.cli.options import HERE, Json, Where
+from ostiary.cli.options import HERE, Json, Unasked, Where
 from ostiary.cli.output import say, say_json
 from ostiary.cli.system import opened
 
 
-async def purge(*, where: Where = HERE, json: Json = False) -> None:
+async def purge(*, yes: Unasked = False, where: Where = HERE, json: Json = False) -> None:  # noqa: ARG001
     """Remove what nothing can refer to any more. A running server does it by itself every few minutes."""
     async with opened(where) as system:
         removed = dataclasses.asdict(await system.housekeeping.purge())

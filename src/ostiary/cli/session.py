@@ -56,7 +56,9 @@ async def end(
     /,
     *,
     account: OfAccount = None,
-    everything: Annotated[bool, Parameter(negative=(), help="Every session of everybody.")] = False,
+    everything: Annotated[
+        bool, Parameter(name=("--everything", "--all"), negative=(), help="Every session of everybody.")
+    ] = False,
     yes: Yes = False,
     wait: Wait = False,
     where: Where = HERE,

@@ -28,6 +28,10 @@ class Usage(Exception):
     """The command line itself is wrong: exit code 2."""
 
 
+class Declined(Exception):
+    """Somebody was asked and did not say yes, or said two things: exit code 1, and nothing was changed."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return the code to leave with."""
     from cyclopts import CycloptsError
@@ -44,6 +48,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(_one_line(str(wrong)), "usage", "see --help", USAGE)
     except Usage as wrong:
         return _fail(str(wrong), "usage", "", USAGE)
+    except Declined as wrong:
+        return _fail(str(wrong), "declined", "", REFUSED)
     except OstiaryError as wrong:
         return fail(wrong)
     except KeyboardInterrupt:

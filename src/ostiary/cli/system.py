@@ -1,6 +1,6 @@
 """The running system that a command works on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,14 @@ ACTOR = "cli"
 
 
 @asynccontextmanager
-async def opened(where: Where, *, create: bool = False) -> "AsyncIterator[System]":
+async def opened(
+    where: Where, *, create: bool = False, flags: Mapping[str, object] | None = None
+) -> "AsyncIterator[System]":
     """Open the store that the settings name, beside a server that may be running on it.
 
     ``create`` makes a database that does not exist yet; without it a wrong path is an error and leaves no file.
     """
-    settings = where.settings()
+    settings = where.settings(flags)
     check_database(settings, create=create)
     from ostiary.compose import open_system
 

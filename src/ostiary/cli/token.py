@@ -93,12 +93,11 @@ async def _by_server(
     from ostiary.services.token_reports import TokenReports
 
     try:
-        async with opened(where) as system:
+        async with opened(where, flags={"issuer": issuer}) as system:
             reports = TokenReports(system.context, system.signing_keys, system.recognition)
             own = reports.rules()
             rules = replace(
                 own,
-                issuer=issuer or own.issuer,
                 audience=audience or own.audience,
                 types=types or own.types,
                 actors=bool(audience),
@@ -111,24 +110,32 @@ async def _by_server(
 
 @app.command
 def sign(
+    claims: Annotated[str, Parameter(help="File that holds them; - is stdin.", allow_leading_hyphen=True)] = "-",
+    /,
     *,
     key: Annotated[str, Parameter(name="--key", help="File with a private JWK, or PEM.", allow_leading_hyphen=True)],
     alg: Alg = None,
     type: Annotated[str | None, Parameter(help="The header's typ, such as at+jwt.")] = None,  # noqa: A002
+    json: Json = False,
 ) -> None:
-    """Sign the claims that stand on stdin as JSON. Nothing is added to them; what is missing is said on stderr."""
-    if key == "-":
-        raise Usage("the claims come from stdin: put the key into a file")
+    """Sign claims that stand as JSON on stdin or in a file. Nothing is added; what is missing is said on stderr.
+
+    Parameters
+    ----------
+    claims
+        File that holds the claims; - is stdin.
+    """
+    if key == "-" and claims == "-":
+        raise Usage("the key and the claims cannot both come from stdin: put one into a file")
     signer = read_signing_key(key, alg)
     if not signer.private or "sign" not in signer.operations:
         raise Usage("the key cannot sign: it holds only the public half, or may only verify")
-    claims = _read_claims()
-    token = jose.sign_bytes(_encoded(claims), signer, typ=type)
+    token = jose.sign_bytes(_encoded(_read_claims(claims)), signer, typ=type)
     now = SYSTEM_CLOCK.wall()
     for line in _cautions(explain(token, now=now), now):
         warn(line)
     note(f"Signed with {signer.alg}, key {signer.kid}.")
-    print(token)
+    print(json_module.dumps({"token": token}, indent=2) if json else token)
 
 
 def _encoded(claims: dict[str, Any]) -> bytes:
@@ -137,16 +144,16 @@ def _encoded(claims: dict[str, Any]) -> bytes:
     return encode_claims(claims)
 
 
-def _read_claims() -> dict[str, Any]:
+def _read_claims(source: str) -> dict[str, Any]:
     from ostiary.jose.encoding import Unreadable, decode_object
 
-    raw = read_input("-", most=limits.CREDENTIAL_CHARS, what="claims")
+    raw = read_input(source, most=limits.CREDENTIAL_CHARS, what="claims")
     if len(raw) > limits.CREDENTIAL_CHARS:
         raise Usage("the claims are larger than any token that is accepted")
     try:
         return decode_object(raw.strip())
     except Unreadable as wrong:
-        raise Usage(f"the claims on stdin are not one JSON object: {wrong}") from None
+        raise Usage(f"the claims are not one JSON object: {wrong}") from None
 
 
 def _cautions(report: "Report", now: float) -> tuple[str, ...]:
