@@ -277,20 +277,20 @@ def check_every_answer(response: httpx2.Response) -> None:
     """What holds for every answer of the server (contract sections 1 and 3)."""
     headers = response.headers
     where = f"{response.request.method} {response.request.url.path} {response.status_code}"
-    assert response.status_code < 500 or response.status_code == 503, where + response.text
+    assert response.status_code < 500 or response.status_code in (501, 503), where + response.text
     assert headers["x-content-type-options"] == "nosniff", where
     assert headers["referrer-policy"] == "same-origin", where
     assert "frame-ancestors 'none'" in headers["content-security-policy"], where
     path = response.request.url.path
     cacheable = response.status_code in (200, 304) and (
-        path.startswith(("/.well-known/", "/static/")) or path == "/openapi.json"
+        path.startswith(("/.well-known/", "/static/", "/status-lists/")) or path == "/openapi.json"
     )
     lines = headers.get_list("set-cookie")
     if lines or not cacheable:
         assert headers.get_list("cache-control") == ["no-store"], where
     names = [line.split("=", 1)[0] for line in lines]
     assert len(names) == len(set(names)), where
-    if not path.startswith(("/.well-known/", "/static/")):
+    if not path.startswith(("/.well-known/", "/static/", "/status-lists/")):
         assert headers.get_list("vary") == [VARY], where
     if response.status_code == 401:
         challenge = headers["www-authenticate"]

@@ -313,4 +313,5 @@ def _services_of(system: System, config: HttpConfig, places: tuple[str, ...]) ->
         followers=system.followers,
         introspection=system.introspection,
         nodes=system.nodes,
+        status_lists=system.status_lists,
     )

@@ -45,6 +45,7 @@ from ostiary.services.refresh import Refresh
 from ostiary.services.sessions import Sessions
 from ostiary.services.sign_in import SignIn
 from ostiary.services.signing_keys import SigningKeys
+from ostiary.services.status_lists import StatusLists
 from ostiary.services.throttling import Throttling
 from ostiary.settings import Settings, secret_key_of
 from ostiary.stores.port import Store, Swap
@@ -78,6 +79,7 @@ class System:
     followers: Followers
     introspection: Introspection
     nodes: Nodes
+    status_lists: StatusLists
     overview: Overview
     housekeeping: Housekeeping
 
@@ -158,6 +160,7 @@ def policy_of(settings: Settings) -> Policy:
         refreshes_per_minute=settings.refreshes_per_minute,
         password_min_length=settings.password_min_length,
         registration_open=settings.registration == "open",
+        status_lists=settings.status_lists,
         reauthentication_window=settings.reauthentication_window,
         clock_leeway=settings.clock_leeway,
         signing_algorithm=settings.signing_algorithm,
@@ -260,6 +263,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher, worker: 
     accounts = Accounts(context, passwords, throttling, issuing)
     overview = Overview(context)
     nodes = Nodes(context, feed, worker=worker, version=__version__)
+    followers = Followers(context, feed, lease=settings.lease)
     return System(
         settings=settings,
         context=context,
@@ -282,9 +286,10 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher, worker: 
         clients=clients,
         client_authentication=client_authentication,
         exchange=Exchange(context, recognition, issuing),
-        followers=Followers(context, feed, lease=settings.lease),
+        followers=followers,
         introspection=Introspection(context, recognition, keys),
         nodes=nodes,
+        status_lists=StatusLists(context, keys, followers),
         overview=overview,
         housekeeping=Housekeeping(
             context, recognition, refresh, proofs, moving, client_authentication, keys, overview, nodes

@@ -45,6 +45,8 @@ class Grant:
     key_thumbprint: str | None = None
     actors: tuple[str, ...] = ()
     client_epoch: int | None = None
+    status: tuple[str, int] | None = None
+    """Address of a status list, and which of its bits is this token's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ def stateful_claims(grant: Grant) -> dict[str, Any]:
 def stateless_claims(grant: Grant) -> dict[str, Any]:
     """Everything that a resource server needs to decide alone (RFC 9068 section 2.2). One that was exchanged also says
     who acts (RFC 8693 section 4.1). One that was issued to a registered client says under which epoch of the client's
-    (`cep`)."""
+    (`cep`); `status` says where others may look whether it still holds (Token Status List section 6.2)."""
     claims: dict[str, Any] = {
         "iss": grant.issuer,
         "sub": grant.account_id,
@@ -108,6 +110,9 @@ def stateless_claims(grant: Grant) -> dict[str, Any]:
         claims["act"] = actor_claim(grant.actors)
     if grant.client_epoch is not None:
         claims["cep"] = grant.client_epoch
+    if grant.status is not None:
+        uri, index = grant.status
+        claims["status"] = {"status_list": {"idx": index, "uri": uri}}
     return claims
 
 

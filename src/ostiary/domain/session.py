@@ -60,6 +60,7 @@ class Session:
     everything is one write however many sessions there are. `token_digest` is set for kind `session` only, `refresh`
     for the other two. `credential_expires_at` is the latest `exp` of any access token that was issued for it.
     `key_thumbprint` names the key (RFC 7638) that all of its credentials are bound to, None if to none (RFC 9449).
+    `statuses` are its places in status lists (`ostiary.domain.status_list`), None if it has none.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Session:
     binding: str = "off"
     token_digest: bytes | None = field(default=None, repr=False)
     key_thumbprint: str | None = None
+    statuses: tuple[str, ...] | None = None
     refresh: RefreshState | None = None
     credential_expires_at: float = 0.0
     ended_at: float | None = None

@@ -81,7 +81,7 @@ def _headers(hsts: bool, public: bool) -> tuple[tuple[bytes, bytes], ...]:
 
 def _is_public(path: str) -> bool:
     """True for what is the same for everybody and may be cached."""
-    return path.startswith(("/static/", "/.well-known/"))
+    return path.startswith(("/static/", "/.well-known/", "/status-lists/"))
 
 
 def _check(scope: Scope, config: HttpConfig) -> None:

@@ -28,6 +28,7 @@ from ostiary.services.refresh import Refresh
 from ostiary.services.sessions import Sessions
 from ostiary.services.sign_in import SignIn
 from ostiary.services.signing_keys import SigningKeys
+from ostiary.services.status_lists import StatusLists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +61,4 @@ class Services:
     followers: Followers
     introspection: Introspection
     nodes: Nodes
+    status_lists: StatusLists

@@ -25,19 +25,26 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
     key: Key
 
 
-def sign_bytes(payload: bytes, key: Key, *, typ: str | None = None, headers: Mapping[str, Any] | None = None) -> str:
+def sign_bytes(
+    payload: bytes,
+    key: Key,
+    *,
+    typ: str | None = None,
+    headers: Mapping[str, Any] | None = None,
+    max_chars: int = CREDENTIAL_CHARS,
+) -> str:
     """A compact JWS. The header is `alg`, then `typ`, then `kid`, then `headers`. Raises `Unsignable`."""
     if typ is not None and not isinstance(typ, str):
         raise Unsignable("typ is a string")
     if headers:
         if not _OURS.isdisjoint(headers):
             raise Unsignable("a header member is not the caller's to set")
-        return assemble(_encode_header({**_own_header(key, typ), **headers}), payload, key)
+        return assemble(_encode_header({**_own_header(key, typ), **headers}), payload, key, max_chars)
     known = key.written.get(typ)
     if known is None:
         known = _encode_header(_own_header(key, typ))
         key.written.remember(typ, known)
-    return assemble(known, payload, key)
+    return assemble(known, payload, key, max_chars)
 
 
 def _own_header(key: Key, typ: str | None) -> dict[str, Any]:
@@ -49,19 +56,19 @@ def _encode_header(members: dict[str, Any]) -> bytes:
     return encode_bytes(encode_plain(members))
 
 
-def assemble(header: bytes, payload: bytes, key: Key) -> str:
+def assemble(header: bytes, payload: bytes, key: Key, max_chars: int = CREDENTIAL_CHARS) -> str:
     """An encoded header and a payload, signed. Raises `Unsignable` if the result is too large."""
     signed = header + b"." + encode_bytes(payload)
     token = signed + b"." + encode_bytes(key.sign(signed))
-    if len(token) > CREDENTIAL_CHARS:
+    if len(token) > max_chars:
         raise Unsignable("the token would be larger than any verifier accepts")
     return token.decode("ascii")
 
 
-def split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
+def split(token: str, max_chars: int = CREDENTIAL_CHARS) -> tuple[bytes, bytes, bytes, bytes]:
     """The text that was signed, and header, payload and signature, all still encoded. One grammar: two dots, and
     nothing empty but perhaps the payload (flaw classes 26 to 28)."""
-    if token.__class__ is not str or len(token) > CREDENTIAL_CHARS:
+    if token.__class__ is not str or len(token) > max_chars:
         raise MalformedToken("a token is a string of limited length")
     try:
         signed, _, tail = token.encode("ascii").rpartition(b".")
@@ -73,7 +80,7 @@ def split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
     return signed, segment, body, tail
 
 
-def verify_signature(token: str, keys: Key | KeySet) -> Verified:
+def verify_signature(token: str, keys: Key | KeySet, *, max_chars: int = CREDENTIAL_CHARS) -> Verified:
     """The payload, if one of `keys` signed it. Order: length, segments, header, key, algorithm, signature; the payload
     is not looked at before (flaw class 58).
 
@@ -83,7 +90,7 @@ def verify_signature(token: str, keys: Key | KeySet) -> Verified:
     """
     if not isinstance(keys, _KEYS):
         raise TypeError("keys must be a Key or a KeySet")
-    signed, segment, body, tail = split(token)
+    signed, segment, body, tail = split(token, max_chars)
     known = keys.headers.get(segment)
     header, key = known or _choose(segment, keys)
     try:

@@ -12,7 +12,7 @@ from ostiary.jose.header import decode_header
 from ostiary.jose.jws import sign_bytes, split
 from ostiary.jose.keys import Key
 from ostiary.jose.plain import encode_plain
-from ostiary.limits import NUMERIC_DATE_MAX
+from ostiary.limits import CREDENTIAL_CHARS, NUMERIC_DATE_MAX
 
 _DATES = ("exp", "nbf", "iat")
 
@@ -24,9 +24,17 @@ class Unverified(msgspec.Struct, frozen=True):
     claims: dict[str, Any]
 
 
-def sign(claims: Mapping[str, Any], key: Key, *, typ: str = "JWT", headers: Mapping[str, Any] | None = None) -> str:
-    """A compact JWT. Members keep their order. Raises `Unsignable` for what no verifier of ours would accept."""
-    return sign_bytes(encode_claims(claims), key, typ=typ, headers=headers)
+def sign(
+    claims: Mapping[str, Any],
+    key: Key,
+    *,
+    typ: str = "JWT",
+    headers: Mapping[str, Any] | None = None,
+    max_chars: int = CREDENTIAL_CHARS,
+) -> str:
+    """A compact JWT. Members keep their order. Raises `Unsignable` for what no verifier of ours would accept:
+    `max_chars` is more for a document, which nobody presents."""
+    return sign_bytes(encode_claims(claims), key, typ=typ, headers=headers, max_chars=max_chars)
 
 
 def encode_claims(claims: Mapping[str, Any]) -> bytes:

@@ -168,12 +168,14 @@ class Accounts:
             renewed, secret = self._issuing.fresh(
                 replace(session, version=session.version + 1, auth_time=now, last_seen_at=now), now
             )
+            renewed, placed = await self._issuing.placed(renewed, changed, issuer.everything, now)
             live = await live_sessions(self._context, account.id, issuer.everything, now)
             others = [other for other in live if other.id != session.id]
             changes: list[Change] = [
                 Swap(changed),
                 entry,
                 Swap(renewed),
+                *placed,
                 refuse_older_credentials(self._context, renewed, now),
                 self._context.audit(
                     Event.PASSWORD_CHANGED,

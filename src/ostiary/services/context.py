@@ -39,6 +39,7 @@ class Policy:
     refreshes_per_minute: int = 120
     password_min_length: int = 15
     registration_open: bool = True
+    status_lists: bool = False
     reauthentication_window: float = 300.0
     clock_leeway: float = 30.0
     signing_algorithm: str = "ES256"

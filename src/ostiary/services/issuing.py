@@ -11,8 +11,11 @@ from ostiary.credentials.opaque import RefreshToken
 from ostiary.domain.account import Account, authorization_epoch
 from ostiary.domain.refresh import RefreshState, replace_all, rotate
 from ostiary.domain.session import Kind, Session
+from ostiary.domain.status_list import place_for, read_places, status_list_uri
 from ostiary.services.context import Context
 from ostiary.services.signing_keys import SigningKeys
+from ostiary.services.status_places import StatusPlaces
+from ostiary.stores.port import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class Issuing:
     def __init__(self, context: Context, keys: SigningKeys) -> None:
         self._context = context
         self._keys = keys
+        self._places = StatusPlaces(context)
 
     def fresh(self, session: Session, now: float) -> tuple[Session, str]:
         """New credentials for a new session, or for one that goes on under a raised version: what it had is dead.
@@ -75,6 +79,15 @@ class Issuing:
         successor = self.successor(presented, nonce)
         state = rotate(session.refresh, digest=successor.digest, nonce=nonce, now=now)
         return self._with_last_expiry(replace(session, refresh=state, last_seen_at=now), now), successor.text
+
+    async def placed(
+        self, session: Session, account: Account, everything: int, now: float
+    ) -> tuple[Session, tuple[Change, ...]]:
+        """The session with a place in a status list for what it is given now, if its tokens name any, and what has to
+        be written with it."""
+        if not self._context.policy.status_lists or session.kind is not Kind.STATELESS:
+            return session, ()
+        return await self._places.place(session, authorization_epoch(account.epoch, everything), now)
 
     def successor(self, presented: RefreshToken, nonce: bytes) -> RefreshToken:
         """What `presented` rotates to: the same each time."""
@@ -118,6 +131,8 @@ class Issuing:
             scope=scope,
             key_thumbprint=session.key_thumbprint,
         )
+        if session.statuses and self._context.policy.status_lists:
+            grant = replace(grant, status=self._status_of(session, grant))
         return Issued(
             account=account,
             session=session,
@@ -128,6 +143,11 @@ class Issuing:
             refresh_expires_in=max(0, int(session.idle_expires_at - now)),
             ended=ended,
         )
+
+    def _status_of(self, session: Session, grant: Grant) -> tuple[str, int] | None:
+        places = read_places(session.statuses)
+        place = place_for(places, version=grant.version, epoch=grant.epoch, expires_at=grant.expires_at)
+        return None if place is None else (status_list_uri(grant.issuer, place.number), place.index)
 
     def sign(self, grant: Grant, kind: Kind) -> str:
         """The access JWT of this kind. Raises Misconfigured if it would say too much or be too large."""

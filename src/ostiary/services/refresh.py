@@ -103,8 +103,9 @@ class Refresh:
             self._context.measures.refreshes["grace"] += 1
             return self._issuing.issued(account, session, issuer.everything, successor.text, now)
         rotated, secret = self._issuing.rotated(session, presented, now)
+        rotated, placed = await self._issuing.placed(rotated, account, issuer.everything, now)
         issued = self._issuing.issued(account, rotated, issuer.everything, secret, now)
-        if not await context.write(Swap(rotated), Expect(account)):
+        if not await context.write(Swap(rotated), Expect(account), *placed):
             return None
         context.measures.refreshes["rotated"] += 1
         return issued

@@ -176,9 +176,11 @@ class Sessions:
                 ),
                 now,
             )
+            renewed, placed = await self._issuing.placed(renewed, account, issuer.everything, now)
             issued = self._issuing.issued(account, renewed, issuer.everything, secret, now)
             written = await self._context.write(
                 Swap(renewed),
+                *placed,
                 Expect(account),
                 refuse_older_credentials(self._context, renewed, now),
                 self._context.audit(

@@ -134,10 +134,12 @@ class SignIn:
             session, secret = self._issuing.fresh(
                 self._session(account, request, transport, audience, client, issuer.everything, now), now
             )
+            session, placed = await self._issuing.placed(session, account, issuer.everything, now)
             changes: list[Change] = [
                 # swapped though unchanged: parallel logins are judged one after the other, so the cap is exact
                 Swap(account),
                 Add(session),
+                *placed,
                 context.audit(
                     Event.LOGIN_SUCCEEDED,
                     now,

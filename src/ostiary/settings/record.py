@@ -155,6 +155,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     encrypt_stateless: Annotated[
         bool, Setting(read.truth(), "Whether stateless tokens are encrypted: then this issuer alone can read them.")
     ] = False
+    status_lists: Annotated[
+        bool,
+        Setting(read.truth(), "Whether stateless tokens name a bit of a public status list (`GET /status-lists/{n}`)."),
+    ] = False
     binding: Annotated[
         str,
         Setting(

@@ -13,6 +13,7 @@ from ostiary.http.routes import (
     pages,
     revocations,
     sessions,
+    status_lists,
     well_known,
 )
 
@@ -24,6 +25,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *well_known.ENDPOINTS,
     *one_time.ENDPOINTS,
     *revocations.ENDPOINTS,
+    *status_lists.ENDPOINTS,
     *admin.ENDPOINTS,
     *clients.ENDPOINTS,
     *operation.ENDPOINTS,

@@ -30,6 +30,7 @@ _REASONS = {
     422: "Readable, but wrong",
     429: "Too many attempts",
     431: "Header fields too large",
+    501: "Not implemented",
     503: "Cannot answer right now",
 }
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"sessionCookie": []}]

@@ -68,7 +68,7 @@ refresh_rotated_at DOUBLE,
 refresh_previous_digest BLOB,
 refresh_nonce BLOB,
 refresh_floor BIGINT,
-idle_expires_at DOUBLE NOT NULL, key_thumbprint TEXT,
+idle_expires_at DOUBLE NOT NULL, key_thumbprint TEXT, statuses TEXT,
 PRIMARY KEY (id)
 );
 

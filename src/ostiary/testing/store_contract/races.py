@@ -47,6 +47,20 @@ class Races(StoreCase):
         assert won.count(True) == 1
         assert await other.spent.get("spent-1") == builders.spent(revision=1)
 
+    async def test_one_session_gets_the_place(self, store: Store, other: Store) -> None:
+        """M-45: of fifty logins that draw one place in a status list one is written, and nothing of the others."""
+        place = builders.spent("status:0.77")
+        won = await asyncio.gather(
+            *(
+                which.write(Add(builders.session(f"s{i}", kind="stateless", statuses=("0.77.1.0.9",))), Add(place))
+                for i, which in zip(range(MANY), cycle((store, other)), strict=False)
+            )
+        )
+        assert won.count(True) == 1
+        written = [await other.sessions.get(f"s{i}") for i in range(MANY)]
+        assert [session is not None for session in written] == won
+        assert [session.statuses for session in written if session is not None] == [("0.77.1.0.9",)]
+
     async def test_one_account_gets_the_name(self, store: Store, other: Store) -> None:
         """Fifty registrations of one user name: one account has it, and there is one account."""
         new = [builders.account(f"a{i}", username_key="same") for i in range(MANY)]
