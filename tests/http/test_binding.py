@@ -175,3 +175,22 @@ async def test_off_compares_nothing(site: Site) -> None:
     for peer, browser in ELSEWHERE.values():
         assert await me(site, login, peer, browser) == (200, "")
     assert await moves(site) == []
+
+
+@pytest.mark.parametrize("kind", ["stateful", "stateless"])
+async def test_stepping_up_after_the_access_token_expired(anyio_backend: str, kind: str) -> None:
+    """`step-up`: whoever comes back elsewhere with an access cookie that has expired is asked for the password, and the
+    refresh token is not spent on a refusal that brings no cookies: however long typing takes, the proof is taken."""
+    async with bound("step-up") as site:
+        await site.account()
+        login = await log_in(site, kind, "cookie")
+        site.clock.advance(901.0)
+        for _ in range(2):
+            assert await me(site, login, ABROAD) == (403, "reauthentication_required")
+            site.clock.advance(30.0)
+        headers = {"User-Agent": FIREFOX, "Sec-Fetch-Site": "same-origin"}
+        response = await site.post(
+            "/v1/reauthenticate", json={"password": PASSWORD}, **login.use, headers=headers, peer=ABROAD
+        )
+        assert response.status_code == 200, response.text
+        assert await me(site, login.renewed(response), ABROAD) == (200, "")

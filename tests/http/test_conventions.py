@@ -405,3 +405,10 @@ async def test_a_body_that_does_not_come_is_408(site: Site, monkeypatch: pytest.
     assert sent[0]["status"] == 408
     told = json.loads(sent[1]["body"])
     assert told.get("code", told.get("error")) in ("request_timeout", "invalid_request")
+
+
+async def test_a_length_that_no_number_holds(site: Site) -> None:
+    """More digits than Python makes a number of are too large (section 1), not an error of the server's."""
+    lines = [("Content-Type", "application/json"), ("Content-Length", "9" * 5000)]
+    response = await site.post("/v1/login", content=b"{}", headers=lines)
+    assert problem(response) == (413, "content_too_large")

@@ -7,6 +7,7 @@ from tests.http.harness import API, ISSUER, KINDS, REPORTS, Site, decoded, open_
 from tests.http.services import service
 
 from ostiary import jose
+from ostiary.domain.signing_key import KeyState
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -166,3 +167,18 @@ async def test_a_server_that_signs_with_a_secret_signs_no_answers(anyio_backend:
         assert (await signed(site, svc, "x")).json() == INACTIVE
         metadata = (await site.get("/.well-known/oauth-authorization-server")).json()
         assert "introspection_signing_alg_values_supported" not in metadata
+
+
+async def test_what_can_no_longer_be_read_is_inactive(anyio_backend: str) -> None:
+    """The key that hid a token was revoked: it is refused wherever it is not remembered, and what is remembered cannot
+    be told of. Neither is an error of the server's (M-63)."""
+    async with open_site(FakeClock(), encrypt_stateless=True) as site:
+        await site.account()
+        login = await site.log_in(kind="stateless", audience=[API, ISSUER])
+        svc = await service(site)
+        assert (await svc.introspect(login.access_token)).json()["active"] is True
+        keys = site.auth.system.signing_keys
+        [hider] = [key for key in await keys.all() if key.encrypts and key.state is KeyState.ACTIVE]
+        await keys.revoke(hider.id)
+        response = await svc.introspect(login.access_token)
+        assert (response.status_code, response.json()) == (200, INACTIVE)

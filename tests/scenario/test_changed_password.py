@@ -153,3 +153,28 @@ async def test_a_reset_ends_everything_and_forgives(server: Server, kind: Carrie
     assert (ended.ended, ended.bound) == (1, 0.0)
     await _is_dead(device)
     assert (await server.device().log_in("alice", OTHER_PASSWORD)).status == 200
+
+
+async def test_who_was_shut_out_deletes_no_account(
+    server: Server, kind: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deletion whose proof was under way when the password changed is refused: what it proved is no longer the
+    password, and whoever asked is no longer logged in."""
+    owner = await server.log_in("alice", kind)
+    thief = await server.log_in("alice", kind, ip="203.0.113.9")
+    verify = server.hasher.verify
+    changed: list[int] = []
+
+    async def and_then_the_owner_changes_it(stored: str | None, password: str) -> object:
+        verdict = await verify(stored, password)
+        monkeypatch.setattr(server.hasher, "verify", verify)
+        changed.append((await owner.post("/v1/password", CHANGE)).status)
+        return verdict
+
+    monkeypatch.setattr(server.hasher, "verify", and_then_the_owner_changes_it)
+    refused = await thief.delete("/v1/me", {"password": PASSWORD})
+
+    assert changed == [200]
+    assert (refused.status, refused.code) == (401, "invalid_token")
+    assert (await owner.me()).status == 200
+    assert (await server.device().log_in("alice", OTHER_PASSWORD)).status == 200

@@ -105,3 +105,23 @@ async def test_everything_that_changes_others_needs_the_step_up(server: Server, 
         assert (reply.status, reply.code) == (403, "reauthentication_required"), path
 
     assert (await alice.me()).status == 200
+
+
+async def test_a_proof_that_comes_too_late_brings_nothing_back(
+    server: Server, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything was ended while the password was looked at: the session is over, and gets no new credential
+    (M-07)."""
+    phone = await server.log_in("alice", carrier)
+    verify = server.hasher.verify
+
+    async def and_then_everything_ends(stored: str | None, password: str) -> object:
+        verdict = await verify(stored, password)
+        await server.system.accounts.end_everything(actor="cli")
+        return verdict
+
+    monkeypatch.setattr(server.hasher, "verify", and_then_everything_ends)
+    late = await phone.prove()
+
+    assert (late.status, late.code) == (401, "invalid_token")
+    assert (await phone.look()).status == 401

@@ -158,7 +158,9 @@ class Authenticator:
         except Expired as expired:
             if not presented.from_cookie or not may_renew:
                 raise
-            return await self._renew(scope, now, client or Client(), presented.credential, expired.token)
+            return await self._renew(
+                scope, now, client or Client(), presented.credential, expired.token, proves_password=proves_password
+            )
         self._check(scope, caller, presented.credential, presented.carrier, now)
         await self._check_place(scope, caller, client or Client(), now, proves_password=proves_password)
         return Authenticated(caller, presented.from_cookie)
@@ -200,13 +202,28 @@ class Authenticator:
         self, scope: Scope, caller: Caller, client: Client, now: float, *, proves_password: bool
     ) -> None:
         """What leaving its place causes for a session that is bound to one (`ostiary.domain.binding`)."""
-        bound = caller.bound
-        if bound is None or not self._left(scope, bound):
+        if caller.bound is not None:
+            await self._check_bound(
+                scope, caller.bound, caller.session_id, caller.account_id, client, now, proves_password=proves_password
+            )
+
+    async def _check_bound(
+        self,
+        scope: Scope,
+        bound: Bound,
+        session_id: str,
+        account_id: str,
+        client: Client,
+        now: float,
+        *,
+        proves_password: bool,
+    ) -> None:
+        if not self._left(scope, bound):
             return
         if bound.binding is Binding.END:
-            await self._moving.end(caller.session_id, client)
+            await self._moving.end(session_id, client)
             raise InvalidToken(private="came from another place than its session is bound to; ended")
-        self._moving.observe(caller.session_id, caller.account_id, bound, self._place(scope), client, now)
+        self._moving.observe(session_id, account_id, bound, self._place(scope), client, now)
         if bound.binding is Binding.STEP_UP and not proves_password:
             raise ReauthenticationRequired("This login began elsewhere: prove your password to go on here.")
 
@@ -239,7 +256,14 @@ class Authenticator:
         return opaque.csrf_token(self._derived, session_id)
 
     async def _renew(
-        self, scope: Scope, now: float, client: Client, credential: str, expired: AccessToken
+        self,
+        scope: Scope,
+        now: float,
+        client: Client,
+        credential: str,
+        expired: AccessToken,
+        *,
+        proves_password: bool,
     ) -> Authenticated:
         """Transport `cookie`: the access token has expired, the refresh cookie of its session may be live. Everything
         that could refuse the request is looked at before the refresh token is spent."""
@@ -253,13 +277,20 @@ class Authenticator:
         refresh_token = opaque.parse_refresh_token(self._derived, text) if text else None
         if refresh_token is None or refresh_token.session_id != expired.session_id:
             raise InvalidToken(private="expired, and no refresh token of its session")
+        if not self._moving.is_off:
+            session = await self._refresh.session_of(refresh_token.text)
+            bound = self._moving.bound_of(session) if session is not None else None
+            if session is not None and bound is not None:
+                await self._check_bound(
+                    scope, bound, session.id, session.account_id, client, now, proves_password=proves_password
+                )
         try:
             issued = await self._refresh.refresh(refresh_token.text, client, key_thumbprint=expired.key_thumbprint)
         except InvalidGrant as error:
             raise InvalidToken(private=f"expired, and {error.private}") from None
         caller = await self._recognition.recognise(issued.access_token, now)
         self.check_meant_for_us(caller.audience, caller.act)
-        await self._check_place(scope, caller, client, now, proves_password=False)
+        await self._check_place(scope, caller, client, now, proves_password=proves_password)
         return Authenticated(caller, from_cookie=True, cookies=tuple(self._cookies.issue(issued, now)))
 
 

@@ -273,14 +273,18 @@ class Accounts:
             return None
         return replace(changed, revision=account.revision + 1), self._context.ended(len(over))
 
-    async def delete(self, account_id: str, *, actor: str, client: Client | None = None) -> Ended:
-        """Raises NotFound, LastAdmin."""
+    async def delete(
+        self, account_id: str, *, actor: str, client: Client | None = None, owner: Caller | None = None
+    ) -> Ended:
+        """Raises NotFound, LastAdmin; InvalidToken if the `owner` who asks is no longer logged in as when they did."""
 
         async def attempt() -> Ended | None:
             account = await self.get(account_id)
             now = self._context.now()
             issuer = await self._context.store.issuer()
             live = await live_sessions(self._context, account.id, issuer.everything, now)
+            if owner and not any((one.id, one.version) == (owner.session_id, owner.version) for one in live):
+                raise InvalidToken(private="the session ended meanwhile")
             raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
             changes: list[Change] = [
                 *await self._guard_last_admin(account, replace(raised, disabled=True), issuer),
@@ -296,10 +300,10 @@ class Accounts:
         return await judged_again(attempt)
 
     async def delete_own(self, caller: Caller, password: str, client: Client) -> Ended:
-        """Raises WrongPassword, TooManyAttempts, LastAdmin."""
+        """Raises WrongPassword, TooManyAttempts, LastAdmin, InvalidToken."""
         account = await self.get(caller.account_id)
         await self._passwords.prove(account, password, client, session_id=caller.session_id)
-        return await self.delete(account.id, actor=account.id, client=client)
+        return await self.delete(account.id, actor=account.id, client=client, owner=caller)
 
     async def end_everything(self, *, actor: str, client: Client | None = None) -> Ended:
         """Everybody has to log in again. One write, however many sessions there are."""

@@ -38,7 +38,10 @@ class Introspection:
             return _INACTIVE
         if not set(audiences).intersection(caller.audience):
             return _INACTIVE
-        return self._said(caller, token)
+        try:
+            return self._said(caller, token)
+        except jose.JoseError:
+            return _INACTIVE  # it is remembered, and the key that hid it has been revoked since
 
     def _said(self, caller: Caller, token: str) -> dict[str, Any]:
         members: dict[str, Any] = {

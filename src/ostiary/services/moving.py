@@ -26,6 +26,15 @@ class Moving:
         self._told: set[tuple[str, Place]] = set()
         self._unwritten: list[Change] = []
 
+    def bound_of(self, session: Session) -> Bound | None:
+        """See `bound_of`."""
+        return bound_of(self._context, session)
+
+    @property
+    def is_off(self) -> bool:
+        """No session has to stay anywhere."""
+        return self._context.policy.binding == Binding.OFF
+
     def observe(self, session_id: str, account_id: str, bound: Bound, place: Place, client: Client, now: float) -> None:
         """Put it into the audit trail, unless this process has done so for this session and place."""
         if (session_id, place) in self._told:

@@ -164,6 +164,8 @@ class Sessions:
             now = self._context.now()
             account, session = await self.current(caller)
             issuer = await self._context.store.issuer()
+            if session.everything != issuer.everything:
+                raise InvalidToken(private="everything ended meanwhile")
             renewed, secret = self._issuing.fresh(
                 replace(
                     session,
