@@ -5,6 +5,7 @@ from typing import TypedDict
 from ostiary.domain.audit import AuditEvent, Event
 from ostiary.domain.signing_key import KeyState
 from ostiary.services.context import Context
+from ostiary.services.paging import checked_cursor
 
 
 class Stats(TypedDict):
@@ -29,7 +30,8 @@ class Audit:
     async def page(
         self, *, account_id: str, event: str, session_id: str, before: str, limit: int
     ) -> tuple[list[AuditEvent], str | None]:
-        """The newest first, and the id to go on before (None at the end)."""
+        """The newest first, and the id to go on before (None at the end). Raises InvalidRequest."""
+        before = checked_cursor(before, "aud")
         rows = await self._context.store.audit.page(
             account_id=account_id, event=event, session_id=session_id, before=before, limit=limit + 1
         )

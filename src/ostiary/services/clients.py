@@ -16,6 +16,7 @@ from ostiary.errors import InvalidRequest, NotFound
 from ostiary.revocation.entry import Entry, Scope
 from ostiary.services.context import Client as Device
 from ostiary.services.context import Context, Ended, judged_again
+from ostiary.services.paging import checked_cursor
 from ostiary.services.recognition import Recognition
 from ostiary.stores.port import Add, Append, Change, Remove, Swap
 
@@ -86,7 +87,8 @@ class Clients:
         return client
 
     async def page(self, *, after: str, limit: int) -> tuple[list[Client], str | None]:
-        """Clients by id, and the id to go on after (None at the end)."""
+        """Clients by id, and the id to go on after (None at the end). Raises InvalidRequest."""
+        after = checked_cursor(after, "cli")
         rows = await self._context.store.clients.page(after=after, limit=limit + 1)
         return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
 

@@ -10,6 +10,7 @@ from ostiary.errors import InvalidToken, NotFound
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import end_session, live_sessions, refuse_older_credentials, void_account_tokens
 from ostiary.services.issuing import Issued, Issuing
+from ostiary.services.paging import checked_cursor
 from ostiary.services.passwords import Passwords
 from ostiary.stores.port import Change, Expect, Swap
 
@@ -36,7 +37,8 @@ class Sessions:
         return await live_sessions(self._context, account_id, issuer.everything, self._context.now())
 
     async def page(self, *, account_id: str, kind: str, after: str, limit: int) -> tuple[list[Session], str | None]:
-        """Live sessions of everybody, by id, and the id to go on after (None at the end)."""
+        """Live sessions of everybody, by id, and the id to go on after (None at the end). Raises InvalidRequest."""
+        after = checked_cursor(after, "ses")
         issuer = await self._context.store.issuer()
         now = self._context.now()
         found: list[Session] = []
