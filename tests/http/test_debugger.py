@@ -255,7 +255,8 @@ async def test_a_refresh_token_is_explained_and_not_spent(site: Site) -> None:
     site.clock.advance(11.0)
     assert await reason_for(site, login.refresh_token) == ("refresh", "reused")
     assert await site.alive(login)
-    assert await reason_for(site, login.refresh_token[:-1] + "A") == ("refresh", "forged")
+    last = "E" if login.refresh_token.endswith("A") else "A"  # both are canonical there
+    assert await reason_for(site, login.refresh_token[:-1] + last) == ("refresh", "forged")
 
 
 async def test_nobody_learns_of_a_session_from_a_token_that_is_not_genuine(site: Site) -> None:
