@@ -236,7 +236,13 @@ def test_flaw_52_exact_lengths(alg: str, enc: str) -> None:
         fails(with_segment(good_one, 4, raw), box)
     for raw in (b"", iv[:8], iv[:-1], iv + b"\0", bytes(12 if len(iv) == 16 else 16), bytes(len(iv))):
         fails(with_segment(good_one, 2, raw), box)
-    for raw in (b"", ciphertext[:-1], ciphertext + b"\0", ciphertext + bytes(16), ciphertext[:-1] + b"\0"):
+    for raw in (
+        b"",
+        ciphertext[:-1],
+        ciphertext + b"\0",
+        ciphertext + bytes(16),
+        ciphertext[:-1] + bytes([ciphertext[-1] ^ 1]),
+    ):
         fails(with_segment(good_one, 3, raw), box)
     members = {**header_of(good_one), "x": 1}
     fails(with_segment(good_one, 0, json.dumps(members).encode()), box)
