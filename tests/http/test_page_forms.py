@@ -117,6 +117,14 @@ async def test_an_incomplete_login_is_a_page(site: Site, form: dict[str, str]) -
     assert response.headers["content-type"].startswith("text/html")
 
 
+async def test_a_form_may_hold_utf8_as_it_is(site: Site) -> None:
+    """Command-line clients do not escape what they send in a form (URL standard, section 5.1)."""
+    await site.account("zoë")
+    content = f"username=zoë&password={PASSWORD.replace(' ', '+')}".encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await site.post("/login", content=content, headers=headers)).status_code == 303
+
+
 async def test_sign_up_by_form(site: Site) -> None:
     """`POST /signup` makes an account and leads to the login (section 5)."""
     response = await site.post("/signup", form={"username": "ann", "password": PASSWORD})

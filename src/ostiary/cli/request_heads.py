@@ -37,24 +37,21 @@ def _bounded() -> "type[HttpToolsProtocol]":
         def data_received(self, data: bytes) -> None:
             if self._refused:
                 return
-            was_open = self._is_head_open()
             super().data_received(data)
-            if self._is_head_open():
-                self._head = self._head + len(data) if was_open else self._size()
+            scope: Any = self.scope  # None before the first request
+            if scope is not None and "method" not in scope and not self._refused:  # a head that has not ended yet
+                self._head = self._head + len(data) if self._head else 1 + self._size()
                 if self._head > limits.HEAD_BYTES:
                     self._refuse(HeadersTooLarge())
 
         def on_headers_complete(self) -> None:
             super().on_headers_complete()
+            self._head = 0
             # what comes after a chunked body under the name of a header is none (RFC 9110 section 6.5.1)
-            self.headers = _Dropped()
+            self.headers = _DROPPED
 
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's
             self._refuse(Malformed())
-
-        def _is_head_open(self) -> bool:
-            scope: Any = self.scope  # None before the first request
-            return scope is not None and "method" not in scope
 
         def _size(self) -> int:
             return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -83,3 +80,6 @@ class _Dropped(list[tuple[bytes, bytes]]):
 
     def append(self, item: Any) -> None:
         """Nothing."""
+
+
+_DROPPED = _Dropped()

@@ -135,9 +135,7 @@ async def read_form(request: Request) -> dict[str, str]:
         return {}  # a form without fields; some clients then leave out the Content-Type
     _check_type(request, FORM)
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=64
-        )
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=64)
     except ValueError:
         raise Malformed("The body is not a form.") from None
     fields = dict(pairs)
