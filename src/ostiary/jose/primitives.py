@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from ostiary.jose.algorithms import COORDINATE_BYTES, HASH_BYTES, Algorithm
 
 if TYPE_CHECKING:
+    import hashlib
+
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
     PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
@@ -52,10 +55,20 @@ def bind_pair(algorithm: Algorithm, public: "PublicKey", private: "PrivateKey | 
     return _bind_okp(public, private)  # type: ignore[arg-type]
 
 
-def _hash(algorithm: Algorithm) -> "HashAlgorithm":
-    from cryptography.hazmat.primitives import hashes
+def _hash(algorithm: Algorithm) -> "tuple[HashAlgorithm, Prehashed, Callable[[bytes], hashlib._Hash]]":
+    """The hash by its name for `cryptography`, the same for what is hashed already, and what begins it. hashlib has the
+    algorithm at hand, which `cryptography` looks up again for each message: 2 % of an RSA verification."""
+    import hashlib
 
-    return {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}[algorithm.hash]
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+    named, start = {
+        "sha256": (hashes.SHA256(), hashlib.sha256),
+        "sha384": (hashes.SHA384(), hashlib.sha384),
+        "sha512": (hashes.SHA512(), hashlib.sha512),
+    }[algorithm.hash]
+    return named, Prehashed(named), start
 
 
 def _bind_rsa(
@@ -64,12 +77,12 @@ def _bind_rsa(
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric import padding
 
-    hashed = _hash(algorithm)
+    named, hashed, start = _hash(algorithm)
     # RFC 7518 section 3.5: MGF1 with the same hash, and a salt of the hash's length
     scheme = (
         padding.PKCS1v15()
         if algorithm.scheme == "pkcs1"
-        else padding.PSS(mgf=padding.MGF1(hashed), salt_length=HASH_BYTES[algorithm.hash])
+        else padding.PSS(mgf=padding.MGF1(named), salt_length=HASH_BYTES[algorithm.hash])
     )
     size = (public.key_size + 7) // 8
     check = public.verify
@@ -78,7 +91,7 @@ def _bind_rsa(
         if len(signature) != size:
             return False
         try:
-            check(signature, message, scheme, hashed)
+            check(signature, start(message).digest(), scheme, hashed)
         except InvalidSignature:
             return False
         return True
@@ -86,7 +99,7 @@ def _bind_rsa(
     if private is None:
         return None, verify
     make = private.sign
-    return lambda message: make(message, scheme, hashed), verify
+    return lambda message: make(start(message).digest(), scheme, hashed), verify
 
 
 def _bind_ec(
@@ -96,7 +109,8 @@ def _bind_ec(
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-    scheme = ec.ECDSA(_hash(algorithm))
+    _, hashed, start = _hash(algorithm)
+    scheme = ec.ECDSA(hashed)
     size = COORDINATE_BYTES[algorithm.curves[0]]
     read = int.from_bytes
     check = public.verify
@@ -107,7 +121,8 @@ def _bind_ec(
         if len(signature) != 2 * size:
             return False
         try:
-            check(encode_dss_signature(read(signature[:size], "big"), read(signature[size:], "big")), message, scheme)
+            r, s = read(signature[:size], "big"), read(signature[size:], "big")
+            check(encode_dss_signature(r, s), start(message).digest(), scheme)
         except InvalidSignature:
             return False
         return True
@@ -117,7 +132,7 @@ def _bind_ec(
     make = private.sign
 
     def sign(message: bytes) -> bytes:
-        r, s = decode_dss_signature(make(message, scheme))
+        r, s = decode_dss_signature(make(start(message).digest(), scheme))
         return r.to_bytes(size, "big") + s.to_bytes(size, "big")
 
     return sign, verify
