@@ -102,6 +102,9 @@ def test_keys(ostiary: Shell, add: Add) -> None:
     rotated = ostiary("key", "rotate", "--json").json["key"]
     assert (rotated["kid"], rotated["state"]) == (before["upcoming"], "active")
     assert ostiary("key", "retire", rotated["kid"], "--yes").code == 1
+    for kid in ("-abc", "--abc"):  # one thumbprint in 64 begins with a hyphen: nobody's key, not a usage error
+        assert ostiary("key", "retire", kid, "--yes").code == ostiary("key", "revoke", "--yes", kid).code == 1
+    assert ostiary("key", "revoke", "--yes", "--", "-yabc").code == 1
     assert ostiary("key", "retire", before["active"]).code == 2
     assert ostiary("key", "retire", before["active"], "--yes", "--json").json["key"]["state"] == "retired"
     assert ostiary("key", "revoke", rotated["kid"], "--yes", "--json").json == {"ended": 1, "bound": 2.0}

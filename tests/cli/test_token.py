@@ -129,6 +129,17 @@ def test_one_key_of_a_set(ostiary: Shell, tmp_path: Path) -> None:
     assert ostiary("key", "public", "--kid", "nobody", "set.json").code == 2
 
 
+@pytest.mark.parametrize("kid", ["-abc", "-yabc", "--pem", "-"])
+def test_the_id_of_a_key_may_begin_with_a_hyphen(ostiary: Shell, tmp_path: Path, kid: str) -> None:
+    """One thumbprint in 64 does: `--kid -abc` and `--kid=-abc` say the same."""
+    keys = jose.KeySet([KEY.public(), jose.Key.generate("ES384", kid=kid).public()])
+    (tmp_path / "set.json").write_text(json.dumps(keys.to_jwks()))
+    for said in (["--kid", kid], [f"--kid={kid}"]):
+        assert ostiary("key", "public", *said, "set.json").json["kid"] == kid
+        assert ostiary("key", "public", "set.json", *said).json["kid"] == kid
+        assert ostiary("key", "generate", *said).json["kid"] == kid
+
+
 def test_inspect_explains_without_judging(ostiary: Shell, tmp_path: Path) -> None:
     """Exit code 0 for whatever can be read, also if it has expired; each claim has its sentence and its date."""
     token = jose.sign(claims(exp=1, sid="ses_1", odd=1), KEY, typ="at+jwt")

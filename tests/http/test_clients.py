@@ -3,6 +3,7 @@
 import pytest
 from tests.http.harness import API, ISSUER, PASSWORD, REPORTS, Login, Site, problem
 from tests.http.services import EXCHANGE, basic, service
+from tests.unit.jose.forge import large_rsa_jwk
 
 from ostiary import jose
 
@@ -116,6 +117,16 @@ async def test_a_private_key_is_refused_and_not_echoed(site: Site) -> None:
     assert problem(response) == (422, "invalid_request")
     assert jwk["d"] not in response.text
     assert "private" in response.text
+
+
+async def test_flaw_15_a_service_brings_no_key_that_takes_long_to_verify(site: Site) -> None:
+    """An RSA key of a service has at most 4096 bits: whoever names the service makes the server compute with it."""
+    root = await administrator(site)
+    for bits, status in ((4096, 201), (4097, 422), (16384, 422)):
+        body = {"name": "n", "jwks": {"keys": [large_rsa_jwk(bits)]}}
+        response = await site.post(PATH, json=body, **root.use)
+        assert response.status_code == status, response.text
+    assert "4096 bits" in response.json()["detail"]
 
 
 async def test_a_service_is_changed(site: Site) -> None:

@@ -1,21 +1,15 @@
 """`ostiary key …`."""
 
 import sys
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from ostiary.cli.app import noun
-from ostiary.cli.options import HERE, AlwaysJson, Json, Unasked, Wait, Where, Yes
+from ostiary.cli.options import HERE, AlwaysJson, Json, Kid, Unasked, Wait, Where, Yes
 from ostiary.cli.output import said_bound, say, say_json, say_table
 from ostiary.cli.prompts import confirm
 from ostiary.cli.shapes import key_shape
 from ostiary.cli.system import ACTOR, opened, settled
 
 app = noun("key")
-
-Kid = Annotated[str, Parameter(allow_leading_hyphen=True)]
-"""A thumbprint in base64url: one in 64 begins with a hyphen."""
 
 _OF_FILES = {
     "generate": "Make a private key, as a JWK or PEM.",
@@ -60,7 +54,7 @@ async def retire(kid: Kid, /, *, yes: Yes = False, wait: Wait = False, where: Wh
     Parameters
     ----------
     kid
-        Id of the key.
+        Id of the key. Write -- before one that begins with -y.
     """
     confirm("Tokens that this key signed and that have not expired will be refused. Retire it?", yes=yes)
     async with opened(where) as system:
@@ -79,7 +73,7 @@ async def revoke(kid: Kid, /, *, yes: Yes = False, wait: Wait = False, where: Wh
     Parameters
     ----------
     kid
-        Id of the key.
+        Id of the key. Write -- before one that begins with -y.
     """
     confirm("Everybody who holds a token of this key has to refresh or log in again. Revoke it?", yes=yes)
     async with opened(where) as system:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ostiary import jose
 from ostiary.cli.files import write_secret
 from ostiary.cli.key_material import FoundKey, found_keys
-from ostiary.cli.options import AlwaysJson, Json
+from ostiary.cli.options import AlwaysJson, Json, Kid
 from ostiary.cli.output import note, say, say_json, say_record, warn
 from ostiary.cli.shell import Usage
 from ostiary.jose.algorithms import ALGORITHMS
@@ -25,7 +25,7 @@ def generate(
     alg: Annotated[str, Parameter(help="ES256, EdDSA, RS256, …; or ECDH-ES+A256KW, … to encrypt.")] = "ES256",
     bits: Annotated[int, Parameter(help="Size of an RSA key.")] = RSA_BITS_MIN,
     enc: Annotated[str | None, Parameter(help="Content encryption of a key to encrypt with, such as A256GCM.")] = None,
-    kid: Annotated[str | None, Parameter(help="The key's id; by default its thumbprint (RFC 7638).")] = None,
+    kid: Annotated[Kid | None, Parameter(help="The key's id; by default its thumbprint (RFC 7638).")] = None,
     out: Annotated[Path | None, Parameter(help="A new file, which only you may read.")] = None,
     pem: Annotated[bool, Parameter(negative=(), help="PEM (PKCS#8) instead of a JWK.")] = False,
     json: AlwaysJson = False,
@@ -53,7 +53,7 @@ def public(
     source: File = "-",
     /,
     *,
-    kid: Annotated[str | None, Parameter(help="Only the key of this id, of a JWK set.")] = None,
+    kid: Annotated[Kid | None, Parameter(help="Only the key of this id, of a JWK set.")] = None,
     pem: Annotated[bool, Parameter(negative=(), help="PEM instead of JWK.")] = False,
     json: Annotated[bool, Parameter(name="--json", negative=(), help="A JWK, of a PEM file too.")] = False,
 ) -> None:

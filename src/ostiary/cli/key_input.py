@@ -52,12 +52,12 @@ def read_keys(name: str, alg: str | None) -> jose.Key | jose.KeySet:
             return jose.Key.from_pem(text, alg=alg)
         members = jwk_members(text)
         if "keys" in members:
-            keys = jose.KeySet.from_jwks(members, alg)
+            keys = jose.KeySet.from_jwks(members, alg, rsa_bits=limits.RSA_BITS_MAX)
             if not len(keys):
                 raise Usage("the JWK set holds no usable key; if its keys do not say their algorithm, use --alg")
             return keys
         if "alg" not in members and alg is None:
             raise Usage("the JWK does not say which algorithm it is for: say it with --alg")
-        return jose.Key.from_jwk(members, alg)
+        return jose.Key.from_jwk(members, alg, rsa_bits=limits.RSA_BITS_MAX)
     except jose.InvalidKey as wrong:
         raise Usage(f"the key is not usable: {wrong.reason}") from None

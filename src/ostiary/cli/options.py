@@ -56,6 +56,8 @@ PasswordStdin = Annotated[
     bool,
     Parameter(name="--password-stdin", negative=(), help="Read the password from stdin (one newline at its end goes)."),
 ]
+Kid = Annotated[str, Parameter(allow_leading_hyphen=True)]
+"""A key's id. A thumbprint is base64url: one in 64 begins with a hyphen."""
 Limit = Annotated[
     int, Parameter(validator=validators.Number(gte=1, lte=limits.PAGE_ROWS), help="Rows to show, at most.")
 ]

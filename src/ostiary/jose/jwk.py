@@ -94,7 +94,7 @@ def _operations(jwk: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(operations)
 
 
-def read_material(jwk: Mapping[str, Any], *types: str) -> Any:
+def read_material(jwk: Mapping[str, Any], *types: str, rsa_bits: int = RSA_BITS_MAX) -> Any:
     """bytes for `oct`, else a key of `cryptography`; `types` lists the `kty` that the algorithm takes."""
     kty = jwk.get("kty")
     if not isinstance(kty, str) or kty not in types:
@@ -102,7 +102,7 @@ def read_material(jwk: Mapping[str, Any], *types: str) -> Any:
     if kty == "oct":
         return _octets(jwk, "k")
     try:
-        return {"RSA": _read_rsa, "EC": _read_ec, "OKP": _read_okp}[kty](jwk)
+        return _read_rsa(jwk, rsa_bits) if kty == "RSA" else {"EC": _read_ec, "OKP": _read_okp}[kty](jwk)
     except InvalidKey:
         raise
     except Exception:  # noqa: BLE001 - the library refuses bad numbers with several types; none may leave
@@ -119,11 +119,11 @@ def _octets(jwk: Mapping[str, Any], name: str) -> bytes:
         raise InvalidKey(f"the JWK member {name!r} is not canonical base64url") from None
 
 
-def _number(jwk: Mapping[str, Any], name: str) -> int:
+def _number(jwk: Mapping[str, Any], name: str, bits: int) -> int:
     """Base64urlUInt: no leading zero octet, so that a number has one spelling (RFC 7518 section 2)."""
     octets = _octets(jwk, name)
-    if not octets or octets[0] == 0 or len(octets) > RSA_BITS_MAX // 8:
-        raise InvalidKey(f"the JWK member {name!r} is not a number of an allowed size")
+    if not octets or octets[0] == 0 or len(octets) > bits // 8:
+        raise InvalidKey(f"the JWK member {name!r} is not a number of 1 to {bits} bits")
     return int.from_bytes(octets, "big")
 
 
@@ -134,15 +134,15 @@ def _coordinate(jwk: Mapping[str, Any], name: str, curve: str) -> bytes:
     return octets
 
 
-def _read_rsa(jwk: Mapping[str, Any]) -> Any:
+def _read_rsa(jwk: Mapping[str, Any], bits: int) -> Any:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    public = rsa.RSAPublicNumbers(_number(jwk, "e"), _number(jwk, "n"))
+    public = rsa.RSAPublicNumbers(_number(jwk, "e", bits), _number(jwk, "n", bits))
     if not any(name in jwk for name in (*_RSA_PRIVATE, "oth")):
         return public.public_key()
     if "oth" in jwk:
         raise InvalidKey("RSA keys with more than two primes are not supported")
-    d, p, q, dp, dq, qi = (_number(jwk, name) for name in _RSA_PRIVATE)
+    d, p, q, dp, dq, qi = (_number(jwk, name, bits) for name in _RSA_PRIVATE)
     return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, public).private_key()
 
 

@@ -10,7 +10,7 @@ from ostiary.jose.header import Header
 from ostiary.jose.header_cache import HeaderCache
 from ostiary.jose.key_object import KeyObject
 from ostiary.jose.keys import Key
-from ostiary.limits import JWK_SET_KEYS
+from ostiary.limits import JWK_SET_KEYS, RSA_BITS_RECEIVED
 
 K = TypeVar("K", bound=KeyObject)
 
@@ -66,10 +66,14 @@ class KeySet(Keys[Key]):
         self.headers: HeaderCache[bytes, tuple[Header, Key]] = HeaderCache()
 
     @classmethod
-    def from_jwks(cls, jwks: Mapping[str, Any] | bytes | str, alg: str | None = None) -> Self:
+    def from_jwks(
+        cls, jwks: Mapping[str, Any] | bytes | str, alg: str | None = None, *, rsa_bits: int = RSA_BITS_RECEIVED
+    ) -> Self:
         """A JWK set. Keys of a kind we do not know, and keys that are not for signatures, are passed over
-        (RFC 7517 section 5), as are keys without `alg` unless the caller states one; a broken key refuses the set."""
-        return cls(Key.from_jwk(jwk, jwk.get("alg", alg)) for jwk in _jwk.read_set(jwks) if _is_ours(jwk, alg))
+        (RFC 7517 section 5), as are keys without `alg` unless the caller states one; a broken key refuses the set.
+        `rsa_bits` as in `Key.from_jwk`."""
+        ours = (jwk for jwk in _jwk.read_set(jwks) if _is_ours(jwk, alg))
+        return cls(Key.from_jwk(jwk, jwk.get("alg", alg), rsa_bits=rsa_bits) for jwk in ours)
 
 
 def _is_ours(jwk: Mapping[str, Any], alg: str | None) -> bool:

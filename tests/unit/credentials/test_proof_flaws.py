@@ -1,10 +1,11 @@
 """The flaw classes that concern a profile rather than a signature: hashes that fail open, and replay."""
 
+import json
 from hashlib import sha256, sha384, sha512
 from typing import Any
 
 import pytest
-from tests.unit.jose.forge import NOW, b64, key
+from tests.unit.jose.forge import NOW, b64, key, large_rsa_jwk
 
 from ostiary import jose
 from ostiary.credentials.dpop import ALGORITHMS, PROOF_TYPE, Expected, PossessionProof, check_proof
@@ -26,6 +27,19 @@ def proof(alg: str = "ES256", **changes: Any) -> str:
 
 def judged(text: str, now: float = NOW) -> PossessionProof:
     return check_proof(text, EXPECTED, now=now, leeway=30)
+
+
+def test_flaw_15_a_proof_brings_no_key_that_takes_long_to_verify() -> None:
+    """M-52: anybody may send a proof with any key. One of 4096 bits is tried; above that the proof is malformed before
+    anything is computed with its key, which with 16384 bits would take a verifier 50 to 300 times as long."""
+    for bits, refused in ((4096, jose.InvalidSignature), (4097, jose.MalformedToken), (16384, jose.MalformedToken)):
+        jwk = large_rsa_jwk(bits)
+        header = {"typ": PROOF_TYPE, "alg": jwk.pop("alg"), "jwk": jwk}
+        text = f"{b64(json.dumps(header).encode())}.{b64(b'{}')}.{b64(bytes(bits // 8))}"
+        with pytest.raises(refused):
+            jose.verify_proof(text, typ=PROOF_TYPE, algorithms=ALGORITHMS)
+        with pytest.raises(InvalidProof):
+            judged(text)
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)

@@ -42,6 +42,14 @@ def b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def large_rsa_jwk(bits: int) -> dict[str, str]:
+    """A public key of exactly `bits` without small factors. Nobody knows its primes, so nobody signs with it."""
+    modulus = (1 << bits) - 1
+    while any(modulus % prime == 0 for prime in range(3, 170, 2)):
+        modulus -= 2
+    return {"kty": "RSA", "alg": "RS256", "e": "AQAB", "n": b64(modulus.to_bytes((bits + 7) // 8, "big"))}
+
+
 def unb64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 

@@ -15,6 +15,7 @@ from tests.unit.jose.forge import (
     good,
     header,
     key,
+    large_rsa_jwk,
     payload_code,
     raw_token,
     resign,
@@ -31,6 +32,7 @@ from ostiary.limits import (
     JWK_SET_KEYS,
     NUMERIC_DATE_MAX,
     RSA_BITS_MAX,
+    RSA_BITS_RECEIVED,
 )  # fmt: skip
 
 SIGNER = key("HS256")
@@ -101,16 +103,16 @@ def test_the_largest_set() -> None:
         jose.KeySet(secrets)
 
 
-def test_the_largest_rsa_key() -> None:
-    """A modulus of 16384 bits is read, one byte more is not."""
-    public = {"kty": "RSA", "alg": "RS256", "e": "AQAB"}
-    modulus = (1 << RSA_BITS_MAX) - 1  # has small factors: count on until there are none
-    while any(modulus % prime == 0 for prime in range(3, 170, 2)):
-        modulus -= 2
-    found = jose.Key.from_jwk({**public, "n": b64(modulus.to_bytes(RSA_BITS_MAX // 8, "big"))})
-    assert found.to_jwk()["n"] == b64(modulus.to_bytes(RSA_BITS_MAX // 8, "big"))
-    with pytest.raises(jose.InvalidKey, match="'n' is not a number of an allowed size"):
-        jose.Key.from_jwk({**public, "n": b64(b"\x01" + modulus.to_bytes(RSA_BITS_MAX // 8, "big"))})
+@pytest.mark.parametrize(("most", "stated"), [(RSA_BITS_RECEIVED, {}), (RSA_BITS_MAX, {"rsa_bits": RSA_BITS_MAX})])
+def test_the_largest_rsa_key(most: int, stated: dict[str, int]) -> None:
+    """A modulus of 4096 bits is read out of a JWK and, if the caller says so, one of 16384; one bit more is not."""
+    largest, larger = large_rsa_jwk(most), large_rsa_jwk(most + 1)
+    assert jose.Key.from_jwk(largest, **stated).to_jwk()["n"] == largest["n"]
+    assert len(jose.KeySet.from_jwks({"keys": [largest]}, **stated)) == 1
+    with pytest.raises(jose.InvalidKey, match=f"'n' is not a number of 1 to {most} bits"):
+        jose.Key.from_jwk(larger, **stated)
+    with pytest.raises(jose.InvalidKey):
+        jose.KeySet.from_jwks({"keys": [largest, {**larger, "kid": "2"}]}, **stated)
 
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.unit.jose.forge import large_rsa_jwk
 from tests.unit.verifier.issuer import ISSUER, JWKS, METADATA, FakeIssuer
 
 from ostiary import jose, limits
@@ -234,6 +235,20 @@ def test_a_key_set_that_cannot_be_used_replaces_none(issuer: FakeIssuer, jwks: b
     assert verifier.verify_sync(issuer.token())
     with pytest.raises(Unavailable):
         issuer.verifier().verify_sync(issuer.token())
+
+
+def test_flaw_15_a_published_key_that_takes_long_to_verify(issuer: FakeIssuer) -> None:
+    """An RSA key of 4096 bits is taken; a set with a larger one is a failed fetch, and what is wrong is said."""
+    own = issuer.keys[0].public().to_jwk()
+    for bits in (4096, 4097, 16384):
+        issuer.jwks = lambda size=bits: json.dumps({"keys": [own, {**large_rsa_jwk(size), "kid": "large"}]}).encode()
+        verifier = issuer.verifier()
+        if bits == 4096:
+            assert verifier.verify_sync(issuer.token())
+            continue
+        with pytest.raises(Unavailable) as refused:
+            verifier.verify_sync(issuer.token())
+        assert "4096 bits" in refused.value.private
 
 
 def test_two_keys_of_one_name(issuer: FakeIssuer) -> None:
