@@ -107,6 +107,21 @@ async def test_trailers_are_no_headers(anyio_backend: str) -> None:
     assert [name for name, _ in app.seen[0]] == [b"host", b"transfer-encoding"]
 
 
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [(b"/", b"x"), (b"http://evil.example/", b"evil.example"), (b"http://[::1]:81/a?b", b"[::1]:81"), (b"*", b"x")],
+)
+async def test_a_whole_url_says_which_host_is_meant(anyio_backend: str, target: bytes, host: bytes) -> None:
+    """A Host header beside an absolute-form target does not count (RFC 9112 section 3.2.2)."""
+    app = Remembering()
+    async with served(app) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"OPTIONS " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in await reader.readline()
+        writer.close()
+    assert app.seen == [[(b"host", host)]]
+
+
 async def test_what_is_no_http_is_told_as_a_problem(anyio_backend: str) -> None:
     """What cannot be parsed is 400 `invalid_request`, as everywhere (section 1)."""
     async with served(Remembering()) as port, asyncio.timeout(60):

@@ -149,6 +149,10 @@ def test_hosts(wire: Wire) -> None:
     assert status_of(wire.request("GET", "/healthz", host=f"localhost:{wire.port}")) == 200
     absolute = "GET http://evil.example/healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
     assert status_of(wire.send(absolute)) in (400, 404, 421)
+    answer = wire.request("GET", "http://evil.example/v1/me", f"Authorization: Bearer {wire.token}")
+    assert (status_of(answer), code_of(answer)) == (421, "wrong_host")
+    assert status_of(wire.request("GET", f"http://{wire.host}/healthz")) == 200
+    assert status_of(wire.request("GET", "/healthz", host=f" {wire.host} ")) == 200
 
 
 def test_huge_headers(wire: Wire) -> None:

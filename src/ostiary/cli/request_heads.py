@@ -26,10 +26,11 @@ def http_protocol() -> "type[HttpToolsProtocol] | str":
 
 
 def _bounded() -> "type[HttpToolsProtocol]":
+    from httptools import parse_url
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class BoundedHeads(HttpToolsProtocol):
-        """Refuses a head of more than `limits.HEAD_BYTES`, and forgets trailers."""
+        """Refuses a head of more than `limits.HEAD_BYTES`, forgets trailers, believes no Host beside a whole URL."""
 
         _head = 0
         _refused = False
@@ -45,6 +46,8 @@ def _bounded() -> "type[HttpToolsProtocol]":
                     self._refuse(HeadersTooLarge())
 
         def on_headers_complete(self) -> None:
+            if not self.url.startswith((b"/", b"*")):
+                self._use_host_of_target()
             super().on_headers_complete()
             self._head = 0
             # what comes after a chunked body under the name of a header is none (RFC 9110 section 6.5.1)
@@ -52,6 +55,13 @@ def _bounded() -> "type[HttpToolsProtocol]":
 
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's
             self._refuse(Malformed())
+
+        def _use_host_of_target(self) -> None:
+            """A whole URL says itself which host is meant (RFC 9112 section 3.2.2)."""
+            target: Any = parse_url(self.url)
+            host = b"[%s]" % target.host if b":" in target.host else target.host
+            value = host if target.port is None else b"%s:%d" % (host, target.port)
+            self.headers[:] = [(name, value if name == b"host" else old) for name, old in self.headers]
 
         def _size(self) -> int:
             return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)

@@ -99,7 +99,7 @@ def _check(scope: Scope, config: HttpConfig) -> None:
         raise Malformed("The Authorization header was sent twice.")
     if len(hosts) != 1:
         raise Malformed("Send one Host header.")
-    if not _is_ours(hosts[0].decode("latin-1").lower(), config.allowed_hosts):
+    if not _is_ours(hosts[0].decode("latin-1").strip(" \t").lower(), config.allowed_hosts):
         raise WrongHost
 
 
