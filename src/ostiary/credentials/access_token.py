@@ -14,6 +14,11 @@ from ostiary.errors import InvalidRequest, InvalidToken, Misconfigured
 STATELESS_TYPE = "at+jwt"
 STATEFUL_TYPE = "session+jwt"
 ONE_TIME_TYPE = "one-time+jwt"
+PROOF_ALGORITHMS = (
+    *("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "PS384", "PS512"),
+    *("RS256", "RS384", "RS512"),
+)
+"""What a proof that a token's key is held may be signed with (RFC 9449 section 4.2)."""
 
 PRIVATE_CLAIMS = frozenset(
     {

@@ -20,11 +20,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ostiary import jose, limits
+from ostiary.credentials.access_token import PROOF_ALGORITHMS
 from ostiary.credentials.opaque import encode
 from ostiary.errors import InvalidProof, ProofNonceRequired
 
 PROOF_TYPE = "dpop+jwt"
-ALGORITHMS = ("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
+ALGORITHMS = PROOF_ALGORITHMS
 """What a proof may be signed with; told in the server's metadata as `dpop_signing_alg_values_supported`."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

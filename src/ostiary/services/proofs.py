@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ostiary import limits
 from ostiary.credentials import dpop
 from ostiary.credentials.dpop import Expected
-from ostiary.errors import InvalidProof, Overloaded
+from ostiary.credentials.used_proofs import UsedProofs
+from ostiary.errors import InvalidProof
 from ostiary.services.context import Context
 
 
@@ -27,7 +27,7 @@ class Proofs:
     def __init__(self, context: Context, *, nonce_required: bool) -> None:
         self._context = context
         self._nonce_required = nonce_required
-        self._used: dict[tuple[str, str], float] = {}
+        self._used = UsedProofs()
 
     def nonce(self, now: float) -> str:
         """For the header `DPoP-Nonce`."""
@@ -57,21 +57,9 @@ class Proofs:
             now=now,
             leeway=self._context.policy.clock_leeway,
         )
-        self._use(proof, now)
+        self._used.use(proof, now)
         return proof.thumbprint
-
-    def _use(self, proof: dpop.PossessionProof, now: float) -> None:
-        name = (proof.thumbprint, proof.token_id)
-        if now < self._used.get(name, 0.0):
-            raise InvalidProof(private="used before")
-        if len(self._used) >= limits.PROOFS_REMEMBERED:
-            self.forget_expired(now)
-            if len(self._used) >= limits.PROOFS_REMEMBERED:
-                raise Overloaded(private="too many proofs to remember")  # forgetting one would let it be used again
-        self._used[name] = proof.expires_at
 
     def forget_expired(self, now: float) -> int:
         """Housekeeping: drop proofs that are too old to be used; how many."""
-        before = len(self._used)
-        self._used = {name: expires_at for name, expires_at in self._used.items() if now < expires_at}
-        return before - len(self._used)
+        return self._used.forget_expired(now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ostiary.errors import OstiaryError, Unavailable
-from ostiary.verifier.errors import Refused
+from ostiary.verifier.errors import NonceRequired, Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,8 @@ def answer_to(error: OstiaryError) -> Answer:
     headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
     if isinstance(error, Refused) and error.challenge:
         headers.append(("WWW-Authenticate", error.challenge))
+    if isinstance(error, NonceRequired):
+        headers.append(("DPoP-Nonce", error.nonce))
     if isinstance(error, Unavailable):
         problem["retry_after"] = error.retry_after
         headers.append(("Retry-After", str(error.retry_after)))

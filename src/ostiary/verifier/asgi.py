@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 from ostiary.domain.caller import Caller
 from ostiary.errors import OstiaryError, Unavailable
 from ostiary.verifier.answers import answer_to
 from ostiary.verifier.errors import Refused
-from ostiary.verifier.headers import Headers
 
 log = logging.getLogger("ostiary.verifier")
 
@@ -30,7 +30,7 @@ class Guarded:
         self,
         app: AsgiApp,
         *,
-        authenticate: Callable[[Headers], Awaitable[Caller]],
+        authenticate: Callable[..., Awaitable[Caller]],
         start: Callable[[], Awaitable[None]],
         stop: Callable[[], Awaitable[None]],
     ) -> None:
@@ -44,7 +44,10 @@ class Guarded:
             await self._live(scope, receive, send)
             return
         try:
-            caller = await self._authenticate(scope["headers"])
+            # a WebSocket's handshake is a GET (RFC 6455 section 4.1)
+            caller = await self._authenticate(
+                scope["headers"], method=scope.get("method", "GET"), url=quote(scope["path"])
+            )
         except (Refused, Unavailable) as error:
             if scope["type"] == "websocket":
                 await _refuse_socket(error, scope, receive, send)

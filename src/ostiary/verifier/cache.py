@@ -121,6 +121,7 @@ class TokenCache:
         """Bytes that remembering this takes, beyond what is shared."""
         size = ENTRY_BYTES + sum(map(sys.getsizeof, (token, caller, caller.account_id, caller.session_id)))
         size += sys.getsizeof(caller.auth_time) + sys.getsizeof(caller.expires_at)
+        size += sys.getsizeof(caller.key_thumbprint) if caller.key_thumbprint is not None else 0
         for value in (caller.client_id, caller.roles, caller.scope, caller.audience, caller.act):
             if self._shared.get(value) is not value:
                 size += _size(value)

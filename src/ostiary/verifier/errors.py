@@ -5,9 +5,11 @@
 `error.challenge`; why exactly is in `error.private`, for the log.
 """
 
+from ostiary.credentials.access_token import PROOF_ALGORITHMS
 from ostiary.errors import (
     Forbidden,
     InsufficientScope,
+    InvalidProof,
     InvalidToken,
     Malformed,
     Misconfigured,
@@ -20,14 +22,18 @@ __all__ = [
     "CredentialRefused",
     "Misconfigured",
     "NoCredential",
+    "NonceRequired",
+    "ProofRefused",
     "Refused",
     "RoleMissing",
+    "SchemeRefused",
     "ScopeMissing",
     "Unavailable",
     "Unreadable",
 ]
 
 REALM = 'Bearer realm="ostiary"'
+DPOP_REALM = f'DPoP realm="ostiary", algs="{" ".join(PROOF_ALGORITHMS)}"'
 
 
 class Refused(OstiaryError):
@@ -52,6 +58,31 @@ class CredentialRefused(Refused, InvalidToken):
     """A credential was sent and is not accepted (401). Outside, all causes look alike."""
 
     challenge = f'{REALM}, error="invalid_token"'
+
+
+class SchemeRefused(CredentialRefused):
+    """A token that is bound to a key came as a bearer token, or one that is bound to none under the DPoP scheme (401,
+    RFC 9449 section 7)."""
+
+    challenge = f'{DPOP_REALM}, error="invalid_token"'
+
+
+class ProofRefused(Refused, InvalidProof):
+    """The DPoP proof is missing, or does not hold for this request, its token and its key (401)."""
+
+    challenge = f'{DPOP_REALM}, error="invalid_dpop_proof"'
+
+
+class NonceRequired(ProofRefused):
+    """The proof has to be made again, with `nonce` (401, RFC 9449 section 9)."""
+
+    code = "use_dpop_nonce"
+    title = "Send the proof again with the nonce in DPoP-Nonce"
+    challenge = f'{DPOP_REALM}, error="use_dpop_nonce"'
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__(private="no nonce, or an old one")
+        self.nonce = nonce
 
 
 class RoleMissing(Refused, Forbidden):

@@ -25,8 +25,6 @@ _ABSENT: Mapping[str, Any] = {
 def read_caller(claims: Claims, roles_claim: str, cache: TokenCache) -> Caller:
     """What callers have in common comes out of the cache. Raises CredentialRefused."""
     share = cache.share
-    if "cnf" in claims:
-        raise CredentialRefused(private="bound to a key, and came without a proof of holding it")
     members = {**_ABSENT, **claims}
     if roles_claim != "roles":
         members["roles"] = claims.get(roles_claim, ())
@@ -49,6 +47,7 @@ def read_caller(claims: Claims, roles_claim: str, cache: TokenCache) -> Caller:
         epoch=token.epoch,
         client_id=share(token.client_id),
         act=token.actors,
+        key_thumbprint=token.key_thumbprint,
         client_epoch=token.client_epoch,
         may_act=token.may_act,
     )

@@ -20,9 +20,9 @@ from ostiary.jose.header import comparable_type
 from ostiary.revocation.replica import Verdict
 from ostiary.verifier.answers import Answer, answer_to
 from ostiary.verifier.cache import TokenCache
-from ostiary.verifier.errors import CredentialRefused, RoleMissing, ScopeMissing
+from ostiary.verifier.errors import CredentialRefused, ProofRefused, RoleMissing, SchemeRefused, ScopeMissing
 from ostiary.verifier.fetching import Fetch, HttpFetch
-from ostiary.verifier.headers import Headers, bearer_token
+from ostiary.verifier.headers import Headers, Presented, presented
 from ostiary.verifier.reading import PROFILE, REVOCABLE, header_of, read_caller, refusal
 from ostiary.verifier.remote_keys import RemoteKeys
 from ostiary.verifier.sources import Asking, FixedKeys, KeySource, Revocations, following
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import ssl
 
     from ostiary.verifier.asgi import AsgiApp
+    from ostiary.verifier.possession import Possession
     from ostiary.verifier.wsgi import WsgiApp
 
 _PAUSE = 1.0  # seconds that the background refresh rests at least
@@ -56,6 +57,11 @@ class Verifier:
     while that cannot be known, `Unavailable`. `revocations` hands in somebody else who knows. With neither, a token
     lives until its `exp`.
 
+    A token that is bound to a key (`cnf.jkt`, RFC 9449) is taken under the scheme `DPoP` with a proof that was made for
+    this very request: `origins` are the origins under which clients call this service, by default those of the names in
+    `audience` that are addresses. With `dpop_nonce_key`, a secret of 32 bytes that all processes of the service share,
+    a proof must carry a nonce of this service's.
+
     Raises Misconfigured.
     """
 
@@ -79,6 +85,8 @@ class Verifier:
         cooldown: float = limits.KEY_SET_COOLDOWN,
         ssl_context: "ssl.SSLContext | None" = None,
         fetch: Fetch | None = None,
+        origins: Sequence[str] = (),
+        dpop_nonce_key: bytes | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if client is not None:
@@ -108,6 +116,12 @@ class Verifier:
         self._cached_with: jose.KeySet | None = None
         self._cache_seconds = cache_seconds
         self._clock = clock
+        self._leeway = leeway
+        self._origins = origins
+        self._nonce_key = dpop_nonce_key
+        self._possession: Possession | None = None
+        if origins or dpop_nonce_key is not None:
+            self._possession = self._make_possession()
         self._refreshing: asyncio.Task[None] | None = None
 
     # --- Lifetime -----------------------------------------------------------------------------------------------------
@@ -144,34 +158,81 @@ class Verifier:
     # --- Requests -----------------------------------------------------------------------------------------------------
 
     async def authenticate(
-        self, headers: Headers, *, role: str | None = None, scope: str | Iterable[str] | None = None
+        self,
+        headers: Headers,
+        *,
+        role: str | None = None,
+        scope: str | Iterable[str] | None = None,
+        method: str | None = None,
+        url: str | None = None,
     ) -> Caller:
-        """Who sent a request with these headers, if allowed (see `require`). Raises Refused, Unavailable."""
-        caller = await self.verify(bearer_token(headers))
+        """Who sent a request with these headers, if allowed (see `require`). `method` and `url` are the request's, for
+        a token that is bound to a key; of `url` only the path counts. Raises Refused, Unavailable."""
+        sent = presented(headers)
+        caller = await self._caller_of(sent.token)
+        if caller.key_thumbprint is not None or sent.proofs is not None:
+            self._check_possession(caller, sent, method, url)
         if role is not None or scope:
             self.require(caller, role=role, scope=scope)
         return caller
 
     def authenticate_sync(
-        self, headers: Headers, *, role: str | None = None, scope: str | Iterable[str] | None = None
+        self,
+        headers: Headers,
+        *,
+        role: str | None = None,
+        scope: str | Iterable[str] | None = None,
+        method: str | None = None,
+        url: str | None = None,
     ) -> Caller:
         """The same without an event loop; in one, it would block it while keys are fetched."""
-        caller = self.verify_sync(bearer_token(headers))
+        sent = presented(headers)
+        caller = self._caller_of_blocking(sent.token)
+        if caller.key_thumbprint is not None or sent.proofs is not None:
+            self._check_possession(caller, sent, method, url)
         if role is not None or scope:
             self.require(caller, role=role, scope=scope)
         return caller
 
     async def verify(self, token: str) -> Caller:
-        """Whose token this is. Raises CredentialRefused, Unavailable."""
+        """Whose bearer token this is. Raises CredentialRefused, Unavailable."""
+        return _bearer(await self._caller_of(token))
+
+    def verify_sync(self, token: str) -> Caller:
+        """The same, blocking this thread while keys are fetched."""
+        return _bearer(self._caller_of_blocking(token))
+
+    async def _caller_of(self, token: str) -> Caller:
         keys = self._source.ready()
         caller = self._known(token, keys) if keys is not None else None
         return caller if caller is not None else await run(self._recognise(token))
 
-    def verify_sync(self, token: str) -> Caller:
-        """The same, blocking this thread while keys are fetched."""
+    def _caller_of_blocking(self, token: str) -> Caller:
         keys = self._source.ready()
         caller = self._known(token, keys) if keys is not None else None
         return caller if caller is not None else run_blocking(self._recognise(token))
+
+    def _check_possession(self, caller: Caller, sent: Presented, method: str | None, url: str | None) -> None:
+        """RFC 9449 section 7: what is bound to a key is no bearer token, and the other way round."""
+        if caller.key_thumbprint is None:
+            raise SchemeRefused(private="bound to no key, and sent under the DPoP scheme")
+        if sent.proofs is None:
+            _bearer(caller)
+            return
+        if len(sent.proofs) != 1:
+            raise ProofRefused(private="no proof" if not sent.proofs else "two proofs")
+        if method is None or url is None:
+            raise ProofRefused(private="nobody has said which method and URL the proof had to be made for")
+        if self._possession is None:
+            self._possession = self._make_possession()
+        now = self._clock.wall()
+        self._possession.check(sent.proofs[0], sent.token, caller.key_thumbprint, method=method, url=url, now=now)
+
+    def _make_possession(self) -> "Possession":
+        from ostiary.verifier.possession import Possession, origins_of
+
+        origins = origins_of(self._origins, self._policy.audience)
+        return Possession(origins, nonce_key=self._nonce_key, leeway=self._leeway)
 
     @staticmethod
     def require(caller: Caller, *, role: str | None = None, scope: str | Iterable[str] | None = None) -> None:
@@ -291,6 +352,12 @@ class Verifier:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a verifier is made where it is used; it cannot be copied to another process")
+
+
+def _bearer(caller: Caller) -> Caller:
+    if caller.key_thumbprint is not None:
+        raise SchemeRefused(private="bound to a key, and came without a proof of holding it")
+    return caller
 
 
 def _names(scope: str | Iterable[str] | None) -> tuple[str, ...]:

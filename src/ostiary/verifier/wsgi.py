@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from ostiary.domain.caller import Caller
 from ostiary.errors import Unavailable
 from ostiary.verifier.answers import answer_to
 from ostiary.verifier.errors import Refused
-from ostiary.verifier.headers import Headers
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -19,15 +19,16 @@ class Guarded:
     """Calls `app` with the `Caller` in `environ["ostiary.caller"]` and the account's id in `REMOTE_USER`, or answers
     problem+json."""
 
-    def __init__(self, app: WsgiApp, *, authenticate: Callable[[Headers], Caller]) -> None:
+    def __init__(self, app: WsgiApp, *, authenticate: Callable[..., Caller]) -> None:
         self._app = app
         self._authenticate = authenticate
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        sent = environ.get("HTTP_AUTHORIZATION")
-        headers = () if sent is None else (("Authorization", sent),)
+        sent = {"Authorization": environ.get("HTTP_AUTHORIZATION"), "DPoP": environ.get("HTTP_DPOP")}
+        headers = {name: value for name, value in sent.items() if value is not None}
+        path = quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), encoding="latin-1")
         try:
-            caller = self._authenticate(headers)
+            caller = self._authenticate(headers, method=environ["REQUEST_METHOD"], url=path)
         except (Refused, Unavailable) as error:
             answer = answer_to(error)
             start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.headers))

@@ -44,7 +44,7 @@ def test_defect_2_refusals_are_stored(issuer: FakeIssuer) -> None:
             issuer.token(jti=str(number), exp=1),
             issuer.token(jti=str(number), aud="https://other.example"),
             issuer.token(jti=str(number), roles="admin"),
-            issuer.token(jti=str(number), cnf={"jkt": "x"}),
+            issuer.token(jti=str(number), cnf={"x5t#S256": "x"}),
             f"nonsense-{number}",
         ):
             with pytest.raises(CredentialRefused):
