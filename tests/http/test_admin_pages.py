@@ -450,3 +450,24 @@ async def test_clients_refused(site: Site, form: dict[str, str]) -> None:
     assert 'role="alert"' in response.text
     assert "https://kept.example" in response.text
     assert "No client is registered." in response.text
+
+
+async def test_a_role_that_goes_while_the_proof_is_looked_at(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody is demoted while the password in their form is looked at: the form changes nothing (M-30)."""
+    _, ann = await cast(site)
+    second = await site.account("second", roles=("admin", "user"))
+    other = await site.log_in("second")
+    site.clock.advance(300)
+    hasher = site.auth.system.passwords._hasher
+    verify = hasher.verify
+
+    async def and_then_they_are_demoted(stored: str | None, password: str) -> object:
+        verdict = await verify(stored, password)
+        await site.auth.system.accounts.change(second, AccountPatch(roles=("user",)), actor="cli")
+        return verdict
+
+    monkeypatch.setattr(hasher, "verify", and_then_they_are_demoted)
+    path = f"/admin/accounts/{ann.account_id}/roles"
+    late = await site.post(path, form={"roles": "admin", "confirm_password": PASSWORD}, **other.use)
+    assert late.status_code == 403
+    assert (await site.auth.system.accounts.get(ann.account_id)).roles == ("user",)

@@ -78,12 +78,15 @@ async def test_a_reused_refresh_token_is_counted_as_such(watched: Site) -> None:
 
 
 async def test_unknown_paths_are_counted_together(watched: Site) -> None:
-    """Whoever sends a million paths makes no million series."""
+    """Whoever sends a million paths, or words for methods, makes no million series."""
     for number in range(3):
         await watched.get(f"/v1/sessions/{number}/x")
         await watched.call("PUT", f"/v1/sessions/{number}", bearer="x")
+        await watched.call(f"BREW{number}", "/v1/me")
     text = (await watched.get("/metrics", bearer=TOKEN)).text
     assert "/v1/sessions/1" not in text
+    assert "BREW" not in text
+    assert numbers(text)['ostiary_http_requests_total{method="other",path="other",status="405"}'] == 6
 
 
 async def test_the_port_of_its_own_answers_metrics_alone(watched: Site) -> None:

@@ -1,5 +1,8 @@
 """A revocation is remembered for as long as it can refuse something, and then it is gone (M-32)."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import pytest
 from tests.scenario.world import CARRIERS, OTHER_PASSWORD, PASSWORD, Carrier, Server, StartServer, until
 
@@ -11,6 +14,29 @@ pytestmark = pytest.mark.anyio
 
 LONGEST = 900.0 + 240.0 + 30.0 + 60.0
 """Seconds after which nothing that was issued before can be alive: the longest life, with every allowance."""
+
+
+async def test_what_fails_once_is_done_the_next_time(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """An error that nobody foresaw ends no background work: memory would grow from then on (M-32)."""
+    tries: list[int] = []
+
+    async def work() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("not foreseen")
+
+    task = asyncio.create_task(server.system.housekeeping._every(0.0, work))
+    await until(_is_so(lambda: len(tries) > 1 or task.done()))
+    task.cancel()
+    assert len(tries) > 1
+    assert "housekeeping failed" in caplog.text
+
+
+def _is_so(look: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def looked() -> bool:
+        return look()
+
+    return looked
 
 
 async def _end_in_every_way(server: Server, carrier: Carrier) -> None:

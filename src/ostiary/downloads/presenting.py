@@ -1,5 +1,6 @@
 """The one token of a request: in `Authorization`, in `?token=`, or in the form that the confirm page posts."""
 
+import asyncio
 from urllib.parse import parse_qsl
 
 from ostiary import limits
@@ -38,14 +39,18 @@ def _in_query(scope: Scope) -> set[str]:
 async def _in_form(scope: Scope, receive: Receive) -> set[str]:
     body = b""
     more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise Malformed("The connection closed before the body ended.")
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > limits.HEADERS_BYTES:
-            raise Malformed("The body is larger than any token.")
+    try:
+        async with asyncio.timeout(limits.BODY_SECONDS):
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise Malformed("The connection closed before the body ended.")
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(body) > limits.HEADERS_BYTES:
+                    raise Malformed("The body is larger than any token.")
+    except TimeoutError:
+        raise Malformed("The body took too long.") from None
     kinds = [value.partition(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
     if not body or kinds != [_FORM.encode()]:
         return set()

@@ -45,27 +45,28 @@ class OneTimeTokens:
 
     async def verify(self, token: str) -> OneTimeToken:
         """Raises CredentialRefused, Unavailable."""
-        read = await run(self._verify(token))
-        if self._revocations is not None and self._judge(self._revocations, read) is not Verdict.ACCEPTED:
-            if self._judge(self._revocations, read) is Verdict.UNKNOWN:
+        read, kid = await run(self._verify(token))
+        if self._revocations is not None and self._judge(self._revocations, read, kid) is not Verdict.ACCEPTED:
+            if self._judge(self._revocations, read, kid) is Verdict.UNKNOWN:
                 await self._revocations.ask()
-            match self._judge(self._revocations, read):
+            match self._judge(self._revocations, read, kid):
                 case Verdict.REFUSED:
-                    raise CredentialRefused(private="its session has ended")
+                    raise CredentialRefused(private="its session has ended, or its key was revoked")
                 case Verdict.UNKNOWN:
                     raise Unavailable(private="the revocation lease is gone")
                 case Verdict.ACCEPTED:
                     pass
         return read
 
-    def _judge(self, revocations: Revocations, token: OneTimeToken) -> Verdict:
+    def _judge(self, revocations: Revocations, token: OneTimeToken, kid: str) -> Verdict:
         """A one-time token names its session, and neither version nor epoch: it lives as long as the session does."""
         newest = ENDED_VERSION - 1
         return revocations.replica.judge(
-            token.session_id, newest, token.account_id, ENDED_VERSION, "", self._clock.monotonic()
+            token.session_id, newest, token.account_id, ENDED_VERSION, kid, self._clock.monotonic()
         )
 
-    def _verify(self, token: str) -> Steps[OneTimeToken]:
+    def _verify(self, token: str) -> Steps[tuple[OneTimeToken, str]]:
+        """With the id of the key that signed it."""
         keys = yield from self._source.keys()
         try:
             claims = self._claims(token, keys)
@@ -81,7 +82,7 @@ class OneTimeTokens:
         except jose.TokenRejected as refused:
             raise CredentialRefused(private=refused.code) from None
         try:
-            return read_one_time(claims)
+            return read_one_time(claims), claims.header.kid or ""
         except InvalidToken as wrong:
             raise CredentialRefused(private=wrong.private) from None
 

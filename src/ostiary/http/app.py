@@ -103,8 +103,9 @@ class _PathApp:
         del response.headers["Set-Cookie"]
         for line in lines:
             response.headers.append("Set-Cookie", line)
-        path = endpoint.path if endpoint else "other"
-        services.metrics.answered(request.method, path, response.status_code, services.clock.monotonic() - began)
+        # a method that nobody knows is a word of the client's own
+        method, path = (request.method, endpoint.path) if endpoint else ("other", "other")
+        services.metrics.answered(method, path, response.status_code, services.clock.monotonic() - began)
         if "dpop" in request.headers:
             response.headers["DPoP-Nonce"] = services.proofs.nonce(now)  # also for the next one (RFC 9449 section 8.2)
         await response(scope, receive, send)

@@ -130,3 +130,5 @@ class Housekeeping:
                 await work()
             except OstiaryError as error:
                 log.warning("housekeeping was put off: %s %s", error.code, error.private)
+            except Exception:  # whatever it is, what is over must be forgotten next time all the same
+                log.exception("housekeeping failed")

@@ -1,5 +1,6 @@
 """Contract section 5, "Download server": every answer and every refusal."""
 
+import asyncio
 import logging
 import re
 from pathlib import Path
@@ -9,10 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from tests.unit.downloads.conftest import AUDIENCE, ISSUER, KEY, KEYS, Answer, Client, Site
 
-from ostiary import jose
+from ostiary import jose, limits
 from ostiary.downloads import DownloadServer
 from ostiary.errors import Misconfigured
 from ostiary.jose.encoding import decode_bytes, encode_bytes
+from ostiary.revocation.entry import KEY_REVOKED, Entry, Scope
+from ostiary.revocation.replica import Replica
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -357,6 +360,53 @@ async def test_mounted(site: Site) -> None:
     location = (await client("POST", f"/dl/files/a.bin?token={token}")).headers["location"]
     assert location.startswith("/dl/transfers/")
     assert (await client("GET", location)).status == 200
+
+
+class Told:
+    """Revocations that are told, not fetched, under a lease that does not end."""
+
+    def __init__(self) -> None:
+        self.replica = Replica()
+
+    async def start(self) -> None:
+        """Nothing to begin."""
+
+    async def stop(self) -> None:
+        """Nothing to end."""
+
+    async def ask(self) -> None:
+        """Nothing to ask."""
+
+
+async def test_what_a_revoked_key_signed(site: Site) -> None:
+    """The key set may be minutes old; a server that follows the feed refuses what a revoked key signed at once
+    (M-07)."""
+    told = Told()
+    site.app._tokens._revocations = told
+    assert (await site.client("HEAD", f"/files/a.bin?token={site.token()}")).status == 200
+    kid = KEYS.to_jwks()["keys"][0]["kid"]
+    told.replica.apply([Entry(scope=Scope.KEY, id=kid, value=KEY_REVOKED, until=site.clock.wall + 600)])
+    answer = await site.client("GET", f"/files/a.bin?token={site.token()}")
+    assert (answer.status, answer.code) == (401, "invalid_token")
+
+
+async def test_a_form_that_never_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever begins to send a form and never goes on is refused after a while, and keeps nothing busy."""
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.01)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if not sent:
+            sent.append("a part of it")
+            return {"type": "http.request", "body": b"token=", "more_body": True}
+        return await asyncio.get_running_loop().create_future()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/files/a.bin", "headers": [], "query_string": b""}
+    await site.app(scope, receive, send)
+    assert sent[1]["status"] == 400
 
 
 async def test_health(site: Site) -> None:

@@ -115,7 +115,7 @@ class Pool:
             self._refuse_all(error)
             raise Unavailable(private=error.private) from error.__cause__
         except BaseException:
-            self._open -= 1
+            self._hand_on(None)
             raise
 
     def _give_back(self, connection: Connection) -> None:

@@ -4,7 +4,8 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from ostiary.errors import OstiaryError, ReauthenticationRequired, TooManyAttempts, WrongPassword
+from ostiary.domain.account import ADMIN
+from ostiary.errors import Forbidden, OstiaryError, ReauthenticationRequired, TooManyAttempts, WrongPassword
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Handler
 from ostiary.http.pages.language import Translator
@@ -35,8 +36,8 @@ async def confirm(call: Call) -> None:
 
 
 def guarded(handler: Handler) -> Handler:
-    """The handler of a dangerous form, behind a proof of the password: where it is missing the answer is a page that
-    asks for it and sends the same form again."""
+    """The handler of an administrator's form, behind a proof of the password: where it is missing the answer is a page
+    that asks for it and sends the same form again."""
 
     async def behind(call: Call) -> Response:
         check_form_token(call)
@@ -44,6 +45,8 @@ def guarded(handler: Handler) -> Handler:
             await confirm(call)
         except (ReauthenticationRequired, WrongPassword, TooManyAttempts) as error:
             return _ask(call, error)
+        if ADMIN not in call.me.roles:  # taken away while the password was looked at
+            raise Forbidden
         return await handler(call)
 
     behind.__doc__ = handler.__doc__
