@@ -4,6 +4,7 @@
 BODY_BYTES = 64 * 1024  # a login or an account change is a few hundred bytes
 HEADERS_BYTES = 16 * 1024  # names and values together; twice what browsers send with every cookie we set
 HEAD_BYTES = 64 * 1024  # request line and headers as they come; more is not kept until it can be refused politely
+PIPELINED_REQUESTS = 64  # that wait on one connection for their turn; no browser and no proxy sends any
 HEADERS_SECONDS = 20.0  # until the headers of a request are there; a browser sends them at once, a bad line in seconds
 BODY_SECONDS = 30.0  # until the body is there: 64 KiB in that time is a line of 17 kbit/s
 CREDENTIAL_CHARS = 4096  # one credential; what a browser keeps of one cookie (RFC 6265bis section 5.6)

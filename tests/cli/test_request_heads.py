@@ -17,14 +17,17 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\
 
 
 class Remembering:
-    """Answers 200 once it has the body, and remembers the headers that it has then."""
+    """Answers 200 once it has the body and is told to, and remembers the headers that it has then."""
 
     def __init__(self) -> None:
         self.seen: list[list[tuple[bytes, bytes]]] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
             pass
+        await self.may_answer.wait()
         self.seen.append(list(scope["headers"]))
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
@@ -41,6 +44,7 @@ async def served(app: Remembering) -> AsyncIterator[int]:
     try:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
+        app.may_answer.set()
         server.should_exit = server.force_exit = True
         await serving
 
@@ -82,6 +86,25 @@ async def test_a_head_without_end_is_431(anyio_backend: str, begun: bytes, piece
         await flooding
         writer.close()
         assert len(app.seen) == begun.count(b"\r\n\r\n")
+
+
+async def test_requests_ahead_of_answers_are_bounded(anyio_backend: str) -> None:
+    """Requests sent one after the other without waiting are answered in order; too many end the connection, before
+    memory is full of them (section 1)."""
+    app = Remembering()
+    async with served(app) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"".join(b"GET / HTTP/1.1\r\nN: %d\r\n\r\n" % number for number in range(20)))
+        for _ in range(20):
+            assert b" 200 " in await reader.readline()
+            await reader.readuntil(b"\r\n\r\nok")
+        assert app.seen == [[(b"n", b"%d" % number)] for number in range(20)]
+        app.may_answer.clear()
+        writer.write(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" * (limits.PIPELINED_REQUESTS + 2))
+        with suppress(ConnectionError):
+            assert await reader.read() == b""  # ends when the server closes
+        assert len(app.seen) == 20
+        writer.close()
 
 
 async def test_a_large_head_that_ends_is_the_applications(anyio_backend: str) -> None:

@@ -1,7 +1,8 @@
 """How much of a request is read before it is known what it asks for.
 
 uvicorn's parser of choice has no bound: a head without end, of one header or of a million, is kept in memory until the
-connection ends. What is too large but ends soon is refused by the application, with all headers that answers have.
+connection ends, and so are requests that come one after the other before any is answered. What is too large but ends
+soon is refused by the application, with all headers that answers have.
 """
 
 import importlib.util
@@ -30,7 +31,8 @@ def _bounded() -> "type[HttpToolsProtocol]":
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class BoundedHeads(HttpToolsProtocol):
-        """Refuses a head of more than `limits.HEAD_BYTES`, forgets trailers, believes no Host beside a whole URL."""
+        """Refuses a head of more than `limits.HEAD_BYTES`, forgets trailers, believes no Host beside a whole URL, and
+        takes no more requests ahead than `limits.PIPELINED_REQUESTS`."""
 
         _head = 0
         _refused = False
@@ -46,6 +48,8 @@ def _bounded() -> "type[HttpToolsProtocol]":
                     self._refuse(HeadersTooLarge())
 
         def on_headers_complete(self) -> None:
+            if len(self.pipeline) >= limits.PIPELINED_REQUESTS:
+                raise _TooManyAtOnce  # the parser knows no other way to stop
             if not self.url.startswith((b"/", b"*")):
                 self._use_host_of_target()
             super().on_headers_complete()
@@ -83,6 +87,10 @@ def _bounded() -> "type[HttpToolsProtocol]":
                 self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     return BoundedHeads
+
+
+class _TooManyAtOnce(Exception):
+    pass
 
 
 class _Dropped(list[tuple[bytes, bytes]]):
