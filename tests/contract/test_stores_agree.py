@@ -92,6 +92,11 @@ async def seen(store: Store) -> dict[str, object]:
         found[f"sessions {kind}"] = [
             await store.sessions.page(kind=kind, limit=2, after=after) for after in ("", "a", "b")
         ]
+        found[f"latest {kind}"] = [
+            await store.sessions.latest(everything=everything, kind=kind, before=before, limit=2)
+            for everything in range(2)
+            for before in (None, (NOW + 40, "b"))
+        ]
         found[f"live {kind}"] = [
             await store.sessions.count_not_ended(everything=everything, now=NOW + 40, kind=kind)
             for everything in range(2)

@@ -274,6 +274,44 @@ async def test_list_sessions(site: Site) -> None:
     assert all(one["account_id"] for one in body["sessions"])
 
 
+async def test_sessions_by_activity(site: Site) -> None:
+    """`order=activity`: the most recently seen first, of all, of a kind, of an account; each on one page (section
+    5)."""
+    root, ann = await cast(site)
+    extra = [await site.log_in("ann", kind=kind, transport="bearer") for kind in KINDS for _ in range(3)]
+    order = [root, *extra, ann]
+    for at, login in enumerate(order):
+        await site.auth.system.store.sessions.touch({login.id: site.auth.system.context.now() + 1000 + at})
+
+    async def walked(query: str) -> list[str]:
+        ids, cursor = list[str](), ""
+        for _ in range(20):
+            body = (
+                await site.get(f"/v1/admin/sessions?order=activity&limit=2{query}&cursor={cursor}", **root.use)
+            ).json()
+            assert len(body["sessions"]) <= 2
+            ids += [one["id"] for one in body["sessions"]]
+            if body["next"] is None:
+                return ids
+            cursor = body["next"]
+        raise AssertionError("the pages do not come to an end")
+
+    newest_first = order[::-1]
+    assert await walked("") == [one.id for one in newest_first]
+    assert await walked("&kind=stateful") == [one.id for one in newest_first if one in extra[3:6]]
+    assert await walked(f"&account={ann.account_id}") == [one.id for one in newest_first if one is not root]
+    assert await walked(f"&account={ann.account_id}&kind=stateless") == [
+        one.id for one in newest_first if one in extra[6:]
+    ]
+    assert await walked("&account=acc_x") == []
+    assert problem(await site.get("/v1/admin/sessions?order=size", **root.use)) == (422, "invalid_request")
+    assert problem(await site.get("/v1/admin/sessions?order=activity&cursor=x", **root.use)) == (422, "invalid_request")
+    await site.auth.system.accounts.end_everything(actor="cli")
+    again = await site.log_in("root")
+    body = (await site.get("/v1/admin/sessions?order=activity", **again.use)).json()
+    assert [one["id"] for one in body["sessions"]] == [again.id]
+
+
 async def test_an_unknown_kind_is_422(site: Site) -> None:
     """A kind that does not exist is a mistake, not an empty list (section 1)."""
     root, _ = await cast(site)

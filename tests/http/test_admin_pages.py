@@ -2,13 +2,14 @@
 
 import base64
 import csv
+import html
 import io
 import json
 import re
 from typing import Any
 
 import pytest
-from tests.http.harness import OTHER_PASSWORD, PASSWORD, SESSION, Login, Site, open_site, problem, set_cookies
+from tests.http.harness import KINDS, OTHER_PASSWORD, PASSWORD, SESSION, Login, Site, open_site, problem, set_cookies
 from tests.http.test_pages_render import Outline
 
 from ostiary.services.accounts import AccountPatch
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 PAGES = [
     "/admin", "/admin/accounts", "/admin/accounts/{id}", "/admin/sessions", "/admin/keys", "/admin/audit",
-    "/admin/clients",
+    "/admin/clients", "/admin/nodes",
 ]  # fmt: skip
 FORMS = [
     "/admin/accounts/{id}/roles", "/admin/accounts/{id}/disable", "/admin/accounts/{id}/enable",
@@ -286,7 +287,49 @@ async def test_sessions(site: Site) -> None:
     assert "End the session of ann on Firefox" in page
     page = (await site.get("/admin/sessions?kind=stateless", **root.use)).text
     assert page.count("/admin/sessions/ses_") == 1
-    assert "Nobody is signed in." in (await site.get("/admin/sessions?kind=stateful", **root.use)).text
+    assert "No live session." in (await site.get("/admin/sessions?kind=stateful", **root.use)).text
+    for account in ("ann", "ANN", root.account_id):
+        page = (await site.get(f"/admin/sessions?account={account}", **root.use)).text
+        assert page.count("/admin/sessions/ses_") == (1 if account == root.account_id else 2)
+    assert "No live session." in (await site.get("/admin/sessions?account=nobody", **root.use)).text
+
+
+async def test_sessions_are_listed_by_activity(site: Site) -> None:
+    """The most recently used first, in pages that go on where the one before ended; who is used moves to the front."""
+    root, ann = await cast(site)
+    logins = [await site.log_in("ann", kind=kind, transport="bearer") for kind in KINDS for _ in range(6)]
+    await site.account("eve")
+    logins += [await site.log_in("eve", transport="bearer") for _ in range(9)]
+    for at, login in enumerate([*logins, ann, root]):
+        await site.auth.system.store.sessions.touch({login.id: site.auth.system.context.now() + 1000 + at})
+
+    async def listed() -> list[str]:
+        ids: list[str] = []
+        path: str | None = "/admin/sessions"
+        while path is not None:
+            page = (await site.get(path, **root.use)).text
+            ids += re.findall(r"/admin/sessions/(ses_[^/]+)/end", page)
+            more = re.search(r'href="([^"]+cursor=[^"]+)">More', page)
+            path = html.unescape(more[1]) if more else None
+        return ids
+
+    before = await listed()
+    assert before == [root.id, ann.id, *(login.id for login in reversed(logins))]
+    await site.auth.system.store.sessions.touch({before[-1]: site.auth.system.context.now() + 2000})
+    assert await listed() == [before[-1], *before[:-1]]
+    for nowhere in ("x", "0", ".", "zz.ses_x", "7ff8000000000000.ses_x"):
+        assert problem(await site.get(f"/admin/sessions?cursor={nowhere}", **root.use)) == (422, "page")
+    assert (await site.get("/admin/sessions?cursor=0000000000000000.", **root.use)).status_code == 200
+
+
+async def test_a_session_that_is_over_already(site: Site) -> None:
+    """Somebody else was quicker, or the list is some seconds old: it says so, and nothing else happens."""
+    root, ann = await cast(site)
+    await site.post("/v1/logout", **ann.use)
+    for back, place in (("", "/admin/sessions"), (ann.account_id, f"/admin/accounts/{ann.account_id}")):
+        answer = await site.post(f"/admin/sessions/{ann.id}/end", form={"back": back}, **root.use)
+        assert answer.headers["location"] == f"{place}?notice=over_already"
+    assert "was over already" in (await site.get("/admin/sessions?notice=over_already", **root.use)).text
 
 
 async def test_audit_is_filtered(site: Site) -> None:
@@ -402,7 +445,7 @@ async def test_accounts_changed_meanwhile(site: Site) -> None:
     """Somebody who is gone, or an id that never was, is 404 as a page, whatever is pressed."""
     root, ann = await cast(site)
     await site.auth.system.accounts.delete(ann.account_id, actor="cli")
-    for path in FORMS[:7]:
+    for path in FORMS[:6]:
         path = await filled(site, path, ann)
         assert problem(await site.post(path, form={"roles": "user"}, **root.use)) == (404, "page"), path
     patch = AccountPatch(disabled=True)

@@ -33,11 +33,11 @@ async def list_sessions(
     where: Where = HERE,
     json: Json = False,
 ) -> None:
-    """List live sessions."""
+    """List live sessions, the most recently seen first."""
     async with opened(where) as system:
         account_id = (await system.accounts.find(account)).id if account is not None else ""
-        sessions, after = await system.sessions.page(
-            account_id=account_id, kind=kind.value if kind is not None else "", after=cursor, limit=limit
+        sessions, after = await system.sessions.latest(
+            account_id=account_id, kind=kind.value if kind is not None else "", before=cursor, limit=limit
         )
     shapes = [session_shape(session) for session in sessions]
     if json:

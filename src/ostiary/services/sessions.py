@@ -1,18 +1,24 @@
 """Sessions after login: listing them, ending them, proving the password again."""
 
+import asyncio
+import math
+import struct
 from dataclasses import replace
 
 from ostiary.domain.account import Account
 from ostiary.domain.audit import Event
 from ostiary.domain.caller import Caller
-from ostiary.domain.session import EndReason, Session
-from ostiary.errors import InvalidToken, NotFound
+from ostiary.domain.session import EndReason, Kind, Session
+from ostiary.errors import InvalidRequest, InvalidToken, NotFound
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import end_session, live_sessions, refuse_older_credentials, void_account_tokens
 from ostiary.services.issuing import Issued, Issuing
 from ostiary.services.paging import checked_cursor
 from ostiary.services.passwords import Passwords
 from ostiary.stores.port import Change, Expect, Swap
+
+_PORTION = 500  # sessions that one look for live ones among dead ones reads
+_LOOKS = 8  # of those, before a page is given back as it is
 
 
 class Sessions:
@@ -52,6 +58,39 @@ class Sessions:
             after = rows[-1].id
             if len(found) > limit:
                 return found[:limit], found[limit - 1].id
+
+    async def latest(self, *, account_id: str, kind: str, before: str, limit: int) -> tuple[list[Session], str | None]:
+        """Live sessions of everybody, the most recently seen first as far as the store has been told, and where to go
+        on (None at the end). One that is used meanwhile moves to the front: whoever wants each exactly once takes
+        `page`. A page may be short of `limit`, and the end still not reached. Raises InvalidRequest for a place that is
+        none."""
+        issuer = await self._context.store.issuer()
+        now = self._context.now()
+        place = _place(before) if before else None
+        if account_id:
+            own = await self._context.store.sessions.of_account(account_id)
+            rows = sorted((one for one in own if kind in ("", one.kind)), key=_recency, reverse=True)
+            found = [one for one in rows if one.is_live(now, issuer.everything) and _is_behind(one, place)]
+            return found[:limit], _place_of(found[limit - 1]) if len(found) > limit else None
+        kinds = [Kind(kind)] if kind else [*Kind]
+        found = []
+        for portion in (limit + 1, *(_PORTION for _ in range(_LOOKS))):
+            some = await asyncio.gather(
+                *(
+                    self._context.store.sessions.latest(
+                        everything=issuer.everything, kind=one.value, before=place, limit=portion
+                    )
+                    for one in kinds
+                )
+            )
+            merged = sorted((session for rows in some for session in rows), key=_recency, reverse=True)[:portion]
+            found += [session for session in merged if session.is_live(now, issuer.everything)]
+            if len(found) > limit:
+                return found[:limit], _place_of(found[limit - 1])
+            if len(merged) < portion:
+                return found, None
+            place = _recency(merged[-1])
+        return found, None if place is None else _written(place)
 
     async def end(
         self,
@@ -194,3 +233,31 @@ class Sessions:
             return issued if written else None
 
         return await judged_again(attempt)
+
+
+def _recency(session: Session) -> tuple[float, str]:
+    """Where it stands among those that were seen."""
+    return session.last_seen_at, session.id
+
+
+def _is_behind(session: Session, place: tuple[float, str] | None) -> bool:
+    return place is None or _recency(session) < place
+
+
+def _place_of(session: Session) -> str:
+    return _written(_recency(session))
+
+
+def _written(place: tuple[float, str]) -> str:
+    return f"{struct.pack('>d', place[0]).hex()}.{place[1]}"
+
+
+def _place(text: str) -> tuple[float, str]:
+    seen, mark, session_id = text.partition(".")
+    try:
+        at = float(struct.unpack(">d", bytes.fromhex(seen))[0])
+    except (ValueError, struct.error):
+        at = math.nan
+    if not mark or not math.isfinite(at):
+        raise InvalidRequest("'cursor' is what a page before called `next`.")
+    return at, session_id

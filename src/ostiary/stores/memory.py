@@ -115,6 +115,7 @@ class _Sessions(_Table[Session]):
     def __init__(self) -> None:
         super().__init__(lambda session: session.token_digest)
         self.accounts: dict[str, set[str]] = {}
+        self.seen: list[tuple[float, str]] = []  # of those that have not been ended, in order
 
     def put(self, record: Session) -> bool:
         old = self.by_id.get(record.id)
@@ -122,8 +123,24 @@ class _Sessions(_Table[Session]):
             return False
         if old is not None:
             self._leave_account(old)
+            self._leave_seen(old)
         self.accounts.setdefault(record.account_id, set()).add(record.id)
+        if record.ended_at is None:
+            bisect.insort(self.seen, (record.last_seen_at, record.id))
         return True
+
+    def drop(self, record_id: str) -> None:
+        self._leave_seen(self.by_id[record_id])
+        super().drop(record_id)
+
+    def drop_all(self, over: Callable[[Session], bool]) -> int:
+        gone = super().drop_all(over)
+        self.seen = [place for place in self.seen if place[1] in self.by_id]
+        return gone
+
+    def _leave_seen(self, session: Session) -> None:
+        if session.ended_at is None:
+            del self.seen[bisect.bisect_left(self.seen, (session.last_seen_at, session.id))]
 
     def forget(self, record_id: str) -> None:
         self._leave_account(self.by_id[record_id])
@@ -151,6 +168,13 @@ class _Sessions(_Table[Session]):
             and (not kind or session.kind == kind)
         )
         return _first(matching, limit)
+
+    async def latest(
+        self, *, everything: int, kind: str, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Session]:
+        end = len(self.seen) if before is None else bisect.bisect_left(self.seen, before)
+        downwards = (self.by_id[self.seen[at][1]] for at in range(end - 1, -1, -1))
+        return _first((one for one in downwards if (one.everything, one.kind) == (everything, kind)), limit)
 
     async def count_not_ended(self, *, everything: int, now: float, kind: str = "") -> int:
         return sum(

@@ -12,7 +12,8 @@
   `InvalidRequest`.
 * **Trouble** of the backend's own (a locked file, a lost connection, a full disk) is `errors.Unavailable`; no exception
   of a driver ever leaves. After an `Unavailable` from `write` the change may or may not have happened.
-* **Listings** are sorted by id, start after `after` and hold at most `limit` records (keyset paging).
+* **Listings** are sorted by id unless they say otherwise, start after `after` and hold at most `limit` records (keyset
+  paging).
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -94,6 +95,13 @@ class Sessions(Protocol):
 
     async def page(self, *, account_id: str = "", kind: str = "", after: str = "", limit: int) -> list[Session]:
         """Sessions that have not been ended; empty arguments do not filter."""
+        ...
+
+    async def latest(
+        self, *, everything: int, kind: str, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Session]:
+        """Sessions of one kind and of this count of `everything` that have not been ended, the most recently seen
+        first, then by id downwards; `before`: only what stands behind this (`last_seen_at`, id)."""
         ...
 
     async def count_not_ended(self, *, everything: int, now: float, kind: str = "") -> int:

@@ -94,6 +94,7 @@ DONE = frozenset(
         "account_deleted_by_admin",
         "sessions_ended",
         "ended_one",
+        "over_already",
         "key_rotated",
         "key_retired",
         "key_revoked",

@@ -70,9 +70,14 @@ async def list_sessions(call: Call) -> Response:
     """GET /v1/admin/sessions"""
     if call.query("kind") not in ("", *Kind):
         raise InvalidRequest("'kind' is 'session', 'stateful' or 'stateless'.")
-    sessions, following = await call.services.sessions.page(
-        account_id=call.query("account"), kind=call.query("kind"), after=call.query("cursor"), limit=call.limit()
-    )
+    account, kind, order = call.query("account"), call.query("kind"), call.query("order")
+    if order not in ("", "id", "activity"):
+        raise InvalidRequest("'order' is 'id' or 'activity'.")
+    services, cursor, limit = call.services.sessions, call.query("cursor"), call.limit()
+    if order == "activity":
+        sessions, following = await services.latest(account_id=account, kind=kind, before=cursor, limit=limit)
+    else:
+        sessions, following = await services.page(account_id=account, kind=kind, after=cursor, limit=limit)
     recognition = call.services.recognition
     views = [
         session_view(
@@ -216,6 +221,11 @@ ENDPOINTS = (
         query=(
             Query(name="account", description="Only this account's."),
             Query(name="kind", description="Only this kind."),
+            Query(
+                name="order",
+                description="`id`: each session exactly once, however many are used meanwhile; or `activity`: the most "
+                "recently seen first.",
+            ),
             _CURSOR,
             _LIMIT,
         ),

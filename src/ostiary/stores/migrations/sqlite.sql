@@ -173,3 +173,5 @@ CREATE INDEX spent_until ON spent (until);
 CREATE INDEX accounts_disabled ON accounts (id) WHERE disabled;
 
 CREATE INDEX sessions_open ON sessions (idle_expires_at, everything, kind) WHERE ended_at IS NULL;
+
+CREATE INDEX sessions_seen ON sessions (everything, kind, last_seen_at, id) WHERE ended_at IS NULL;

@@ -162,6 +162,15 @@ class Sessions(Part):
         where = f"WHERE ended_at IS NULL AND id > $1{where} ORDER BY id LIMIT $2"
         return await self._many(self._pools.slow, self._schema.sessions, where, after, limit, *values)
 
+    async def latest(
+        self, *, everything: int, kind: str, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Session]:
+        where, values = "WHERE ended_at IS NULL AND everything = $1 AND kind = $2", list[Any]([everything, kind, limit])
+        if before is not None:
+            where, values = f"{where} AND (last_seen_at, id) < ($4::double precision, $5::text)", [*values, *before]
+        where += " ORDER BY last_seen_at DESC, id DESC LIMIT $3"
+        return await self._many(self._pools.slow, self._schema.sessions, where, *values)
+
     async def count_not_ended(self, *, everything: int, now: float, kind: str = "") -> int:
         where, values = _filter({"kind": kind}, first=3)
         text = (

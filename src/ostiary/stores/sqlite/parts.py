@@ -124,6 +124,15 @@ class Sessions(Part):
         where = f"WHERE ended_at IS NULL{where} AND id > ? ORDER BY id LIMIT ?"
         return await self._lanes.slow.submit(lambda c: of.SESSIONS.many(c, where, *values, after, limit))
 
+    async def latest(
+        self, *, everything: int, kind: str, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Session]:
+        where, values = "WHERE ended_at IS NULL AND everything = ? AND kind = ?", list[Any]([everything, kind])
+        if before is not None:
+            where, values = f"{where} AND (last_seen_at, id) < (?, ?)", [*values, *before]
+        where += " ORDER BY last_seen_at DESC, id DESC LIMIT ?"
+        return await self._lanes.slow.submit(lambda c: of.SESSIONS.many(c, where, *values, limit))
+
     async def count_not_ended(self, *, everything: int, now: float, kind: str = "") -> int:
         where, values = _filter({"kind": kind})
         statement = f"SELECT count(*) FROM sessions WHERE ended_at IS NULL{where} AND idle_expires_at > ?"

@@ -165,6 +165,14 @@ class Sessions(_Part):
         index = b"sessions-kind:" + text(kind) if kind else b"sessions"
         return await self._page(of.SESSIONS, index, limit, after=after)
 
+    async def latest(
+        self, *, everything: int, kind: str, before: tuple[float, str] | None = None, limit: int
+    ) -> list[Session]:
+        edge: tuple[Argument, Argument] = ("", "") if before is None else (number(before[0]), text(before[1]))
+        index = of.seen_sessions(everything, kind)
+        values = await self._lanes.slow.run(scripts.LATEST, index, of.SESSIONS.prefix, *edge, limit)
+        return [of.SESSIONS.decode(value) for value in values if value]
+
     async def count_not_ended(self, *, everything: int, now: float, kind: str = "") -> int:
         kinds = [kind] if kind else list(SessionKind)
         counts = (self._count(of.open_sessions(everything, one), "(" + number(now)) for one in kinds)

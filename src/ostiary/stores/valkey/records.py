@@ -127,6 +127,11 @@ def open_sessions(everything: int, kind: str) -> bytes:
     return b"sessions-open:%d:%b" % (everything, text(kind))
 
 
+def seen_sessions(everything: int, kind: str) -> bytes:
+    """The index of the same sessions, by when they were last seen."""
+    return b"sessions-seen:%d:%b" % (everything, text(kind))
+
+
 def _of_account(account: Account) -> Iterable[Membership]:
     record_id = text(account.id)
     yield Membership("u", b"username:" + text(account.username_key), record_id)
@@ -152,6 +157,7 @@ def _of_session(session: Session) -> Iterable[Membership]:
         yield Membership(
             "i", open_sessions(session.everything, session.kind), record_id, number(session.idle_expires_at)
         )
+        yield Membership("s", seen_sessions(session.everything, session.kind), record_id, number(session.last_seen_at))
     yield Membership("o", b"sessions-over", record_id, number(over))
 
 

@@ -21,7 +21,7 @@ from ostiary.stores.valkey_url import Address, Form, parse
 
 log = logging.getLogger("ostiary.valkey")
 
-FORMAT = b"1"
+FORMAT = b"2"
 """How records and indexes are laid out: what stands in the key `format`."""
 _USUAL_LAG = 10.0  # seconds: what min-replicas-max-lag is where nobody set it
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from ostiary.domain.account import Account
-from ostiary.domain.session import Kind
+from ostiary.domain.session import Kind, Session
 from ostiary.stores.port import Record, Remove, Store, Swap
 from ostiary.testing import builders
 from ostiary.testing.builders import NOW
@@ -174,6 +174,57 @@ class Listings(StoreCase):
         assert [session.id for session in await store.sessions.of_account("a")] == ["1", "2", "5"]
         assert await store.write(Swap(builders.session("1", account_id="a", ended_at=5.0, revision=1)))
         assert [session.id for session in await store.sessions.of_account("a")] == ["2", "5"]
+
+    @pages
+    async def test_latest_sessions_are_paged_by_when_they_were_seen(self, store: Store, limit: int) -> None:
+        """Each of the kind and of the count is on exactly one page, the most recently seen first, those that were seen
+        at one instant by id downwards; what was touched stands where it belongs now."""
+        await add(
+            store,
+            *(
+                builders.session(session_id, last_seen_at=NOW + 0.1 * (at // 5))
+                for at, session_id in enumerate(SORTED_IDS)
+            ),
+            builders.session("kind", kind=Kind.STATEFUL),
+            builders.session("count", everything=1),
+            builders.session("ended", ended_at=1.0),
+        )
+
+        async def walked(kind: str = "session", everything: int = 0) -> list[str]:
+            seen: list[Session] = []
+            for _ in range(100):
+                before = (seen[-1].last_seen_at, seen[-1].id) if seen else None
+                page = await store.sessions.latest(everything=everything, kind=kind, before=before, limit=limit)
+                assert len(page) <= limit
+                if not page:
+                    return [session.id for session in seen]
+                seen += page
+            raise AssertionError("the pages do not come to an end")
+
+        assert await walked() == SORTED_IDS[::-1]
+        assert await walked("stateful") == ["kind"]
+        assert await walked(everything=1) == ["count"]
+        assert await walked("stateless") == []
+        await store.sessions.touch({"!": NOW + 9, "b": NOW + 8.25, "ended": NOW + 10, SORTED_IDS[-1]: NOW - 5})
+        assert await walked() == ["!", "b", *(one for one in SORTED_IDS[::-1] if one not in ("!", "b"))]
+        assert await store.write(Swap(builders.session("A", last_seen_at=NOW + 20, revision=1)))
+        assert await store.write(Swap(builders.session("B", ended_at=NOW + 20, revision=1)))
+        assert await store.write(Remove(builders.session("_", revision=1)))
+        gone = ("!", "b", "A", "B", "_")
+        assert await walked() == ["A", "!", "b", *(one for one in SORTED_IDS[::-1] if one not in gone)]
+
+    async def test_latest_sessions_go_on_behind_a_place_that_is_gone(self, store: Store) -> None:
+        """`before` is a place in the order, not a session that must exist."""
+        await add(store, *(builders.session(one, last_seen_at=NOW + at) for at, one in enumerate("abc")))
+        latest = store.sessions.latest
+
+        async def ids(at: float, session_id: str) -> list[str]:
+            return [one.id for one in await latest(everything=0, kind="session", before=(at, session_id), limit=9)]
+
+        assert await ids(NOW + 1.5, "") == ["b", "a"]
+        assert await ids(NOW + 1, "b") == ["a"]
+        assert await ids(NOW + 1, "bb") == ["b", "a"]
+        assert await ids(NOW - 1, "z") == []
 
     async def test_live_sessions_are_counted(self, store: Store) -> None:
         """Not ended, of this count, and neither idle nor expired: at the very instant it is over."""

@@ -110,13 +110,18 @@ for (const place of document.querySelectorAll("[data-pause]")) {
     paused = !paused;
     button.textContent = paused ? place.dataset.resume : place.dataset.pause;
   });
-  place.replaceChildren(button);
+  const held = document.createElement("span");
+  held.className = "held";
+  held.textContent = place.dataset.held ?? "";
+  place.replaceChildren(held, " ", button);
 }
 
 function keepUpToDate(id, seconds) {
   setTimeout(async () => {
     const place = document.getElementById(id);
-    const busy = place.contains(document.activeElement) || document.querySelector("dialog[open]");
+    // what somebody points at must not move away from under the pointer
+    const held = "hold" in place.dataset && place.matches(":hover");
+    const busy = held || place.contains(document.activeElement) || document.querySelector("dialog[open]");
     if (!document.hidden && !paused && !busy) {
       const answer = await load(place.dataset.source ?? location.href).catch(() => null);
       if (answer && answer.status < 500 && !replace(id, answer.response)) location.reload(); // no longer ours to see

@@ -9,13 +9,13 @@ from starlette.responses import Response, StreamingResponse
 
 from ostiary import limits
 from ostiary.domain.audit import AuditEvent, Event
-from ostiary.errors import InvalidRequest, NotFound
+from ostiary.errors import InvalidRequest
 from ostiary.http.answers.common import instant
 from ostiary.http.answers.events import event_view
 from ostiary.http.call import Call
 from ostiary.http.pages.event_words import event_line
 from ostiary.http.pages.language import Translator
-from ostiary.http.routes.pages.admin_common import ROWS, names_of, see, show
+from ostiary.http.routes.pages.admin_common import ROWS, account_of, names_of, see, show
 from ostiary.http.routes.pages.common import language_of
 
 _COLUMNS = ("id", "at", "event", "account_id", "session_id", "actor", "client_ip", "client_label", "detail")
@@ -26,7 +26,7 @@ async def audit(call: Call) -> Response:
     """GET /admin/audit"""
     asked = _asked(call)
     events, following = await call.services.audit.page(
-        account_id=await _account_of(call, asked["account"]),
+        account_id=await account_of(call, asked["account"]),
         event=asked["event"],
         session_id=asked["session"],
         before=call.query("cursor"),
@@ -60,21 +60,13 @@ def _asked(call: Call) -> dict[str, str]:
     return {name: call.query(name).strip() for name in ("account", "event", "session")}
 
 
-async def _account_of(call: Call, name_or_id: str) -> str:
-    """The account's id; what is no user name is taken for the id of an account that may be gone."""
-    try:
-        return (await call.services.accounts.find(name_or_id)).id if name_or_id else ""
-    except NotFound:
-        return name_or_id
-
-
 async def export(call: Call) -> Response:
     """GET /admin/audit/export: all that the filter leaves, as it comes out of the store"""
     form = call.query("format")
     if form not in ("csv", "jsonl"):
         raise InvalidRequest("'format' is 'csv' or 'jsonl'.")
     asked = _asked(call)
-    events = _events(call, await _account_of(call, asked["account"]), asked)
+    events = _events(call, await account_of(call, asked["account"]), asked)
     headers = {"Content-Disposition": f'attachment; filename="ostiary-audit.{form}"', "Cache-Control": "no-store"}
     if form == "csv":
         return StreamingResponse(_as_csv(events), headers=headers, media_type="text/csv; charset=utf-8")

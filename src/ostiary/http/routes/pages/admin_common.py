@@ -59,6 +59,14 @@ async def names_of(call: Call, account_ids: Iterable[str | None]) -> dict[str, s
     return {account_id: username for account_id, username in found if username is not None}
 
 
+async def account_of(call: Call, name_or_id: str) -> str:
+    """The account's id; what is no user name is taken for the id of an account that may be gone."""
+    try:
+        return (await call.services.accounts.find(name_or_id)).id if name_or_id else ""
+    except NotFound:
+        return name_or_id
+
+
 def see(path: str, handler: Handler, summary: str) -> Endpoint:
     """A page that administrators may look at."""
     return row("GET", path, handler, summary, auth=Auth.ADMIN)

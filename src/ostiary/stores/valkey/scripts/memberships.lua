@@ -4,7 +4,8 @@
 -- which indexes to leave, whatever version of the program wrote it.
 --
 -- An index is named by its tag: 'u' a key of its own that holds the record's id and nobody else's; 'z' a sorted set;
--- 'i' and 'o' sorted sets whose score moves with activity: when it lies idle out, when it is over altogether.
+-- 'i', 'o' and 's' sorted sets whose score moves with activity: when it lies idle out, when it is over altogether, when
+-- it was last seen.
 local prefix = KEYS[1]
 
 local function memberships(value)

@@ -16,7 +16,9 @@ for n = 2, #ARGV, 2 do
       end
       if is_open then
         for _, m in ipairs(memberships(value)) do
-          if m[1] == 'o' then
+          if m[1] == 's' then
+            redis.call('ZADD', prefix .. m[2], string.format('%.17g', at), m[3])
+          elseif m[1] == 'o' then
             redis.call('ZADD', prefix .. m[2], string.format('%.17g', math.max(idle_out, credential)), m[3])
           end
         end
