@@ -21,7 +21,7 @@ AUDIT_EXPORT_ROWS = 1000  # events that an export reads at one go
 ROLES_PER_ACCOUNT = 32
 SCOPES_PER_TOKEN = 64
 AUDIENCES_PER_TOKEN = 16
-CURSOR_CHARS = 512
+CURSOR_CHARS = 1536  # an e-mail address of the longest, an id, and what packing adds
 
 # --- JOSE ---------------------------------------------------------------------------------------------------------
 JSON_DEPTH = 16  # levels of nesting in a header, a payload, a key or a request body

@@ -287,7 +287,7 @@ async def test_what_cannot_be_stored_is_refused_and_not_found(store: PostgresSto
         await store.write(Add(builders.throttle("t", failures=2**63)))
     assert await store.accounts.get(text) is None
     assert await store.accounts.by_username(text) is None
-    assert await store.accounts.page(query=text, limit=3) == []
+    assert await store.accounts.page(start=text, limit=3) == []
     assert await store.sessions.page(account_id=text, limit=3) == []
     assert await store.audit.page(event=text, limit=3) == []
     await store.sessions.touch({text: 1.0})

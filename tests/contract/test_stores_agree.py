@@ -82,8 +82,10 @@ async def seen(store: Store) -> dict[str, object]:
         found[f"of {one}"] = [
             await store.accounts.get(one), await store.accounts.by_username(one), await store.sessions.get(one),
             await store.sessions.by_token_digest(one.encode()), await store.sessions.of_account(one),
-            await store.throttles.get(one), await store.accounts.page(query=one, limit=9),
-            await store.accounts.page(query=one, only="disabled", limit=9),
+            await store.throttles.get(one), await store.accounts.page(start=one, limit=9),
+            await store.accounts.page_by_email(start=one, limit=9),
+            await store.accounts.page(start=one, only="disabled", limit=9),
+            await store.accounts.page_by_email(start=one, only="disabled", limit=9),
             await store.audit.page(account_id=one, event="x", limit=9),
         ]  # fmt: skip
     for only in ("", "admins", "disabled"):

@@ -23,7 +23,7 @@ EVERYTHING: dict[str, Doing] = {
     "get": lambda store: store.sessions.get("session-1"),
     "find": lambda store: store.sessions.by_token_digest(b"x"),
     "list": lambda store: store.accounts.page(limit=5),
-    "search": lambda store: store.accounts.page(query="a", limit=5),
+    "search": lambda store: store.accounts.page_by_email(start="a", limit=5),
     "count": lambda store: store.accounts.count_enabled_admins(),
     "issuer": lambda store: store.issuer(),
     "write": lambda store: store.write(Add(builders.throttle("never"))),

@@ -2,6 +2,7 @@
 
 import os
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from tests.http.harness import KINDS, OTHER_PASSWORD, PASSWORD, Login, Site, decoded, problem
@@ -125,7 +126,7 @@ async def test_a_query_is_text_only(site: Site, query: str) -> None:
     ("query", "status"),
     [
         ("limit=0", 422), ("limit=101", 422), ("limit=x", 422), ("limit=-1", 422), ("limit=1.5", 422), ("limit=٣", 422),
-        ("limit=1&limit=2", 400), ("cursor=a&cursor=b", 400), ("cursor=" + "x" * 513, 422), ("limit=100", 200),
+        ("limit=1&limit=2", 400), ("cursor=a&cursor=b", 400), ("cursor=" + "x" * 1537, 422), ("limit=100", 200),
         ("cursor=nonsense", 422), ("cursor=%00", 422), ("cursor=acc_", 422), ("cursor=acc_'", 422), ("cursor=-1", 422),
         ("cursor=xyz_1", 422), ("cursor=", 200), ("limit=", 200), ("unknown=1", 200),
     ],
@@ -316,6 +317,48 @@ async def test_an_unknown_kind_is_422(site: Site) -> None:
     """A kind that does not exist is a mistake, not an empty list (section 1)."""
     root, _ = await cast(site)
     assert problem(await site.get("/v1/admin/sessions?kind=jwt", **root.use)) == (422, "invalid_request")
+
+
+async def test_a_cursor_that_is_none(site: Site) -> None:
+    """What no page has called `next` is a mistake, wherever a place says more than an id (section 1)."""
+    root, _ = await cast(site)
+    for cursor in ("nonsense", "x", "=", "张", "dQ", "dQBhAGIAYw"):
+        response = await site.get(f"/v1/admin/accounts?{urlencode({'cursor': cursor})}", **root.use)
+        assert problem(response) == (422, "invalid_request"), cursor
+
+
+async def test_search_in_order(site: Site) -> None:
+    """Whose id it is, then user names that begin so, by name, then e-mails that do, by e-mail: each once, whatever the
+    size of a page, and the longest names and addresses too (section 5)."""
+    root, _ = await cast(site)
+    made = {
+        name: await site.account(name, email=email)
+        for name, email in {
+            "mia": "zoe@e.org", "mara": "mara@e.org", "Max": None, "zed": "MAX@e.org", "yan": "max@e.org",
+            "xi": "mail@e.org", "m" + "张" * 120: "m" + "😀" * 200 + "@e.org", "other": "m" + "😀" * 220 + "@e.org",
+        }.items()
+    }  # fmt: skip
+
+    async def walked(query: str, limit: int) -> list[str]:
+        names, cursor = list[str](), ""
+        for _ in range(20):
+            asked = urlencode({"query": query, "limit": limit, "cursor": cursor})
+            response = await site.get(f"/v1/admin/accounts?{asked}", **root.use)
+            assert response.status_code == 200, response.text
+            names += [one["username"] for one in response.json()["accounts"]]
+            cursor = response.json()["next"]
+            if cursor is None:
+                return names
+        raise AssertionError("the pages do not come to an end")
+
+    longest = "m" + "张" * 120
+    for limit in (1, 2, 3, 4, 5, 20):
+        by_name = ["mara", "Max", "mia", longest]
+        by_email = ["xi", *sorted(("zed", "yan"), key=lambda name: made[name]), "other"]
+        assert await walked("m", limit) == await walked("M", limit) == by_name + by_email
+        assert await walked("max", limit) == ["Max", *by_email[1:3]]
+        assert await walked(made["mia"], limit) == ["mia"]
+        assert sorted(await walked("", limit)) == sorted(["root", "ann", *made])
 
 
 async def test_rotate_keys(site: Site) -> None:

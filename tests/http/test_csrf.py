@@ -109,7 +109,7 @@ async def ways(site: Site) -> list[tuple[str, str, dict[str, Any]]]:
 async def state(site: Site) -> object:
     """What a change would show in."""
     store = site.auth.system.store
-    accounts = await store.accounts.page(query="", after="", limit=100)
+    accounts = await store.accounts.page(limit=100)
     sessions = [await store.sessions.of_account(account.id) for account in accounts]
     return accounts, sessions, await store.issuer(), await store.signing_keys.all()
 

@@ -98,7 +98,7 @@ class World:
 
     async def _state(self) -> object:
         store = self.site.auth.system.store
-        accounts = await store.accounts.page(query="", after="", limit=10_000)
+        accounts = await store.accounts.page(limit=10_000)
         sessions = [await store.sessions.of_account(account.id) for account in accounts]
         return accounts, sessions, await store.issuer(), await store.signing_keys.all()
 

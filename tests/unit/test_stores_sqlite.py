@@ -232,8 +232,14 @@ CALLS: dict[str, Call] = {
     "account": lambda store: store.accounts.get("a"),
     "account by user name": lambda store: store.accounts.by_username("a"),
     "accounts": lambda store: store.accounts.page(after="a", limit=9),
-    "accounts by search": lambda store: store.accounts.page(query="a", after="a", limit=9),
-    "accounts by search for the last character": lambda store: store.accounts.page(query="\U0010ffff", limit=9),
+    "accounts by search": lambda store: store.accounts.page(start="a", after="aa", limit=9),
+    "accounts by search for the last character": lambda store: store.accounts.page(start="\U0010ffff", limit=9),
+    "accounts by e-mail": lambda store: store.accounts.page_by_email(start="a", limit=9),
+    "accounts by e-mail, a later page": lambda store: store.accounts.page_by_email(
+        start="a", after=("ab", "1"), limit=9
+    ),
+    "administrators": lambda store: store.accounts.page(only="admins", after="a", limit=9),
+    "disabled accounts": lambda store: store.accounts.page(only="disabled", start="b", limit=9),
     "session": lambda store: store.sessions.get("a"),
     "session by token": lambda store: store.sessions.by_token_digest(b"a"),
     "sessions of account": lambda store: store.sessions.of_account("a"),

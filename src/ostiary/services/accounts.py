@@ -16,10 +16,10 @@ from ostiary.domain.session import EndReason, Session
 from ostiary.domain.username import normalise_username, username_key_or_none
 from ostiary.errors import InvalidToken, LastAdmin, NotFound, RegistrationClosed, UsernameTaken
 from ostiary.revocation.entry import Entry, Scope
+from ostiary.services.account_search import search
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import end_session, live_sessions, refuse_older_credentials, void_account_tokens
 from ostiary.services.issuing import Issued, Issuing
-from ostiary.services.paging import checked_cursor
 from ostiary.services.passwords import Passwords
 from ostiary.services.throttling import Throttling
 from ostiary.stores.port import Add, Append, Change, Remove, Swap
@@ -146,10 +146,8 @@ class Accounts:
         return account
 
     async def page(self, *, query: str, only: str = "", after: str, limit: int) -> tuple[list[Account], str | None]:
-        """Accounts by id, and the id to go on after (None at the end). `only`: see the port. Raises InvalidRequest."""
-        after = checked_cursor(after, "acc")
-        rows = await self._context.store.accounts.page(query=query, only=only, after=after, limit=limit + 1)
-        return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+        """See `account_search`."""
+        return await search(self._context.store.accounts, query=query, only=only, after=after, limit=limit)
 
     async def change_password(self, caller: Caller, current: str, new: str, client: Client) -> Issued:
         """The caller's own. Every other session ends, the caller's goes on under new credentials. Raises WrongPassword,

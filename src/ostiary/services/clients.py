@@ -16,9 +16,11 @@ from ostiary.errors import InvalidRequest, NotFound
 from ostiary.revocation.entry import Entry, Scope
 from ostiary.services.context import Client as Device
 from ostiary.services.context import Context, Ended, judged_again
-from ostiary.services.paging import checked_cursor
+from ostiary.services.paging import place_of, read_place
 from ostiary.services.recognition import Recognition
 from ostiary.stores.port import Add, Append, Change, Remove, Swap
+
+_PORTION = 500  # clients that are read at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +89,15 @@ class Clients:
         return client
 
     async def page(self, *, after: str, limit: int) -> tuple[list[Client], str | None]:
-        """Clients by id, and the id to go on after (None at the end). Raises InvalidRequest."""
-        after = checked_cursor(after, "cli")
-        rows = await self._context.store.clients.page(after=after, limit=limit + 1)
-        return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+        """Clients by name, whatever its letters' case, and where to go on (None at the end). There are few, and their
+        names change: all are read. Raises InvalidRequest for a place that is none."""
+        place = tuple(read_place(after, 2)) if after else ("", "")
+        found: list[Client] = []
+        while rows := await self._context.store.clients.page(after=found[-1].id if found else "", limit=_PORTION):
+            found += rows
+        behind = sorted((client for client in found if _order(client) > place), key=_order)
+        page = behind[:limit]
+        return page, place_of(*_order(page[-1])) if len(behind) > limit else None
 
     async def change(
         self, client_id: str, fields: ClientFields, *, actor: str, device: Device | None = None
@@ -232,3 +239,7 @@ def _with(client: Client, fields: ClientFields) -> Client:
     if problems:
         raise InvalidRequest(" ".join(problems))
     return replace(client, **changed)
+
+
+def _order(client: Client) -> tuple[str, str]:
+    return client.name.casefold(), client.id

@@ -2,18 +2,17 @@
 
 import asyncio
 import math
-import struct
 from dataclasses import replace
 
 from ostiary.domain.account import Account
 from ostiary.domain.audit import Event
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import EndReason, Kind, Session
-from ostiary.errors import InvalidRequest, InvalidToken, NotFound
+from ostiary.errors import InvalidToken, NotFound
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import end_session, live_sessions, refuse_older_credentials, void_account_tokens
 from ostiary.services.issuing import Issued, Issuing
-from ostiary.services.paging import checked_cursor
+from ostiary.services.paging import checked_cursor, not_a_cursor, place_of, read_place
 from ostiary.services.passwords import Passwords
 from ostiary.stores.port import Change, Expect, Swap
 
@@ -249,15 +248,16 @@ def _place_of(session: Session) -> str:
 
 
 def _written(place: tuple[float, str]) -> str:
-    return f"{struct.pack('>d', place[0]).hex()}.{place[1]}"
+    return place_of(place[0].hex(), place[1])
 
 
-def _place(text: str) -> tuple[float, str]:
-    seen, mark, session_id = text.partition(".")
+def _place(cursor: str) -> tuple[float, str]:
+    """Raises InvalidRequest."""
+    seen, session_id = read_place(cursor, 2)
     try:
-        at = float(struct.unpack(">d", bytes.fromhex(seen))[0])
-    except (ValueError, struct.error):
-        at = math.nan
-    if not mark or not math.isfinite(at):
-        raise InvalidRequest("'cursor' is what a page before called `next`.")
+        at = float.fromhex(seen)
+    except (ValueError, OverflowError):
+        raise not_a_cursor() from None
+    if not math.isfinite(at):
+        raise not_a_cursor()
     return at, session_id

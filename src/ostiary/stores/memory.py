@@ -5,6 +5,7 @@ frozen and therefore handed out as they are.
 """
 
 import bisect
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
@@ -22,6 +23,7 @@ from ostiary.revocation.entry import Entry
 from ostiary.stores import port
 from ostiary.stores.memory_log import MemoryLog
 from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Swap
+from ostiary.stores.rows import folded
 
 R = TypeVar("R", Account, Session, Throttle, SigningKey, AuditEvent, Issuer, Client, Spent)
 
@@ -89,26 +91,50 @@ def _first(records: Iterable[R], limit: int) -> list[R]:
 class _Accounts(_Table[Account]):
     def __init__(self) -> None:
         super().__init__(lambda account: account.username_key)
+        self.names: list[str] = []  # in order
+
+    def put(self, record: Account) -> bool:
+        old = self.by_id.get(record.id)
+        if not super().put(record):
+            return False
+        if old is None or old.username_key != record.username_key:
+            if old is not None:
+                self._leave_names(old)
+            bisect.insort(self.names, record.username_key)
+        return True
+
+    def drop(self, record_id: str) -> None:
+        self._leave_names(self.by_id[record_id])
+        super().drop(record_id)
+
+    def _leave_names(self, account: Account) -> None:
+        del self.names[bisect.bisect_left(self.names, account.username_key)]
 
     async def by_username(self, username_key: str) -> Account | None:
         return self.find(username_key)
 
-    async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
-        start = query.casefold()
-        matching = (
-            account
-            for account in self.after(after)
-            if (not only or (account.disabled if only == "disabled" else account.is_enabled_admin))
-            and (
-                account.username_key.startswith(start)
-                or (account.email is not None and account.email.casefold().startswith(start))
-                or account.id == query
-            )
+    async def page(self, *, start: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
+        first = bisect.bisect_right(self.names, after) if after >= start else bisect.bisect_left(self.names, start)
+        names = itertools.takewhile(lambda name: name.startswith(start), itertools.islice(self.names, first, None))
+        accounts = (self.by_id[self.by_unique[name]] for name in names)
+        return _first((account for account in accounts if _is_among(account, only)), limit)
+
+    async def page_by_email(
+        self, *, start: str, only: str = "", after: tuple[str, str] = ("", ""), limit: int
+    ) -> list[Account]:
+        places = sorted(
+            (email, account.id)
+            for account in self.by_id.values()
+            if (email := folded(account.email)) is not None and email.startswith(start) and _is_among(account, only)
         )
-        return _first(matching, limit)
+        return [self.by_id[account_id] for _, account_id in places[bisect.bisect_right(places, after) :][:limit]]
 
     async def count_enabled_admins(self) -> int:
         return sum(account.is_enabled_admin for account in self.by_id.values())
+
+
+def _is_among(account: Account, only: str) -> bool:
+    return not only or (account.disabled if only == "disabled" else account.is_enabled_admin)
 
 
 class _Sessions(_Table[Session]):

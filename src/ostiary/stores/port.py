@@ -75,10 +75,16 @@ class Accounts(Protocol):
 
     async def get(self, account_id: str) -> Account | None: ...
     async def by_username(self, username_key: str) -> Account | None: ...
-    async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
-        """`query` matches, without regard to case, the start of the user name's normal form or of the e-mail, or is an
-        exact id. Wildcards in it are ordinary characters. `only` is "" for all, "admins" for those enabled
-        administrators, or "disabled"; both together narrow."""
+    async def page(self, *, start: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
+        """Those whose user name's normal form begins with `start`, sorted by it; `after` is one. Wildcards are ordinary
+        characters. `only` is "" for all, "admins" for those enabled administrators, or "disabled"."""
+        ...
+
+    async def page_by_email(
+        self, *, start: str, only: str = "", after: tuple[str, str] = ("", ""), limit: int
+    ) -> list[Account]:
+        """Those whose e-mail, case folded, begins with `start`, sorted by that and then by id, as `after` is. `only`:
+        as above."""
         ...
 
     async def count_enabled_admins(self) -> int: ...

@@ -152,7 +152,7 @@ ENDPOINTS = (
         method="GET",
         path="/v1/admin/accounts",
         handler=list_accounts,
-        summary="Accounts by id; `query` matches the start of the user name or e-mail, or an id",
+        summary="Accounts by user name; `query`: an id, or how a user name or, after those, an e-mail begins",
         auth=Auth.ADMIN,
         query=(
             Query(name="query", description="What to look for."),

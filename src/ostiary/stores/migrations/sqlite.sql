@@ -23,11 +23,7 @@ PRIMARY KEY (id)
 
 CREATE UNIQUE INDEX accounts_username_key ON accounts (username_key);
 
-CREATE INDEX accounts_search_username ON accounts (username_key, id);
-
 CREATE INDEX accounts_search_email ON accounts (email_folded, id) WHERE email_folded IS NOT NULL;
-
-CREATE INDEX accounts_enabled_admin ON accounts (id) WHERE enabled_admin;
 
 CREATE TABLE issuers (
 id TEXT NOT NULL,
@@ -170,8 +166,10 @@ WITHOUT ROWID;
 
 CREATE INDEX spent_until ON spent (until);
 
-CREATE INDEX accounts_disabled ON accounts (id) WHERE disabled;
-
 CREATE INDEX sessions_open ON sessions (idle_expires_at, everything, kind) WHERE ended_at IS NULL;
+
+CREATE INDEX accounts_enabled_admin ON accounts (username_key) WHERE enabled_admin;
+
+CREATE INDEX accounts_disabled ON accounts (username_key) WHERE disabled;
 
 CREATE INDEX sessions_seen ON sessions (everything, kind, last_seen_at, id) WHERE ended_at IS NULL;

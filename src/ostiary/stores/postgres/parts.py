@@ -113,25 +113,27 @@ class Accounts(Part):
     async def by_username(self, username_key: str) -> Account | None:
         return await self._one(self._schema.accounts, "WHERE username_key = $1", username_key)
 
-    async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
-        accounts = self._schema.accounts
-        if not query:
-            where = f"WHERE {_AMONG[only]} AND id > $1 ORDER BY id LIMIT $2"
-            return await self._many(self._pools.slow, accounts, where, after, limit)
-        start = query.casefold()
-        end = prefix_end(start)
-        within = "{0} >= $1 AND {0} < $2" if end is not None else "{0} >= $1 AND $2::text IS NULL"
-        username, email = within.format("username_key"), within.format("email_folded")
-        if only:  # they are few: their index, and the query looked at on each
-            where = f"WHERE {_AMONG[only]} AND id > $3 AND ({username} OR {email} OR id = $5) ORDER BY id LIMIT $4"
-        else:
-            arms = [
-                f"(SELECT id FROM {accounts.name} WHERE {arm} AND id > $3 ORDER BY id LIMIT $4)"
-                for arm in (username, email)
-            ]
-            arms.append(f"SELECT id FROM {accounts.name} WHERE id = $5 AND id > $3")
-            where = f"WHERE id IN ({' UNION '.join(arms)} ORDER BY id LIMIT $4) ORDER BY id"
-        return await self._many(self._pools.slow, accounts, where, start, end, after, limit, query)
+    async def page(self, *, start: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
+        where, values = (
+            f"WHERE {_AMONG[only]} AND username_key {'>' if after >= start else '>='} $1",
+            [max(after, start)],
+        )
+        if start and (end := prefix_end(start)) is not None:
+            where, values = f"{where} AND username_key < $2", [*values, end]
+        where = f"{where} ORDER BY username_key LIMIT ${len(values) + 1}"
+        return await self._many(self._pools.slow, self._schema.accounts, where, *values, limit)
+
+    async def page_by_email(
+        self, *, start: str, only: str = "", after: tuple[str, str] = ("", ""), limit: int
+    ) -> list[Account]:
+        where, values = f"WHERE {_AMONG[only]} AND email_folded >= $1", [start]
+        if (end := prefix_end(start)) is not None:
+            where, values = f"{where} AND email_folded < ${len(values) + 1}", [*values, end]
+        if after[0] >= start:
+            place = f"(${len(values) + 1}::text, ${len(values) + 2}::text)"
+            where, values = f"{where} AND (email_folded, id) > {place}", [*values, *after]
+        where = f"{where} ORDER BY email_folded, id LIMIT ${len(values) + 1}"
+        return await self._many(self._pools.slow, self._schema.accounts, where, *values, limit)
 
     async def count_enabled_admins(self) -> int:
         return await self._number(f"SELECT count(*) FROM {self._schema.accounts.name} WHERE enabled_admin")

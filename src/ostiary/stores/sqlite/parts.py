@@ -64,27 +64,23 @@ class Accounts(Part):
     async def by_username(self, username_key: str) -> Account | None:
         return await self._lanes.quick.submit(lambda c: of.ACCOUNTS.one(c, "WHERE username_key = ?", username_key))
 
-    async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
-        if only:
-            return await self._page_of_few(query, only, after, limit)
-        if not query:
-            where = "WHERE id > ? ORDER BY id LIMIT ?"
-            return await self._lanes.slow.submit(lambda c: of.ACCOUNTS.many(c, where, after, limit))
-        search, values = _search(query, after, limit)
-        where = f"WHERE id IN ({search}) ORDER BY id"
-        return await self._lanes.slow.submit(lambda c: of.ACCOUNTS.many(c, where, *values))
+    async def page(self, *, start: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
+        among, end = _AMONG[only], prefix_end(start)
+        where, values = f"{among} username_key {'>' if after >= start else '>='} ?", [max(after, start)]
+        if start and end is not None:
+            where, values = f"{where} AND username_key < ?", [*values, end]
+        where = f"{where} ORDER BY username_key LIMIT ?"
+        return await self._lanes.slow.submit(lambda c: of.ACCOUNTS.many(c, where, *values, limit))
 
-    async def _page_of_few(self, query: str, only: str, after: str, limit: int) -> list[Account]:
-        """Administrators and disabled accounts are few: the index of those, and the query looked at on each."""
-        where = f"WHERE {'disabled' if only == 'disabled' else 'enabled_admin'} AND id > ?"
-        values: list[Any] = [after]
-        if query:
-            start = query.casefold()
-            end = prefix_end(start)
-            within = "{0} >= ?" + ("" if end is None else " AND {0} < ?")
-            where += f" AND ({within.format('username_key')} OR {within.format('email_folded')} OR id = ?)"
-            values += [start, *([] if end is None else [end])] * 2 + [query]
-        where += " ORDER BY id LIMIT ?"
+    async def page_by_email(
+        self, *, start: str, only: str = "", after: tuple[str, str] = ("", ""), limit: int
+    ) -> list[Account]:
+        where, values = f"{_AMONG[only]} email_folded IS NOT NULL AND email_folded >= ?", [start]
+        if (end := prefix_end(start)) is not None:
+            where, values = f"{where} AND email_folded < ?", [*values, end]
+        if after[0] >= start:
+            where, values = f"{where} AND (email_folded, id) > (?, ?)", [*values, *after]
+        where = f"{where} ORDER BY email_folded, id LIMIT ?"
         return await self._lanes.slow.submit(lambda c: of.ACCOUNTS.many(c, where, *values, limit))
 
     async def count_enabled_admins(self) -> int:
@@ -92,18 +88,12 @@ class Accounts(Part):
         return await self._lanes.slow.submit(lambda c: _number(c, statement))
 
 
-def _search(query: str, after: str, limit: int) -> tuple[str, list[Any]]:
-    """The ids of a page of accounts: two ranges of indexes that hold the id beside the text, and one look-up."""
-    start = query.casefold()
-    end = prefix_end(start)
-    arms, values = [], list[Any]()
-    for column in ("username_key", "email_folded"):
-        within = f"{column} >= ?" + ("" if end is None else f" AND {column} < ?")
-        arms.append(f"SELECT * FROM (SELECT id FROM accounts WHERE {within} AND id > ? ORDER BY id LIMIT ?)")
-        values += [start, *([] if end is None else [end]), after, limit]
-    arms.append("SELECT id FROM accounts WHERE id = ? AND id > ?")
-    values += [query, after, limit]
-    return " UNION ".join(arms) + " ORDER BY id LIMIT ?", values
+_AMONG = {
+    "": "WHERE",
+    "admins": "INDEXED BY accounts_enabled_admin WHERE enabled_admin AND",
+    "disabled": "INDEXED BY accounts_disabled WHERE disabled AND",
+}
+"""They are few: their index, whatever else is asked for."""
 
 
 class Sessions(Part):

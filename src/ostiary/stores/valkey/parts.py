@@ -5,10 +5,8 @@ touches are done in portions: the server does one thing at a time, and nobody sh
 """
 
 import asyncio
-import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from ostiary.domain.account import Account
@@ -27,10 +25,8 @@ from ostiary.stores.valkey.records import Kind, number, text
 
 R = TypeVar("R")
 _PORTION = 500  # records of one step of a purge or a touch
-_NAMES = 2000  # names that one step of a search reads
 
-
-_ONLY = {"": b"accounts", "admins": b"accounts-in-charge", "disabled": b"accounts-disabled"}
+_ONLY = {"": b"accounts-by-name", "admins": b"accounts-in-charge", "disabled": b"accounts-disabled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,46 +97,43 @@ class Accounts(_Part):
     async def by_username(self, username_key: str) -> Account | None:
         return await self._find(of.ACCOUNTS, b"username:" + text(username_key))
 
-    async def page(self, *, query: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
-        index = _ONLY[only]
-        if only and query:
-            return await self._page(of.ACCOUNTS, index, limit, after=after, keep=partial(_matches, query))
-        if not query:
-            return await self._page(of.ACCOUNTS, index, limit, after=after)
-        ids = await self._search(text(query.casefold()), text(after), limit)
-        own = text(query)
-        if own > text(after) and own not in ids:
-            ids = sorted([*ids, own])
-        found = []
-        for start in range(0, len(ids), _PORTION):
-            keys = [self._lanes.prefix + of.ACCOUNTS.prefix + one for one in ids[start : start + _PORTION]]
-            found += await self._lanes.slow.command("MGET", *keys)
-        return [of.ACCOUNTS.decode(value) for value in found if value is not None][:limit]
+    async def page(self, *, start: str = "", only: str = "", after: str = "", limit: int) -> list[Account]:
+        first = b"(" + of.named(after, b"\xff") if after and after >= start else b"[" + text(start)
+        return await self._in_range(_ONLY[only], first, start, limit)
 
-    async def _search(self, start: bytes, after: bytes, limit: int) -> list[bytes]:
-        """The first ids, sorted, of those whose name or address begins so."""
-        index = self._lanes.prefix + b"accounts-by-name"
-        end = prefix_end(start.decode())
-        edge, last = b"[" + start, b"+" if end is None else b"(" + text(end)
-        ids: set[bytes] = set()
-        while True:
-            names = await self._lanes.slow.command("ZRANGEBYLEX", index, edge, last, "LIMIT", 0, _NAMES)
-            ids.update(found for name in names if (found := name.rpartition(b"\0")[2]) > after)
-            if len(ids) > 4 * limit + _NAMES:
-                ids = set(heapq.nsmallest(limit, ids))
-            if len(names) < _NAMES:
-                return heapq.nsmallest(limit, ids)
-            edge = b"(" + names[-1]
+    async def page_by_email(
+        self, *, start: str, only: str = "", after: tuple[str, str] = ("", ""), limit: int
+    ) -> list[Account]:
+        if only:  # they are few: each is looked at
+            among = await self._in_range(_ONLY[only], b"-", "", None)
+            places = sorted(
+                (email, account.id, account)
+                for account in among
+                if (email := folded(account.email)) is not None
+                and email.startswith(start)
+                and (email, account.id) > after
+            )
+            return [account for _, _, account in places[:limit]]
+        first = b"(" + of.named(after[0], text(after[1])) if after[0] >= start and after[0] else b"[" + text(start)
+        return await self._in_range(b"accounts-by-email", first, start, limit)
+
+    async def _in_range(self, index: bytes, first: bytes, start: str, limit: int | None) -> list[Account]:
+        """Accounts of an index that is sorted by texts, from `first` on, as far as the texts begin with `start`."""
+        end = prefix_end(start) if start else None
+        last = b"+" if end is None else b"(" + text(end)
+        found: list[Account] = []
+        while limit is None or len(found) < limit:
+            wanted = _PORTION if limit is None else min(limit - len(found), _PORTION)
+            arguments: list[Argument] = [index, of.ACCOUNTS.prefix, first, last, wanted, "up"]
+            names, values = await self._lanes.slow.run(scripts.PAGE, *arguments)
+            found += [of.ACCOUNTS.decode(value) for value in values if value is not None]
+            if len(names) < wanted:
+                break
+            first = b"(" + names[-1]
+        return found
 
     async def count_enabled_admins(self) -> int:
         return int(await self._lanes.slow.command("ZCARD", self._lanes.prefix + b"accounts-in-charge"))
-
-
-def _matches(query: str, account: Account) -> bool:
-    start, email = query.casefold(), folded(account.email)
-    return (
-        account.username_key.startswith(start) or (email is not None and email.startswith(start)) or account.id == query
-    )
 
 
 class Sessions(_Part):

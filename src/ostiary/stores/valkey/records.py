@@ -135,14 +135,14 @@ def seen_sessions(everything: int, kind: str) -> bytes:
 def _of_account(account: Account) -> Iterable[Membership]:
     record_id = text(account.id)
     yield Membership("u", b"username:" + text(account.username_key), record_id)
-    yield Membership("z", b"accounts", record_id)
-    yield Membership("z", b"accounts-by-name", named(account.username_key, record_id))
+    name = named(account.username_key, record_id)
+    yield Membership("z", b"accounts-by-name", name)
     if account.email is not None:
-        yield Membership("z", b"accounts-by-name", named(folded(account.email), record_id))
+        yield Membership("z", b"accounts-by-email", named(folded(account.email), record_id))
     if account.is_enabled_admin:
-        yield Membership("z", b"accounts-in-charge", record_id)
+        yield Membership("z", b"accounts-in-charge", name)
     if account.disabled:
-        yield Membership("z", b"accounts-disabled", record_id)
+        yield Membership("z", b"accounts-disabled", name)
 
 
 def _of_session(session: Session) -> Iterable[Membership]:

@@ -25,7 +25,7 @@ async def _clients(call: Call, *, refusal: str | None = None, made: NewSecret | 
         call,
         "admin_clients.html",
         at="/admin/clients",
-        clients=sorted(found, key=lambda client: client.name.casefold()),
+        clients=found,
         following=following,
         cursor=call.query("cursor"),
         grants=GRANTS,
