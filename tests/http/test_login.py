@@ -213,7 +213,7 @@ async def test_a_bearer_login_in_the_same_browser_ends_nothing(site: Site) -> No
 
 
 async def test_the_cap_ends_the_oldest_and_says_so(anyio_backend: str) -> None:
-    """`max_sessions`: one more login ends the session that was longest unused, and answers how many (M-45)."""
+    """`max_sessions`: one more login ends the session that was the oldest, and answers how many (M-45)."""
     async with open_site(FakeClock(), max_sessions=2) as site:
         await site.account()
         first = await site.log_in()
