@@ -1,6 +1,7 @@
 """Contract section 5: administration."""
 
 import os
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -359,6 +360,38 @@ async def test_search_in_order(site: Site) -> None:
         assert await walked("max", limit) == ["Max", *by_email[1:3]]
         assert await walked(made["mia"], limit) == ["mia"]
         assert sorted(await walked("", limit)) == sorted(["root", "ann", *made])
+
+
+async def test_keys_say_what_depends_on_them(site: Site) -> None:
+    """Which tokens each signs, how many logins hold one that has not expired, and until when the last one lives: of
+    the key that signs, of one that signed before, of those that sign nothing (section 5, M-07)."""
+    root, _ = await cast(site)
+
+    async def keys() -> dict[str, dict[str, Any]]:
+        found = (await site.get("/v1/admin/keys", **root.use)).json()["keys"]
+        return {key["state"]: key for key in found}
+
+    def holders(found: dict[str, dict[str, Any]]) -> dict[str, tuple[int, bool]]:
+        return {state: (key["logins_at_most"], key["accepted_until"] is not None) for state, key in found.items()}
+
+    assert holders(await keys()) == {"active": (0, True), "upcoming": (0, False)}
+    assert (await keys())["active"]["signs"] == ["stateful", "stateless", "one-time", "internal", "status-list"]
+    for kind in ("stateful", "stateless", "stateless"):
+        await site.log_in("ann", kind=kind, transport="bearer")
+    assert holders(await keys()) == {"active": (3, True), "upcoming": (0, False)}
+    site.clock.advance(1)
+    await site.post("/v1/admin/keys/rotate", **root.use)
+    assert holders(await keys()) == {"active": (0, True), "retiring": (3, True), "upcoming": (0, False)}
+    await site.log_in("ann", kind="stateful", transport="bearer")
+    found = await keys()
+    assert holders(found)["active"] == (1, True)
+    assert holders(found)["retiring"] == (4, True)  # at most: who was seen since may have renewed
+    until = datetime.fromisoformat(found["retiring"]["accepted_until"])
+    assert until - datetime.fromisoformat(found["retiring"]["retiring_at"]) == timedelta(seconds=900)
+    site.clock.advance(301)
+    assert holders(await keys())["retiring"] == (2, True)  # stateful tokens live longer than stateless ones
+    site.clock.advance(600)
+    assert holders(await keys())["retiring"] == (0, False)
 
 
 async def test_rotate_keys(site: Site) -> None:

@@ -261,10 +261,16 @@ async def test_keys(site: Site) -> None:
     assert await press(site, "/admin/keys/rotate", root) == "The next key signs from now on."
     page = (await site.get("/admin/keys", **root.use)).text
     assert page.count("Signs no more.") == 1
+    assert page.count("At most 1 login has to renew its access token") == 3  # to retire it, to revoke either
     assert await site.alive(token)
     kid = next(key.id for key in await site.auth.system.signing_keys.all() if key.state.value == "retiring")
-    assert (await press(site, f"/admin/keys/{kid}/revoke", root)).startswith("The key is revoked;")
+    told = (
+        "The key is revoked; all that it signed is refused. At most 1 login has to renew. Refused everywhere at once."
+    )
+    assert await press(site, f"/admin/keys/{kid}/revoke", root) == told
+    assert await press(site, f"/admin/keys/{kid}/revoke", root) == "That key was revoked already. Nothing was changed."
     assert not await site.alive(token)
+    assert (await site.refresh(token)).status_code == 200
     assert "All that it signed is refused." in (await site.get("/admin/keys", **root.use)).text
 
 

@@ -248,6 +248,7 @@ CALLS: dict[str, Call] = {
     "sessions by kind": lambda store: store.sessions.page(kind="a", limit=9),
     "sessions by when they were seen": lambda store: store.sessions.latest(everything=0, kind="a", limit=9),
     "sessions behind one": lambda store: store.sessions.latest(everything=0, kind="a", before=(1.0, "a"), limit=9),
+    "sessions seen lately": lambda store: store.sessions.count_seen(everything=0, kind="a", since=1.0),
     "sessions counted": lambda store: store.sessions.count_not_ended(everything=0, now=1.0),
     "sessions purged": lambda store: store.sessions.purge(before=1.0),
     "sessions touched": lambda store: store.sessions.touch({"a": 1.0}),

@@ -15,6 +15,7 @@ from ostiary.domain.signing_key import ENCRYPTION_ALGORITHM, KeyState, SigningKe
 from ostiary.errors import InvalidRequest, Misconfigured, NotFound
 from ostiary.revocation.entry import KEY_REVOKED, KEYS_CHANGED, Entry, Scope
 from ostiary.services.context import Context, Ended, judged_again
+from ostiary.services.key_use import KeyUse, uses
 from ostiary.stores.port import Add, Append, Change, Swap
 
 _CONTENT_ENCRYPTION = ("A256GCM",)
@@ -71,6 +72,10 @@ class SigningKeys:
     async def all(self) -> list[SigningKey]:
         """Every key that the store remembers, the oldest first."""
         return sorted(await self._context.store.signing_keys.all(), key=lambda key: key.created_at)
+
+    async def uses(self) -> dict[str, KeyUse]:
+        """What depends on each of them, by id."""
+        return await uses(self._context, await self.all())
 
     async def load(self, *, serving: bool) -> None:
         """Read the keys; make the first ones if there are none, and for a process that serves, ones of the algorithm

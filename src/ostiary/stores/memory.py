@@ -207,6 +207,11 @@ class _Sessions(_Table[Session]):
             session.is_live(now, everything) and (not kind or session.kind == kind) for session in self.by_id.values()
         )
 
+    async def count_seen(self, *, everything: int, kind: str, since: float) -> int:
+        behind = itertools.islice(self.seen, bisect.bisect_left(self.seen, (since, "")), None)
+        sessions = (self.by_id[session_id] for _, session_id in behind)
+        return sum((session.everything, session.kind) == (everything, kind) for session in sessions)
+
     async def touch(self, last_seen: Mapping[str, float]) -> None:
         for session_id, at in last_seen.items():
             session = self.by_id.get(session_id)

@@ -115,6 +115,11 @@ class Sessions(Protocol):
         if it is named."""
         ...
 
+    async def count_seen(self, *, everything: int, kind: str, since: float) -> int:
+        """How many of one kind and of this count of `everything` have not been ended and were seen at or after
+        `since`."""
+        ...
+
     async def touch(self, last_seen: Mapping[str, float]) -> None:
         """Raise `last_seen_at` of these sessions to at least the given instants. No revision changes, ended and unknown
         sessions are passed over, and an earlier instant than the stored one changes nothing."""

@@ -1,9 +1,10 @@
 """Signing keys."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ostiary.domain.signing_key import SigningKey
 from ostiary.http.answers.common import Bound, Instant, instant
+from ostiary.services.key_use import KeyUse
 
 
 class KeyView(Struct, frozen=True):
@@ -18,10 +19,21 @@ class KeyView(Struct, frozen=True):
     ended_at: Instant | None
 
 
+class UsedKeyView(KeyView, frozen=True):
+    """A signing key and what depends on it: which tokens it signs (or hides), how many live logins at most hold an
+    access token of it that has not expired, and when the last token of it expires (null: none can be alive; of the key
+    that signs, as if it signed no more from now on). Where it is revoked these logins renew with their refresh
+    tokens, which no key signs."""
+
+    signs: list[str]
+    logins_at_most: int
+    accepted_until: Instant | None
+
+
 class KeysAnswer(Struct, frozen=True):
     """All signing keys, the oldest first."""
 
-    keys: list[KeyView]
+    keys: list[UsedKeyView]
 
 
 class RotatedAnswer(Struct, frozen=True):
@@ -32,18 +44,28 @@ class RotatedAnswer(Struct, frozen=True):
     bound: Bound
 
 
+def _maybe(moment: float | None) -> str | None:
+    return None if moment is None else instant(moment)
+
+
+def used_key_view(key: SigningKey, use: KeyUse) -> UsedKeyView:
+    """See `UsedKeyView`."""
+    return UsedKeyView(
+        **structs.asdict(key_view(key)),
+        signs=list(use.signs),
+        logins_at_most=use.logins,
+        accepted_until=_maybe(use.until),
+    )
+
+
 def key_view(key: SigningKey) -> KeyView:
     """See `KeyView`."""
-
-    def maybe(moment: float | None) -> str | None:
-        return None if moment is None else instant(moment)
-
     return KeyView(
         kid=key.id,
         algorithm=key.algorithm,
         state=key.state.value,
         created_at=instant(key.created_at),
-        activated_at=maybe(key.activated_at),
-        retiring_at=maybe(key.retiring_at),
-        ended_at=maybe(key.ended_at),
+        activated_at=_maybe(key.activated_at),
+        retiring_at=_maybe(key.retiring_at),
+        ended_at=_maybe(key.ended_at),
     )

@@ -98,6 +98,7 @@ DONE = frozenset(
         "key_rotated",
         "key_retired",
         "key_revoked",
+        "key_revoked_already",
         "client_created",
         "client_deleted",
     }
@@ -105,12 +106,19 @@ DONE = frozenset(
 """Codes of what an administrator has just done."""
 
 
+_OF_KEYS = ("key_retired", "key_revoked")
+"""What ends tokens, and no login."""
+
+
 def done_text(t: Translator, code: str | None, ended: int | None, bound: float) -> str | None:
     """What was done, how many logins it ended, and by when every node refuses them."""
     if code is None or code not in DONE:
         return None
     parts = [t(f"notice.{code}")]
-    if ended:
+    if ended is not None and code in _OF_KEYS:
+        parts.append(t.number("done.renew", ended))
+    elif ended:
         parts.append(t.number("done.ended", ended))
+    if ended or (ended is not None and code in _OF_KEYS):
         parts.append(t.number("done.bound", math.ceil(bound)) if bound else t("done.at_once"))
     return "".join(parts) if t.language == "zh-CN" else " ".join(parts)

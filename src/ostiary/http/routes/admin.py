@@ -7,7 +7,7 @@ from ostiary.errors import InvalidRequest
 from ostiary.http.answers.accounts import AccountAnswer, AccountsAnswer, ChangedAccountAnswer, account_view
 from ostiary.http.answers.common import EndedAnswer, ended_answer
 from ostiary.http.answers.events import AuditAnswer, event_view
-from ostiary.http.answers.keys import KeysAnswer, RotatedAnswer, key_view
+from ostiary.http.answers.keys import KeysAnswer, RotatedAnswer, key_view, used_key_view
 from ostiary.http.answers.operation import StatsAnswer, node_view
 from ostiary.http.answers.sessions import SessionsAnswer, session_view
 from ostiary.http.bodies import (
@@ -101,7 +101,8 @@ async def end_session(call: Call) -> Response:
 
 async def list_keys(call: Call) -> Response:
     """GET /v1/admin/keys"""
-    return json_response(KeysAnswer(keys=[key_view(key) for key in await call.services.signing_keys.all()]))
+    keys, uses = await call.services.signing_keys.all(), await call.services.signing_keys.uses()
+    return json_response(KeysAnswer(keys=[used_key_view(key, uses[key.id]) for key in keys if key.id in uses]))
 
 
 async def rotate_keys(call: Call) -> Response:

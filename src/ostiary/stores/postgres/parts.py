@@ -181,6 +181,13 @@ class Sessions(Part):
         )
         return await self._number(text, now, everything, *values)
 
+    async def count_seen(self, *, everything: int, kind: str, since: float) -> int:
+        text = (
+            f"SELECT count(*) FROM {self._schema.sessions.name} "
+            "WHERE ended_at IS NULL AND everything = $1 AND kind = $2 AND last_seen_at >= $3"
+        )
+        return await self._number(text, everything, kind, since)
+
     async def touch(self, last_seen: Mapping[str, float]) -> None:
         name = self._schema.sessions.name
         text = (

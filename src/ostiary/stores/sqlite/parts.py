@@ -129,6 +129,11 @@ class Sessions(Part):
         statement += " AND everything = ?"
         return await self._lanes.slow.submit(lambda c: _number(c, statement, *values, now, everything))
 
+    async def count_seen(self, *, everything: int, kind: str, since: float) -> int:
+        statement = "SELECT count(*) FROM sessions WHERE ended_at IS NULL AND everything = ? AND kind = ?"
+        statement += " AND last_seen_at >= ?"
+        return await self._lanes.slow.submit(lambda c: _number(c, statement, everything, kind, since))
+
     async def touch(self, last_seen: Mapping[str, float]) -> None:
         statement = (
             "UPDATE sessions SET last_seen_at = ?, idle_expires_at = min(? + idle_lifetime, expires_at) "

@@ -171,6 +171,9 @@ class Sessions(_Part):
         counts = (self._count(of.open_sessions(everything, one), "(" + number(now)) for one in kinds)
         return sum(await asyncio.gather(*counts))
 
+    async def count_seen(self, *, everything: int, kind: str, since: float) -> int:
+        return await self._count(of.seen_sessions(everything, kind), number(since))
+
     async def touch(self, last_seen: Mapping[str, float]) -> None:
         seen = [(text(session_id), number(at)) for session_id, at in last_seen.items()]
         for start in range(0, len(seen), _PORTION):

@@ -263,6 +263,26 @@ class Listings(StoreCase):
         assert await ids(NOW + 1, "bb") == ["b", "a"]
         assert await ids(NOW - 1, "z") == []
 
+    async def test_sessions_seen_lately_are_counted(self, store: Store) -> None:
+        """Of one kind and count, not ended, from the very instant on; a touch counts."""
+        await add(
+            store,
+            *(builders.session(f"s{at}", last_seen_at=NOW + at) for at in range(4)),
+            builders.session("kind", last_seen_at=NOW + 9, kind=Kind.STATELESS),
+            builders.session("count", last_seen_at=NOW + 9, everything=1),
+            builders.session("ended", last_seen_at=NOW + 9, ended_at=NOW + 9),
+        )
+
+        async def counts(kind: str = "session", everything: int = 0) -> list[int]:
+            count = store.sessions.count_seen
+            return [await count(everything=everything, kind=kind, since=NOW + at) for at in (0, 2, 2.5, 3, 9, 9.5)]
+
+        assert await counts() == [4, 2, 1, 1, 0, 0]
+        assert await counts("stateless") == await counts("session", 1) == [1, 1, 1, 1, 1, 0]
+        assert await counts("stateful") == [0] * 6
+        await store.sessions.touch({"s0": NOW + 9, "ended": NOW + 99})
+        assert await counts() == [4, 3, 2, 2, 1, 0]
+
     async def test_live_sessions_are_counted(self, store: Store) -> None:
         """Not ended, of this count, and neither idle nor expired: at the very instant it is over."""
         await add(

@@ -1,8 +1,10 @@
-"""Signing keys: their states, and what each of them signed that may still be alive."""
+"""Signing keys: their states, and what depends on each of them."""
+
+from dataclasses import replace
 
 from starlette.responses import Response
 
-from ostiary.domain.signing_key import KeyState, SigningKey
+from ostiary.domain.signing_key import KeyState
 from ostiary.http.call import Call
 from ostiary.http.routes.pages.admin_common import act, done, see, show
 
@@ -11,25 +13,21 @@ _ORDER = (KeyState.ACTIVE, KeyState.UPCOMING, KeyState.RETIRING, KeyState.REVOKE
 
 async def keys(call: Call) -> Response:
     """GET /admin/keys"""
-    found = await call.services.signing_keys.all()
-    lifetimes = call.services.context.policy.lifetimes
-    longest = max(lifetimes.access_token, lifetimes.stateful_token)
+    found, uses = await call.services.signing_keys.all(), await call.services.signing_keys.uses()
+    known = [key for key in found if key.id in uses]
     return show(
         call,
         "admin_keys.html",
         at="/admin/keys",
-        keys=sorted(found, key=lambda key: (_ORDER.index(key.state), -key.created_at)),
-        alive_until={key.id: _alive_until(key, call.now, longest) for key in found},
+        keys=sorted(known, key=lambda key: (_ORDER.index(key.state), -key.created_at)),
+        uses=uses,
     )
 
 
-def _alive_until(key: SigningKey, now: float, longest: float) -> float | None:
-    """When the last token that it signed expires; None if none can be alive."""
-    if key.state is KeyState.ACTIVE:
-        return now + longest
-    if key.state is KeyState.RETIRING and key.retiring_at is not None and key.retiring_at + longest > now:
-        return key.retiring_at + longest
-    return None
+async def _renewals(call: Call, kid: str) -> int:
+    """How many logins must renew if this key's tokens are refused."""
+    use = (await call.services.signing_keys.uses()).get(kid)
+    return use.logins if use is not None else 0
 
 
 async def rotate(call: Call) -> Response:
@@ -40,14 +38,20 @@ async def rotate(call: Call) -> Response:
 
 async def retire(call: Call) -> Response:
     """POST /admin/keys/{kid}/retire"""
-    await call.services.signing_keys.retire(call.path("kid"), actor=call.me.account_id)
-    return done(call, "/admin/keys", "key_retired")
+    kid = call.path("kid")
+    renewing = await _renewals(call, kid)
+    await call.services.signing_keys.retire(kid, actor=call.me.account_id)
+    return done(call, "/admin/keys", "key_retired", call.services.context.ended(renewing))
 
 
 async def revoke(call: Call) -> Response:
     """POST /admin/keys/{kid}/revoke"""
-    ended = await call.services.signing_keys.revoke(call.path("kid"), actor=call.me.account_id)
-    return done(call, "/admin/keys", "key_revoked", ended)
+    kid = call.path("kid")
+    renewing = await _renewals(call, kid)
+    ended = await call.services.signing_keys.revoke(kid, actor=call.me.account_id)
+    if not ended.ended:
+        return done(call, "/admin/keys", "key_revoked_already")
+    return done(call, "/admin/keys", "key_revoked", replace(ended, ended=renewing))
 
 
 ENDPOINTS = (
