@@ -1,14 +1,31 @@
 """Other applications behind the login: what `protect` and the dependencies let through."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount
+from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
-from tests.scenario.world import IN_COOKIES, ISSUER, REFRESH_COOKIE, SESSION_COOKIE, Carrier, Device, Server
+from tests.scenario.world import (
+    CHEAP,
+    IN_COOKIES,
+    ISSUER,
+    PASSWORD,
+    REFRESH_COOKIE,
+    SESSION_COOKIE,
+    Carrier,
+    Device,
+    Server,
+)
 
+from ostiary import Ostiary, Settings
+from ostiary.domain.session import Kind
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -105,3 +122,29 @@ async def test_the_account_that_a_dependency_gives_holds_no_hash(server: Server,
     account = await server.auth.account(Request(_scope(phone)))
 
     assert (account.username, account.password_hash) == ("alice", "")
+
+
+@pytest.mark.parametrize("database", ["memory:", "sqlite:///{folder}/ostiary.db"])
+def test_an_event_loop_for_each_request_is_enough(database: str, tmp_path: Path) -> None:
+    """A test client without a lifespan, as FastAPI's guide has it, makes an event loop for each request: logins go on,
+    their ends count, and what a store in memory holds stays there until it is stopped (M-01, M-06)."""
+    settings = Settings(database=database.format(folder=tmp_path), issuer=ISSUER)
+    auth = Ostiary(settings, password_parameters=CHEAP)
+    hello = auth.protect(_hello)
+    client = TestClient(Starlette(routes=[Mount("/auth", auth.asgi), Mount("/hello", hello)]), base_url=ISSUER)
+    person = {"username": "alice", "password": PASSWORD}
+    made = client.post("/auth/v1/accounts", json=person)
+    assert made.status_code == 201, made.text
+
+    for kind in Kind:
+        login = client.post("/auth/v1/login", json={**person, "kind": kind.value, "transport": "bearer"}).json()
+        use = {"Authorization": f"Bearer {login['access_token']}"}
+        for _ in range(2):
+            assert client.get("/hello/", headers=use).json() == {"account": made.json()["account"]["id"]}
+        assert client.post("/auth/v1/logout", headers=use).json()["ended"] == 1
+        assert client.get("/hello/", headers=use).status_code == 401
+
+    asyncio.run(auth.stop())
+    taken = client.post("/auth/v1/accounts", json=person).status_code
+    assert taken == (201 if database == "memory:" else 409)
+    asyncio.run(auth.stop())

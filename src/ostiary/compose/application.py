@@ -1,8 +1,9 @@
 """A running system as an ASGI application, and the means to protect others with it."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ostiary.clock import SYSTEM_CLOCK, Clock
+from ostiary.compose.lifetime import Lifetime
 from ostiary.compose.measuring import metrics_of
 from ostiary.compose.system import System, open_system
 from ostiary.domain.account import Account
@@ -31,6 +33,7 @@ from ostiary.http.services import Services
 from ostiary.passwords import Argon2Parameters
 from ostiary.revocation.freshness import Freshness, Stale, check_freshness
 from ostiary.settings import Settings
+from ostiary.stores.memory import MemoryStore
 from ostiary.stores.port import Store
 from ostiary.verifier.resource import resource_answer, resource_metadata
 
@@ -88,11 +91,10 @@ class Ostiary:
         self.places: tuple[str, ...] = ()
         """More places that the pages lead to, such as `demo`; to be set before the start by what serves them."""
         self._stale = 0.0
-        self._stack: AsyncExitStack | None = None
         self._services: Services | None = None
         self._running = Running()
-        self._system: System | None = None
-        self._starting: asyncio.Lock | None = None
+        self._lifetime = Lifetime(self._open_system, self._changed)
+        self._memory: tuple[Store, bytes] | None = None
         self.asgi: ASGIApp = self._started(
             make_app(lambda: self.services, cors_origins=self.settings.cors_origins, lifespan=self.lifespan)
         )
@@ -108,14 +110,14 @@ class Ostiary:
     @property
     def system(self) -> System:
         """The running system. Raises Unavailable before it has started."""
-        if self._system is None:
+        if self._lifetime.system is None:
             raise Unavailable(private="not started")
-        return self._system
+        return self._lifetime.system
 
     @property
     def running(self) -> bool:
-        """True between `start` and `stop`."""
-        return self._system is not None
+        """True between `start` and `stop`, while the event loop that it was started in lives."""
+        return self._lifetime.runs
 
     @property
     def services(self) -> Services:
@@ -135,34 +137,36 @@ class Ostiary:
 
     async def start(self) -> None:
         """Start, unless it runs already."""
-        if self._starting is None:
-            self._starting = asyncio.Lock()
-        async with self._starting:
-            if self._system is not None:
-                return
-            stack = AsyncExitStack()
-            system = await stack.enter_async_context(
-                open_system(
-                    self.settings,
-                    serving=True,
-                    clock=self._clock,
-                    store=self._store,
-                    password_parameters=self._password_parameters,
-                    stale=self._stale,
-                    worker=self._worker,
-                )
-            )
-            self._stack = stack
-            self._services = _services_of(system, http_config(self.settings, worker=self._worker), self.places)
-            self._running.authenticator = self._services.authenticator
-            self._system = system
+        await self._lifetime.start()
 
     async def stop(self) -> None:
-        """Stop, with everything collected written."""
-        stack, self._stack = self._stack, None
-        self._system = self._services = self._running.authenticator = None
-        if stack is not None:
-            await stack.aclose()
+        """Stop, with everything collected written. What was in memory is gone."""
+        await self._lifetime.stop()
+        self._memory = None
+
+    def _open_system(self) -> AbstractAsyncContextManager[System]:
+        store, secret_key = self._store, None
+        if store is None and self.settings.in_memory:
+            # kept until `stop`, as long as the process may need it and not only one event loop
+            self._memory = self._memory or (MemoryStore(), secrets.token_bytes(32))
+            store, secret_key = self._memory
+        return open_system(
+            self.settings,
+            serving=True,
+            clock=self._clock,
+            store=store,
+            secret_key=self.settings.secret_key or secret_key,
+            password_parameters=self._password_parameters,
+            stale=self._stale,
+            worker=self._worker,
+        )
+
+    def _changed(self, system: System | None, loop: asyncio.AbstractEventLoop | None) -> None:
+        self._services = None
+        if system is not None:
+            self._services = _services_of(system, http_config(self.settings, worker=self._worker), self.places)
+        self._running.authenticator = self._services.authenticator if self._services else None
+        self._running.loop = loop
 
     def protect(
         self, app: ASGIApp, *, role: str | None = None, fresh: float | None = None, freshness: Freshness = "ask"
@@ -221,7 +225,7 @@ class Ostiary:
     async def _authenticated(self, request: Request, response: Response | None, freshness: Freshness = "ask") -> Caller:
         now = self._clock.wall()
         try:
-            authenticator = self._running.authenticator or await self._started_authenticator()
+            authenticator = self._running.here or await self._started_authenticator()
             caller = None if freshness == "fresh" else authenticator.known(request.scope, now)
             if caller is not None:
                 return caller
@@ -240,7 +244,7 @@ class Ostiary:
         """The same, once it counts into the bound that every server of the store tells."""
         check_freshness(freshness)
         if isinstance(freshness, Stale) and freshness.most > self._stale:
-            if self._system is not None and freshness.most > self._system.context.lease:
+            if self.running and freshness.most > self.system.context.lease:
                 raise Misconfigured("Protect with stale() before the system starts: its bound has been told to others.")
             self._stale = freshness.most
         return freshness

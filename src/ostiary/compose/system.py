@@ -179,6 +179,7 @@ async def open_system(
     random: Callable[[int], bytes] = secrets.token_bytes,
     store: Store | None = None,
     password_parameters: Argon2Parameters | None = None,
+    secret_key: bytes | None = None,
     stale: float = 0.0,
     worker: int = 0,
 ) -> AsyncIterator[System]:
@@ -186,13 +187,16 @@ async def open_system(
 
     `serving`: this process verifies credentials, follows what other processes revoke, and keeps house. A process that
     does not serve (the command line) reports the lease as its bound, since a server may be running beside it.
+    `secret_key`: by default what the settings lead to.
     `stale`: how many seconds old what a route goes by may at most be, if any accepts by more than the lease.
     `worker`: which of several processes of one server this is.
     `password_parameters`: the cost of one password hash; cheaper than the default only for tests.
     """
     async with AsyncExitStack() as stack:
         # the key first: a database without its key is a mistake that must not be covered up by a new key
-        derived = DerivedKeys.from_secret(await asyncio.to_thread(secret_key_of, settings))
+        if secret_key is None:
+            secret_key = await asyncio.to_thread(secret_key_of, settings)
+        derived = DerivedKeys.from_secret(secret_key)
         if store is None:
             store = await open_store(settings)
             stack.push_async_callback(store.close)

@@ -21,7 +21,7 @@ SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
 """For a file: should a client show it all the same, then without scripts, forms or this site's origin."""
 _REALM = 'Bearer realm="ostiary"'
 _ALWAYS = (
-    (b"cache-control", b"private, no-store"),
+    (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),

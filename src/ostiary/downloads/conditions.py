@@ -12,7 +12,7 @@ from ostiary.downloads.errors import PreconditionFailed, RangeRefused
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE | re.ASCII)
+_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,100})-([0-9]{0,100})[ \t]*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Any ASGI application behind a login: `Protect` decides before the application is called."""
 
+from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,12 @@ class Running:
     """What runs now: `authenticator` is None while the system does not."""
 
     authenticator: Authenticator | None = None
+    loop: AbstractEventLoop | None = None
+
+    @property
+    def here(self) -> Authenticator | None:
+        """The authenticator, unless the event loop that it works in was closed."""
+        return None if self.loop is None or self.loop.is_closed() else self.authenticator
 
 
 class Protect:
@@ -71,7 +78,7 @@ class Protect:
         is_http = scope["type"] == "http"
         now = self._now()
         try:
-            authenticator = self._running.authenticator or await self._start()
+            authenticator = self._running.here or await self._start()
             caller = None if self._asks_always else authenticator.known(scope, now)
             if caller is None:
                 found = await authenticator.authenticate(scope, now, may_renew=is_http, freshness=self._freshness)

@@ -26,7 +26,7 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 def check_every_answer(answer: Answer) -> None:
     """Not kept, not sniffed, not framed, and nobody is told where it came from."""
     headers = answer.headers
-    assert headers["cache-control"] == "private, no-store"
+    assert headers["cache-control"] == "no-store"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert "default-src 'none'" in headers["content-security-policy"]
