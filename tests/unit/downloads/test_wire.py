@@ -38,7 +38,9 @@ def test_ranges(asked: str, span: Span) -> None:
     assert span_of([(b"range", asked.encode())], 100, HAS) == span
 
 
-@pytest.mark.parametrize("asked", ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=999999999999-", f"bytes={10**40}-"])
+@pytest.mark.parametrize(
+    "asked", ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=999999999999-", f"bytes={10**40}-"]
+)
 def test_ranges_beyond_the_end(asked: str) -> None:
     """416."""
     with pytest.raises(RangeRefused):
