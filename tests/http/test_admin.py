@@ -314,6 +314,39 @@ async def test_sessions_by_activity(site: Site) -> None:
     assert [one["id"] for one in body["sessions"]] == [again.id]
 
 
+async def test_listing_many_that_are_over(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call looks at so many sessions and no more, however many were ended at once; `next` leads to all that live
+    (section 5)."""
+    monkeypatch.setattr("ostiary.services.sessions._PORTION", 2)
+    monkeypatch.setattr("ostiary.services.sessions._LOOKS", 2)
+    root, _ = await cast(site)
+    over = [await site.log_in("ann", kind="stateless") for _ in range(18)]
+    await site.auth.system.accounts.end_everything(actor="cli")
+    live = {(root := await site.log_in("root")).id, (await site.log_in("ann")).id}
+    store = site.auth.system.store.sessions
+    looked: list[int] = []
+    page = store.page
+
+    async def counted(**how: Any) -> list[Any]:
+        rows = await page(**how)
+        looked.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(store, "page", counted)
+    seen: set[str] = set()
+    cursor, calls = "", 0
+    while True:
+        looked.clear()
+        body = (await site.get(f"/v1/admin/sessions?limit=1&cursor={cursor}", **root.use)).json()
+        assert sum(looked) <= 2 + 2 * 2
+        seen |= {one["id"] for one in body["sessions"]}
+        cursor, calls = body["next"] or "", calls + 1
+        if not cursor:
+            break
+    assert seen == live
+    assert calls > len(over) // 6
+
+
 async def test_an_unknown_kind_is_422(site: Site) -> None:
     """A kind that does not exist is a mistake, not an empty list (section 1)."""
     root, _ = await cast(site)

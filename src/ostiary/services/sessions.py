@@ -42,21 +42,21 @@ class Sessions:
         return await live_sessions(self._context, account_id, issuer.everything, self._context.now())
 
     async def page(self, *, account_id: str, kind: str, after: str, limit: int) -> tuple[list[Session], str | None]:
-        """Live sessions of everybody, by id, and the id to go on after (None at the end). Raises InvalidRequest."""
+        """Live sessions of everybody, by id, and the id to go on after (None at the end). Before the end there may be
+        fewer than `limit`, where many that are over stand between. Raises InvalidRequest."""
         after = checked_cursor(after, "ses")
         issuer = await self._context.store.issuer()
         now = self._context.now()
         found: list[Session] = []
-        while True:
-            rows = await self._context.store.sessions.page(
-                account_id=account_id, kind=kind, after=after, limit=limit + 1 - len(found)
-            )
+        for portion in (limit + 1, *(_PORTION for _ in range(_LOOKS))):
+            rows = await self._context.store.sessions.page(account_id=account_id, kind=kind, after=after, limit=portion)
             found += [session for session in rows if session.is_live(now, issuer.everything)]
+            if len(found) > limit:
+                return found[:limit], found[limit - 1].id
             if not rows:
                 return found, None
             after = rows[-1].id
-            if len(found) > limit:
-                return found[:limit], found[limit - 1].id
+        return found, after
 
     async def latest(self, *, account_id: str, kind: str, before: str, limit: int) -> tuple[list[Session], str | None]:
         """Live sessions of everybody, the most recently seen first as far as the store has been told, and where to go
