@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.http.harness import KINDS, PASSWORD, REFRESH, SESSION, Login, Site, open_site, set_cookies
+from tests.http.harness import KINDS, PASSWORD, REFRESH, SESSION, Login, Site, decoded, open_site, set_cookies
 
 from ostiary import jose
 from ostiary.credentials.opaque import encode
@@ -341,3 +341,69 @@ async def test_logging_out_needs_no_proof(device: Device, kind: str) -> None:
     response = await device.site.post("/v1/logout", headers={"Authorization": f"DPoP {login.access_token}"})
     assert response.status_code == 200
     assert (await device.get("/v1/me", login)).status_code == 401
+
+
+PLACE = "https://id.example/notes/1?page=2"
+TOLD = {
+    "nginx": {"X-Original-Method": "POST", "X-Original-URL": PLACE},
+    "caddy": {
+        "X-Forwarded-Method": "POST",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "id.example",
+        "X-Forwarded-Uri": "/notes/1?page=2",
+    },
+}
+
+
+async def at_the_edge(
+    device: Device, login: Login, told: dict[str, str] | list[tuple[str, str]], proof: str, scheme: str = "DPoP"
+) -> httpx2.Response:
+    """A proxy on this machine asks about a request that carries these."""
+    lines = list(told.items()) if isinstance(told, dict) else told
+    headers = [("Authorization", f"{scheme} {login.access_token}"), ("DPoP", proof), *lines]
+    return await device.site.get("/v1/forward-auth?audience=https://api.example", headers=headers, peer="127.0.0.1")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("proxy", TOLD)
+async def test_a_proof_passes_the_edge(device: Device, kind: str, proxy: str) -> None:
+    """M-52, M-61: it was made for the address that the proxy was asked for, and the proxy says which; the token inside
+    is bound to nothing, since only the client has the key. The second time the proof is refused."""
+    login = await device.log_in(kind)
+    proof = device.proof("POST", "/notes/1", login.access_token)
+    answer = await at_the_edge(device, login, TOLD[proxy], proof)
+    assert answer.status_code == 200, answer.text
+    inside = answer.headers["authorization"].removeprefix("Bearer ")
+    assert "cnf" not in decoded(inside)[1]
+    assert (await at_the_edge(device, login, TOLD[proxy], proof)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"X-Original-Method": "POST"},
+        {"X-Original-Method": "POST", "X-Original-URL": "https://id.example/notes/2"},
+        {"X-Original-Method": "GET", "X-Original-URL": PLACE},
+        {"X-Original-URL": PLACE},
+        {"X-Original-Method": "POST", "X-Original-URL": "/notes/1"},
+        {"X-Original-Method": "POST", "X-Original-URL": "https://evil.example/notes/1"},
+        {"X-Original-Method": "POST", "X-Forwarded-Uri": "/notes/1", "X-Forwarded-Host": "id.example"},
+        {**TOLD["caddy"], "X-Original-URL": "https://id.example/notes/3"},
+        [*TOLD["nginx"].items(), ("X-Original-URL", "https://id.example/notes/3")],
+        [*TOLD["caddy"].items(), ("X-Forwarded-Host", "evil.example")],
+    ],
+)
+async def test_the_edge_has_to_know_what_was_asked_for(
+    device: Device, told: dict[str, str] | list[tuple[str, str]]
+) -> None:
+    """M-52: no address told, another one, or two that differ: 401, and the login goes on."""
+    login = await device.log_in("stateless")
+    refused = await at_the_edge(device, login, told, device.proof("POST", "/notes/1", login.access_token))
+    assert (refused.status_code, refused.json()["code"]) == (401, "invalid_dpop_proof")
+    elsewhere = device.proof("POST", "/notes/1", login.access_token, htu="https://evil.example/notes/1")
+    assert (await at_the_edge(device, login, told, elsewhere)).status_code == 401
+    for_the_question = device.proof("GET", "/v1/forward-auth", login.access_token)
+    assert (await at_the_edge(device, login, told, for_the_question)).status_code == 401
+    bearer = await at_the_edge(device, login, told, "", scheme="Bearer")
+    assert (bearer.status_code, bearer.json()["code"]) == (401, "invalid_token")
+    assert (await device.get("/v1/me", login)).status_code == 200

@@ -67,7 +67,7 @@ def check_proof(text: str, expected: Expected, *, now: float, leeway: float) -> 
         raise InvalidProof(private="jti is empty or too long")
     if _text(claims, "htm") != expected.method:
         raise InvalidProof(private="made for another method")
-    origin, path = _address(_text(claims, "htu"))
+    origin, path = address_of(_text(claims, "htu"))
     if origin not in expected.origins or path not in expected.paths:
         raise InvalidProof(private="made for another address")
     issued_at = claims.get("iat")
@@ -119,10 +119,10 @@ def _text(claims: Any, name: str) -> str:
 
 def origin_of(url: str) -> str:
     """Scheme, host and port in one form (RFC 3986 section 6.2.2 and 6.2.3); "" if it is not an address of the web."""
-    return _address(url)[0]
+    return address_of(url)[0]
 
 
-def _address(url: str) -> tuple[str, str]:
+def address_of(url: str) -> tuple[str, str]:
     """The origin and the decoded path, without query and fragment (RFC 9449 section 4.3)."""
     if len(url) > limits.URL_CHARS:
         return "", ""

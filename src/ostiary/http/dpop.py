@@ -1,8 +1,10 @@
 """DPoP at the HTTP shell: which proof came with a request, and what it had to be made for (RFC 9449)."""
 
+from collections.abc import Iterable
+
 from starlette.types import Scope
 
-from ostiary.credentials.dpop import origin_of
+from ostiary.credentials.dpop import address_of, origin_of
 from ostiary.errors import InvalidProof
 from ostiary.http.config import HttpConfig
 from ostiary.services.proofs import Proofs, Target
@@ -40,6 +42,8 @@ class ProofReader:
         self._proofs.presenting(text, self._target(scope), credential, thumbprint, now)
 
     def _target(self, scope: Scope) -> Target:
+        if scope.get("ostiary.edge"):
+            return self._told(scope)
         path = scope["path"]
         # a proxy may have taken the issuer's path away before the request came here
         return Target(
@@ -47,6 +51,28 @@ class ProofReader:
             origins=self._origins,
             paths=(path, self._base + path),
         )
+
+    def _told(self, scope: Scope) -> Target:
+        """A proxy asks, and the client made its proof for the address that the proxy was asked for. The name in it has
+        to be one of ours: clients can say any. Raises InvalidProof if no address was told, or two that differ."""
+        headers = scope["headers"]
+        told = {address_of(url) for url in _addresses_told(headers)}
+        if len(told) != 1:
+            raise InvalidProof(private="the proxy told no original address, or two")
+        ((origin, path),) = told
+        return Target(method=scope["method"], origins=self._origins & {origin}, paths=(path,))
+
+
+def _addresses_told(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """As nginx's users call it (`X-Original-URL`), and as Caddy and Traefik do (`X-Forwarded-Proto`, `-Host`, `-Uri`).
+    A header that comes twice makes an address of each."""
+    values: dict[bytes, list[str]] = {}
+    for name, value in headers:
+        if name == b"x-original-url" or name.startswith(b"x-forwarded-"):
+            values.setdefault(name, []).append(value.decode("latin-1").strip())
+    parts = [values.get(name, []) for name in (b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-uri")]
+    forwarded = [f"{scheme}://{host}{uri}" for scheme in parts[0] for host in parts[1] for uri in parts[2]]
+    return values.get(b"x-original-url", []) + forwarded
 
 
 def _proof_in(scope: Scope) -> str | None:

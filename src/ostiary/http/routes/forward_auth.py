@@ -25,7 +25,7 @@ async def forward_auth(call: Call) -> Response:
     role, audience = _asked(call, "role"), _asked(call, "audience")
     # What is renewed in passing comes with new cookies, which proxies throw away: that would spend a refresh token for
     # nothing, and its next use would look like a theft.
-    scope, authenticator = {**call.scope, "method": method}, call.services.authenticator
+    scope, authenticator = {**call.scope, "method": method, "ostiary.edge": True}, call.services.authenticator
     caller = authenticator.known(scope, call.now)
     if caller is None:
         caller = (await authenticator.authenticate(scope, call.now, call.client, may_renew=False)).caller
