@@ -3,7 +3,18 @@
 from typing import Any
 
 import pytest
-from tests.http.harness import API, ISSUER, KINDS, REPORTS, Site, decoded, open_site, problem
+from tests.http.harness import (
+    API,
+    ISSUER,
+    KINDS,
+    OTHER_PASSWORD,
+    PASSWORD,
+    REPORTS,
+    Site,
+    decoded,
+    open_site,
+    problem,
+)
 
 from ostiary import jose
 from ostiary.domain.caller import Caller
@@ -36,6 +47,7 @@ async def test_what_it_says(site: Site, kind: str) -> None:
     assert (claims["iss"], claims["aud"], claims["sub"], claims["sid"]) == (ISSUER, API, login.account_id, login.id)
     assert claims["act_on"] == {"action": "download", "resource": "reports/q3.pdf"}
     assert claims["exp"] - claims["iat"] == answer["expires_in"] == 120
+    assert claims["jti"].split(".")[1:] == ["1", "0"]
     assert answer["url"] == f"{API}/files/reports/q3.pdf?token={answer['token']}"
     jwks = (await site.get("/.well-known/jwks.json")).text
     policy = jose.Policy(issuer=ISSUER, audience=API, type="one-time+jwt")
@@ -166,3 +178,16 @@ async def test_whoever_has_it_ends_nothing(site: Site, kind: str) -> None:
     assert problem(await site.post("/oauth/token", form=form)) == (400, "invalid_grant")
     assert (await site.post("/v1/logout", json={"refresh_token": token})).status_code == 401
     assert (await site.get("/v1/me", **use)).status_code == 200
+
+
+async def test_its_id_says_what_it_was_issued_under(site: Site) -> None:
+    """M-31: the session's version and the account's epoch, so that a server which follows the feed hears of a password
+    change; the payload has no members for them."""
+    use = await logged_in(site, "stateless")
+    answer = await site.post("/v1/reauthenticate", json={"password": PASSWORD}, **use)
+    made = await site.post("/v1/one-time-tokens", json=BODY, bearer=answer.json()["access_token"])
+    assert decoded(made.json()["token"])[1]["jti"].split(".")[1:] == ["2", "0"]
+    body = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
+    answer = await site.post("/v1/password", json=body, bearer=answer.json()["access_token"])
+    made = await site.post("/v1/one-time-tokens", json=BODY, bearer=answer.json()["access_token"])
+    assert decoded(made.json()["token"])[1]["jti"].split(".")[1:] == ["3", "1"]

@@ -1,17 +1,22 @@
 """One-time tokens: what they say, and reading it back. Signing, and checking signature, type, issuer, audience and
 times, is `ostiary.jose`'s; that one is used once is seen to where it is spent."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ostiary.credentials.access_token import ONE_TIME_TYPE
+from ostiary.credentials.opaque import encode
 from ostiary.domain.one_time import resource_problem
+from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import InvalidToken
 
-__all__ = ["ONE_TIME_TYPE", "OneTimeToken", "one_time_claims", "read_one_time"]
+__all__ = ["ONE_TIME_TYPE", "OneTimeToken", "one_time_claims", "read_one_time", "token_id_of"]
 
 _TOKEN_ID_CHARS = 256
+_NEWEST = ENDED_VERSION - 1
+_FROM = re.compile(r"[A-Za-z0-9_-]+\.([0-9]{1,16})\.([0-9]{1,16})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,10 @@ class OneTimeToken:
 
     `token_id` names it wherever it is spent: the text of a token can be written in more than one way. `confirm`: a
     person has to press a button first, since whoever scans a mail follows its links.
+
+    `version` and `epoch` are those of the session and the account when it was issued, so that whatever voids their
+    credentials voids it too. The payload has no members for them: they stand at the end of `jti`, behind what is
+    random. Of one that says neither, only the end of its session is heard.
     """
 
     issuer: str
@@ -32,6 +41,13 @@ class OneTimeToken:
     action: str
     resource: str
     confirm: bool = False
+    version: int = _NEWEST
+    epoch: int = _NEWEST
+
+
+def token_id_of(random: bytes, *, version: int, epoch: int) -> str:
+    """The `jti` of a new token."""
+    return f"{encode(random)}.{version}.{epoch}"
 
 
 def one_time_claims(token: OneTimeToken) -> dict[str, Any]:
@@ -64,6 +80,8 @@ def read_one_time(claims: Mapping[str, Any]) -> OneTimeToken:
         raise InvalidToken(private="resource is not in normal form")
     if len(token_id) > _TOKEN_ID_CHARS:
         raise InvalidToken(private="jti is too long")
+    issued_under = _FROM.fullmatch(token_id)
+    version, epoch = map(int, issued_under.groups()) if issued_under else (_NEWEST, _NEWEST)
     return OneTimeToken(
         issuer=claims["iss"],
         audience=audience,
@@ -75,6 +93,8 @@ def read_one_time(claims: Mapping[str, Any]) -> OneTimeToken:
         action=_text(act_on, "action"),
         resource=resource,
         confirm=confirm,
+        version=version,
+        epoch=epoch,
     )
 
 

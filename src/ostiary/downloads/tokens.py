@@ -5,7 +5,6 @@ import hashlib
 from ostiary import jose, limits
 from ostiary.clock import Clock
 from ostiary.credentials.one_time import ONE_TIME_TYPE, OneTimeToken, read_one_time
-from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import InvalidToken, Misconfigured, Unavailable
 from ostiary.revocation.replica import Verdict
 from ostiary.verifier.errors import CredentialRefused
@@ -51,7 +50,7 @@ class OneTimeTokens:
                 await self._revocations.ask()
             match self._judge(self._revocations, read, kid):
                 case Verdict.REFUSED:
-                    raise CredentialRefused(private="its session has ended, or its key was revoked")
+                    raise CredentialRefused(private="its session has ended, or what it was issued under is void")
                 case Verdict.UNKNOWN:
                     raise Unavailable(private="the revocation lease is gone")
                 case Verdict.ACCEPTED:
@@ -59,10 +58,8 @@ class OneTimeTokens:
         return read
 
     def _judge(self, revocations: Revocations, token: OneTimeToken, kid: str) -> Verdict:
-        """A one-time token names its session, and neither version nor epoch: it lives as long as the session does."""
-        newest = ENDED_VERSION - 1
         return revocations.replica.judge(
-            token.session_id, newest, token.account_id, ENDED_VERSION, kid, self._clock.monotonic()
+            token.session_id, token.version, token.account_id, token.epoch, kid, self._clock.monotonic()
         )
 
     def _verify(self, token: str) -> Steps[tuple[OneTimeToken, str]]:

@@ -169,9 +169,9 @@ class Context:
         return Ended(ended=count, bound=self.bound if told is None else told)
 
     def keep_until(self, last_expiry: float, now: float) -> float:
-        """How long a revocation must be remembered: until what it refuses has expired everywhere, and at least for as
-        long as any process may remember having recognised it."""
-        latest = max(last_expiry, now + limits.RECOGNISED_SECONDS)
+        """How long a revocation must be remembered: until what it refuses has expired everywhere, one-time tokens too,
+        and at least for as long as any process may remember having recognised it."""
+        latest = max(last_expiry, now + limits.RECOGNISED_SECONDS, now + self.policy.lifetimes.one_time)
         return latest + self.policy.clock_leeway + 2 * self.lease + 5.0
 
     def audit(

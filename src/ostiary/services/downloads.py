@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from ostiary import jose
-from ostiary.credentials import opaque
-from ostiary.credentials.one_time import ONE_TIME_TYPE, OneTimeToken, one_time_claims
+from ostiary.credentials.one_time import ONE_TIME_TYPE, OneTimeToken, one_time_claims, token_id_of
 from ostiary.domain import one_time
 from ostiary.domain.caller import Caller
 from ostiary.errors import InvalidTarget
@@ -58,7 +57,7 @@ class Downloads:
                     session_id=caller.session_id,
                     issued_at=issued_at,
                     expires_at=issued_at + life,
-                    token_id=opaque.encode(context.random(16)),
+                    token_id=token_id_of(context.random(16), version=caller.version, epoch=caller.epoch),
                     action=action,
                     resource=resource,
                     confirm=confirm,
