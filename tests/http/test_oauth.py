@@ -227,6 +227,24 @@ async def test_scope_at_refresh(anyio_backend: str) -> None:
         assert set(response.json()["scope"].split()) == {"a", "b"}
 
 
+async def test_a_part_of_the_scope_at_refresh(anyio_backend: str) -> None:
+    """RFC 6749 section 6: a stateless token may say less than the login, and the next one all of it again; of a
+    reference the scope is on the server, so that asking for less is `invalid_scope`."""
+    async with open_site(FakeClock(), role_scopes={"user": ("a", "b", "c")}) as site:
+        await site.account()
+        login = await site.log_in(kind="stateless", scope="a b")
+        form = {"grant_type": "refresh_token", "refresh_token": login.refresh_token}
+        assert problem(await site.post("/oauth/token", form={**form, "scope": "a c"})) == (400, "invalid_scope")
+        less = (await site.post("/oauth/token", form={**form, "scope": "b"})).json()
+        assert less["scope"] == decoded(less["access_token"])[1]["scope"] == "b"
+        again = (await site.post("/oauth/token", form={**form, "refresh_token": less["refresh_token"]})).json()
+        assert again["scope"] == decoded(again["access_token"])[1]["scope"] == "a b"
+        login = await site.log_in(kind="stateful", scope="a b")
+        form = {"grant_type": "refresh_token", "refresh_token": login.refresh_token}
+        assert problem(await site.post("/oauth/token", form={**form, "scope": "b"})) == (400, "invalid_scope")
+        assert (await site.post("/oauth/token", form={**form, "scope": "b a"})).status_code == 200
+
+
 async def test_refresh_rereads_roles(site: Site) -> None:
     """Renewal re-reads roles; after a role change an old stateless token is 401 and a refresh helps (section 4,
     M-41)."""

@@ -100,10 +100,21 @@ class Issuing:
         )
 
     def issued(
-        self, account: Account, session: Session, everything: int, secret: str, now: float, *, ended: int = 0
+        self,
+        account: Account,
+        session: Session,
+        everything: int,
+        secret: str,
+        now: float,
+        *,
+        ended: int = 0,
+        narrowed_to: tuple[str, ...] | None = None,
     ) -> Issued:
-        """The answer. `account`, `session` and `everything` are as they were read for, and written by, the change."""
+        """The answer. `account`, `session` and `everything` are as they were read for, and written by, the change.
+        `narrowed_to`: what this one token says at most."""
         scope = granted_scope(self._context, account.roles, session.scope)
+        if narrowed_to is not None:
+            scope = tuple(name for name in scope if name in narrowed_to)
         if session.kind is Kind.SESSION:
             return Issued(
                 account=account,

@@ -29,26 +29,31 @@ class Refresh:
         self._issuing = issuing
         self._rates: dict[str, tuple[str, float, int]] = {}
 
-    async def refresh(self, text: str, client: Client, *, key_thumbprint: str | None = None) -> Issued:
+    async def refresh(
+        self, text: str, client: Client, *, key_thumbprint: str | None = None, scope: tuple[str, ...] | None = None
+    ) -> Issued:
         """New credentials for the session that this refresh token belongs to; `key_thumbprint` names the key that the
-        client has proven to hold. Raises InvalidGrant, InvalidProof, TooManyAttempts."""
+        client has proven to hold, `scope` what the access token is to say at most. Raises InvalidGrant, InvalidProof,
+        TooManyAttempts."""
         presented = opaque.parse_refresh_token(self._context.derived, text)
         if presented is None:
             raise InvalidGrant(private="not a refresh token of this issuer")
 
         try:
-            return await self._renewed(presented, client, key_thumbprint)
+            return await self._renewed(presented, client, key_thumbprint, scope)
         except InvalidGrant as error:
             self._context.measures.refreshes["reused" if isinstance(error, _Reused) else "refused"] += 1
             raise
 
-    async def _renewed(self, presented: RefreshToken, client: Client, key_thumbprint: str | None) -> Issued:
+    async def _renewed(
+        self, presented: RefreshToken, client: Client, key_thumbprint: str | None, scope: tuple[str, ...] | None
+    ) -> Issued:
         again = False
 
         async def attempt() -> Issued | None:
             nonlocal again
             counts, again = not again, True
-            return await self._judge(presented, client, key_thumbprint, counts=counts)
+            return await self._judge(presented, client, key_thumbprint, scope, counts=counts)
 
         return await judged_again(attempt)
 
@@ -68,7 +73,13 @@ class Refresh:
         return session if meaning is Presented.REUSED else None
 
     async def _judge(
-        self, presented: RefreshToken, client: Client, key_thumbprint: str | None, *, counts: bool
+        self,
+        presented: RefreshToken,
+        client: Client,
+        key_thumbprint: str | None,
+        scope: tuple[str, ...] | None,
+        *,
+        counts: bool,
     ) -> Issued | None:
         """`counts` is False where a race was lost and the same request is judged again."""
         context = self._context
@@ -101,10 +112,10 @@ class Refresh:
             if successor.digest != session.refresh.digest:
                 raise InvalidGrant(private="the successor was replaced")
             self._context.measures.refreshes["grace"] += 1
-            return self._issuing.issued(account, session, issuer.everything, successor.text, now)
+            return self._issuing.issued(account, session, issuer.everything, successor.text, now, narrowed_to=scope)
         rotated, secret = self._issuing.rotated(session, presented, now)
         rotated, placed = await self._issuing.placed(rotated, account, issuer.everything, now)
-        issued = self._issuing.issued(account, rotated, issuer.everything, secret, now)
+        issued = self._issuing.issued(account, rotated, issuer.everything, secret, now, narrowed_to=scope)
         if not await context.write(Swap(rotated), Expect(account), *placed):
             return None
         context.measures.refreshes["rotated"] += 1

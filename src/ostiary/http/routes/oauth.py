@@ -4,7 +4,7 @@ from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from ostiary.domain.client import CLIENT_CREDENTIALS, TOKEN_EXCHANGE
-from ostiary.domain.session import EndReason, Transport
+from ostiary.domain.session import EndReason, Kind, Transport
 from ostiary.errors import InvalidClient, InvalidToken, OstiaryError, UnauthorizedClient
 from ostiary.http.answers.credentials import TokenAnswer, token_type_of
 from ostiary.http.call import Call
@@ -97,10 +97,9 @@ async def _refresh(call: Call) -> Response:
         if text is None:
             raise OAuthError("invalid_request", "'refresh_token' is missing.")
         call.services.authenticator.check_refresh_cookie(call.scope, text)
-    if call.form.get("scope"):
-        await _check_scope(call, text, call.form["scope"])
+    narrowed = await _narrowed(call, text, call.form["scope"]) if call.form.get("scope") else None
     thumbprint = call.services.proofs.asking(call.scope, call.now)
-    issued = await call.services.refresh.refresh(text, call.client, key_thumbprint=thumbprint)
+    issued = await call.services.refresh.refresh(text, call.client, key_thumbprint=thumbprint, scope=narrowed)
     in_cookie = from_cookie and issued.session.transport is Transport.COOKIE
     answer = TokenAnswer(
         token_type=token_type_of(issued.session),
@@ -117,14 +116,22 @@ async def _refresh(call: Call) -> Response:
     )
 
 
-async def _check_scope(call: Call, refresh_token: str, asked: str) -> None:
-    """A refresh keeps the scope of the login: what is asked for is that, or refused before anything is spent."""
+async def _narrowed(call: Call, refresh_token: str, asked: str) -> tuple[str, ...] | None:
+    """What the new access token is to say at most: a part of what the login has, or all of it (RFC 6749 section 6). The
+    refresh token stays what it was. More is refused before anything is spent; so is less, where it is the server that
+    knows the scope and not the token."""
     session = await call.services.refresh.session_of(refresh_token)
     account = await call.services.context.store.accounts.get(session.account_id) if session else None
     if session is None or account is None:
-        return  # no grant, as the refresh itself will say
-    if set(asked.split(" ")) != set(granted_scope(call.services.context, account.roles, session.scope)):
-        raise OAuthError("invalid_scope", "A refresh keeps the scope of the login.")
+        return None  # no grant, as the refresh itself will say
+    wanted, granted = set(asked.split(" ")), set(granted_scope(call.services.context, account.roles, session.scope))
+    if not wanted <= (granted if session.scope is None else {*session.scope}):
+        raise OAuthError("invalid_scope", "A scope was asked for that the login does not have.")
+    if wanted >= granted:
+        return None
+    if session.kind is not Kind.STATELESS:
+        raise OAuthError("invalid_scope", "A login of this kind keeps its scope.")
+    return tuple(wanted)
 
 
 async def revoke(call: Call) -> Response:
