@@ -48,8 +48,8 @@ format: $(STAMP)  ## format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix --quiet . || true
 
-chaos: $(STAMP)  ## two minutes of nodes on a Valkey that is killed, over lines that are cut
-	@$(BIN)/python -m tests.chaos.valkey_nodes
+chaos: $(STAMP)  ## 10,000 revocations over six nodes on a Valkey and a PostgreSQL that are killed, over lines that are cut: two minutes
+	@$(BIN)/python -m tests.chaos.nodes $(or $(STORES),valkey postgres) --seed $(or $(SEED),1) --revocations $(or $(COUNT),10000)
 
 simulate: $(STAMP)  ## 10,000 nodes in virtual time, draw docs/guide/scale-*.svg; two to six minutes
 	@$(BIN)/python -m benchmarks.simulation

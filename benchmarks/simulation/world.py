@@ -168,7 +168,7 @@ class Source:
         if up.cut:
             await asyncio.Event().wait()
 
-    async def probe_whole(self, *, node: str = "") -> Probe | None:  # noqa: ARG002
+    async def catch_up(self, cursor: Cursor) -> Probe | None:  # noqa: ARG002
         return None
 
     def hear(self, up: Upstream, entries: tuple[Entry, ...]) -> None:

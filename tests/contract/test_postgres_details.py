@@ -21,6 +21,7 @@ from ostiary.revocation.entry import Cursor
 from ostiary.stores.migrations import HEAD
 from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
 from ostiary.stores.postgres import PostgresStore, schema_version
+from ostiary.stores.postgres.pool import Pool
 from ostiary.testing import builders
 
 pytestmark = pytest.mark.anyio
@@ -446,3 +447,33 @@ async def test_the_socket_of_this_machine(postgres: Cluster, schema: str) -> Non
         store = await PostgresStore.open(url)
         assert (await store.issuer()).revision == 1
         await store.close()
+
+
+async def test_a_connection_that_ends_inside_the_driver_is_unavailable() -> None:
+    """Flaw class: the driver's own stumbling becomes the caller's error. A pool that gives a connection up while the
+    driver is between two steps of one call makes it reach for what is gone; any other mistake stays what it is."""
+
+    class Connection:
+        ended = False
+
+        def is_closed(self) -> bool:
+            return self.ended
+
+        def terminate(self) -> None:
+            self.ended = True
+
+    async def connect() -> Connection:
+        return Connection()
+
+    async def stumble(connection: Connection) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'bind_execute'")
+
+    async def stumble_over_what_is_gone(connection: Connection) -> None:
+        pool.give_up()
+        await stumble(connection)
+
+    pool = Pool("test", connect, size=1, longest=5.0)
+    with pytest.raises(Unavailable):
+        await pool.run(stumble_over_what_is_gone)
+    with pytest.raises(AttributeError):
+        await pool.run(stumble)

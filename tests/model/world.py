@@ -8,12 +8,14 @@ log raises, both stated here in the words of the port's and the keeper's documen
 A `Variant` replaces one rule by what people do instead. The world is the same for all of them.
 """
 
+import copy as copying
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.revocation.packed import Packed
 from ostiary.revocation.replica import Next, Replica, Sent, Verdict
 from ostiary.revocation.table import Table
 
@@ -151,12 +153,14 @@ def _copied(replica: Replica) -> Replica:
     for name in Replica.__slots__:
         value = getattr(replica, name)
         if isinstance(value, Table):
-            table = Table(value._prefix)
+            table = Table(value._prefix, packs=value._packs, young=value._young)
             for entry_id, lowest, until in value.entries():
                 table.raise_to(entry_id, lowest, until)
             value = table
         elif isinstance(value, set | dict):
             value = value.copy()
+        elif isinstance(value, Packed):
+            value = copying.deepcopy(value)
         setattr(copy, name, value)
     return copy
 

@@ -32,7 +32,7 @@ class Cut:
             raise Unavailable(private="cut")
         return await self.inner.probe(cursor, limit, node=node)
 
-    async def probe_whole(self, *, node: str = "") -> Probe | None:
+    async def catch_up(self, cursor: Cursor) -> Probe | None:
         return None
 
     def hints(self) -> AsyncIterator[tuple[Entry, ...]]:

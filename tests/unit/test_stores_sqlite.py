@@ -10,16 +10,12 @@ from typing import Any
 import pytest
 
 from ostiary import limits
-from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import InvalidRequest, Overloaded, Unavailable
-from ostiary.revocation.entry import Cursor, Scope
-from ostiary.revocation.replica import Next, Replica
+from ostiary.revocation.entry import Cursor
 from ostiary.stores.port import Add, Append, Expect, Remove, Swap
 from ostiary.stores.rows import prefix_end
 from ostiary.stores.sqlite import SqliteStore
-from ostiary.stores.sqlite import log as log_module
 from ostiary.testing import builders
-from ostiary.testing.builders import NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -168,51 +164,6 @@ async def test_hint_is_given_once(store: SqliteStore) -> None:
     states.append(log._state())
     assert len(set(states)) == 4
     assert log._state() == states[-1]
-
-
-@pytest.mark.parametrize("odd_one", ["", "mark", "letters"])
-async def test_long_log_is_told_in_bulk(store: SqliteStore, monkeypatch: pytest.MonkeyPatch, odd_one: str) -> None:
-    """Who reads it from its start learns the same as item by item; a log that holds a mark, or
-    ids that are none of ours, is told in its order."""
-    monkeypatch.setattr(log_module, "_PACK_AT", 50)
-    monkeypatch.setattr(log_module, "_STRETCH", 7)
-    ended = [builders.entry(f"ses_{i:022}", value=ENDED_VERSION, until=NOW + i) for i in range(40)]
-    odd = [
-        *(builders.entry(f"ses_{i:022}", value=3) for i in (1, 50)),
-        *(builders.entry(entry_id, value=ENDED_VERSION) for entry_id in ("short", "abc_" + "x" * 22)),
-        *(builders.entry(f"acc_{i}", scope=Scope.ACCOUNT, value=2) for i in range(5)),
-        builders.entry("", scope=Scope.EVERYTHING, value=1),
-        builders.entry("k", scope=Scope.KEY, value=1),
-        *([builders.entry("mark", scope=Scope.EVERYTHING, value=0)] if odd_one == "mark" else []),
-        *([builders.entry("ses_" + "\u00e9" * 22, value=ENDED_VERSION)] if odd_one == "letters" else []),
-    ]
-    entries = [entry for pair in zip(ended, odd * 4, strict=False) for entry in pair][: len(ended) + len(odd)] + ended
-    for start in range(0, len(entries), 20):
-        assert await store.write(*map(Append, entries[start : start + 20]))
-    head = await store.revocations.head()
-
-    one_by_one, in_bulk = Replica(lease=2.0), Replica(lease=2.0)
-    log = store.revocations
-    for replica in (one_by_one, in_bulk):
-        following = Next.MORE
-        while following is not Next.DONE:
-            whole = await log.probe_whole() if replica is in_bulk and replica.cursor == Cursor() else None
-            reply = whole or await log.probe(replica.cursor, 4)
-            following = replica.on_reply(replica.on_send(1.0), reply)
-            if following is Next.ADOPT:
-                replica.adopt(reply.generation, 0)
-        assert replica.cursor == head
-        assert replica.lease_until == 3.0
-    assert (await log.probe_whole() is not None) is (odd_one == "")
-    assert not (await log.probe(Cursor(), 1000)).packed
-    ids = {entry.id for entry in entries}
-    for entry_id in ids:
-        assert one_by_one.session_version(entry_id) == in_bulk.session_version(entry_id), entry_id
-        assert one_by_one.account_epoch(entry_id) == in_bulk.account_epoch(entry_id)
-        assert one_by_one.key_is_revoked(entry_id) == in_bulk.key_is_revoked(entry_id)
-    assert len(one_by_one) == len(in_bulk)
-    in_bulk.forget_expired(NOW + 1e6)
-    assert len(in_bulk) == 0
 
 
 async def test_replaced_file_gives_no_lease(store: SqliteStore, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ostiary.revocation.packed import can_be_packed
+
 
 class Scope(StrEnum):
     """What an entry is about. One letter each: this is what travels and what is stored."""
@@ -60,10 +62,10 @@ class Probe:
     `matches` is False if the log does not hold the cursor's item: the replica has to read again from the start.
     `complete` is False if more items follow than one answer holds. `generation` changes when the log was made anew.
 
-    `packed` may stand for the bulk of a long log that is read from its start, so that a process that begins need not
-    take in a million items: ended sessions by the second in which they may be forgotten, of each only the last 22
-    characters of its id, one after the other. Then `reached` is the last item that `packed` and `items` together tell
-    of, and no item up to there is a mark.
+    `packed` may stand for the bulk of a long log, so that a process that is far behind need not take in a million
+    items: ended sessions by the second in which they may be forgotten, of each only the last 22 characters of its id,
+    one after the other. Then `reached` is the last item that `packed` and `items` together tell of, and no item up to
+    there is a mark.
     """
 
     generation: int
@@ -84,3 +86,19 @@ class Node:
     silent: float
     acknowledged: int
     description: str = ""
+
+
+def bulk(generation: int, reached: Cursor, packed: list[tuple[int, bytes]], items: list[LogItem]) -> Probe | None:
+    """A page for whoever is far behind, as `Probe.packed` has it; None if it cannot be told so."""
+    if any(item.entry.scope is Scope.EVERYTHING and item.entry.id for item in items):
+        return None  # a mark divides what stands before it from what follows
+    if not all(can_be_packed(ids) for _, ids in packed):
+        return None
+    return Probe(
+        generation=generation,
+        matches=True,
+        items=tuple(items),
+        complete=False,
+        packed=tuple(packed),
+        reached=reached,
+    )

@@ -25,7 +25,7 @@ class Source(Protocol):
     """Where the log is: see `ostiary.stores.port.Revocations`."""
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe: ...
-    async def probe_whole(self, *, node: str = "") -> Probe | None: ...
+    async def catch_up(self, cursor: Cursor) -> Probe | None: ...
     def hints(self) -> AsyncIterator[tuple[Entry, ...]]: ...
     async def leave(self, node: str) -> None: ...
 
@@ -194,18 +194,19 @@ class Feed:
             asking.settle(None)
 
     async def _probe(self, patience: float | None = None) -> None:
-        following, page = Next.MORE, limits.REVOCATION_PAGE
+        following, page, behind = Next.MORE, limits.REVOCATION_PAGE, False
         while following is not Next.DONE:
             sent = self._replica.on_send(self._clock.monotonic())
             try:
                 async with asyncio.timeout(patience or self._patience):
-                    reply = await self._answer_to(self._replica.cursor, page)
+                    reply = await self._answer_to(self._replica.cursor, page, behind)
             except TimeoutError as error:
                 raise Unavailable(private="the revocation log did not answer in time") from error
             # a log that does not hold the cursor may have forgotten what it said of keys
             if not reply.matches or _mentions_keys(item.entry for item in reply.items):
                 self._keys_due = True
             following = self._replica.on_reply(sent, reply)
+            behind = reply.matches and not reply.complete
             page = min(4 * page, limits.CATCH_UP_PAGE)  # whoever is far behind asks for more at a time
             if following is Next.ADOPT:
                 everything = await self._keeper.adopt(reply.generation, self._replica.everything)
@@ -220,11 +221,9 @@ class Feed:
             await self._keeper.make_room()
             self._look.set()
 
-    async def _answer_to(self, cursor: Cursor, page: int) -> Probe:
-        reply = await self._source.probe(cursor, page, node=self.node)
-        if cursor != Cursor() or reply.complete or not reply.matches:
-            return reply
-        return await self._source.probe_whole(node=self.node) or reply
+    async def _answer_to(self, cursor: Cursor, page: int, behind: bool) -> Probe:
+        bulk = await self._source.catch_up(cursor) if behind else None
+        return bulk or await self._source.probe(cursor, page, node=self.node)
 
     async def _restore(self) -> None:
         """Later, for one of many nodes may have done it by then."""

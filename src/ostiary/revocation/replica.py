@@ -26,9 +26,10 @@ from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import KEY_REVOKED, Cursor, Entry, Probe, Scope
-from ostiary.revocation.table import ID_CHARS, Table
+from ostiary.revocation.packed import Packed
+from ostiary.revocation.table import Table
 
-_SESSION = "ses_"
+_PACKED_WEIGHT = 4  # so many packed entries count for one: they take less room, and asking takes longer
 
 
 class Verdict(Enum):
@@ -59,7 +60,8 @@ class Replica:
     """Everything that one process knows about revocations.
 
     `lease` is in seconds; infinite where nobody else can revoke (a store that belongs to this process). With more than
-    `max_entries` it is `crowded`; with twice as many it gives up its lease rather than forget. `client_changes` counts
+    `max_entries`, of packed ones four times as many, it is `crowded`; with twice as many it gives up its lease rather
+    than forget. `young`: how many ended sessions it keeps whole before it packs any. `client_changes` counts
     entries about clients: whoever remembers a client looks whether it has moved. `changes` grows with whatever
     may make `refuses` or `client_refused` say yes where it said no.
     """
@@ -72,11 +74,13 @@ class Replica:
         "_covering",
         "_firm_floor",
         "_heard",
+        "_heard_ended",
         "_keys",
         "_marks",
         "_read_whole",
         "_sessions",
         "_splits",
+        "_young",
         "changes",
         "client_changes",
         "cursor",
@@ -87,7 +91,13 @@ class Replica:
         "max_entries",
     )
 
-    def __init__(self, *, lease: float = math.inf, max_entries: int = limits.REPLICA_ENTRIES) -> None:
+    def __init__(
+        self,
+        *,
+        lease: float = math.inf,
+        max_entries: int = limits.REPLICA_ENTRIES,
+        young: int = limits.REPLICA_YOUNG_ENTRIES,
+    ) -> None:
         self.lease = lease
         self.lease_until = math.inf if lease == math.inf else -math.inf
         self.max_entries = max_entries
@@ -97,7 +107,8 @@ class Replica:
         self.client_changes = 0
         self.changes = 0
         self._firm_floor = 0
-        self._sessions = Table(_SESSION)
+        self._young = young
+        self._sessions = self._ended_sessions()
         self._accounts = Table("acc_")
         self._clients = Table("cli_")
         self._keys = Table()
@@ -107,7 +118,11 @@ class Replica:
         self._covered = False
         self._splits = 0
         self._heard: dict[tuple[Scope, str], int] | None = None
+        self._heard_ended: Packed | None = None
         self._read_whole = False
+
+    def _ended_sessions(self) -> Table:
+        return Table("ses_", packs=ENDED_VERSION, young=self._young)
 
     def __len__(self) -> int:
         before = len(self._before_mark) if self._before_mark is not None else 0
@@ -123,7 +138,7 @@ class Replica:
         return (
             epoch < self.floor
             or bool(self._accounts.known and epoch < self._accounts.lowest(account_id))
-            or bool(self._sessions.known and version < self._sessions.lowest(session_id))
+            or bool((self._sessions.known or self._sessions.bases) and version < self._sessions.lowest(session_id))
             or bool(self._keys.known and kid in self._keys.known)
             or (self._before_mark is not None and version < self._before_mark.lowest(session_id))
         )
@@ -160,7 +175,12 @@ class Replica:
     @property
     def crowded(self) -> bool:
         """True if somebody should let an end of everything cover what is held (rule 6), and nobody has."""
-        return len(self) > self.max_entries and not self._covered
+        return self._weight() > self.max_entries and not self._covered
+
+    def _weight(self) -> int:
+        """Of all entries; see `max_entries`."""
+        packed = self._sessions.packed + (self._before_mark.packed if self._before_mark is not None else 0)
+        return len(self) - packed + packed // _PACKED_WEIGHT
 
     def size(self) -> int:
         """Bytes that the entries take, about."""
@@ -176,7 +196,7 @@ class Replica:
 
     def hint(self, entries: Iterable[Entry]) -> None:
         """Merge what somebody says was committed. Raises as `apply` does."""
-        full = len(self) >= 2 * self.max_entries
+        full = self._weight() >= 2 * self.max_entries
         for entry in entries:
             self._merge(entry, full)
 
@@ -225,13 +245,11 @@ class Replica:
         if not reply.matches:
             self._read_again()
             return Next.MORE
-        full = len(self) >= 2 * self.max_entries
+        full = self._weight() >= 2 * self.max_entries
         for item in reply.items:
             self._take(item.entry, full)
         for second, ids in reply.packed:
-            self._sessions.load(ENDED_VERSION, second, ids)
-            if self._heard is not None:
-                self._hear_packed(ids)
+            self._take_packed(second, ids, full)
         self._firm_floor = max(self._firm_floor, self.floor)
         if reply.reached is not None:
             self.cursor = reply.reached
@@ -268,7 +286,7 @@ class Replica:
 
     def _read_again(self) -> None:
         self.cursor = Cursor()
-        self._heard = {} if len(self) else None
+        self._heard, self._heard_ended = ({}, Packed()) if len(self) else (None, None)
         self._read_whole = False
 
     def _take(self, entry: Entry, full: bool) -> None:
@@ -276,15 +294,21 @@ class Replica:
         if entry.scope is Scope.EVERYTHING and entry.id:
             self._see_mark(entry)
         self._merge(entry, full)
-        if self._heard is not None:
+        if self._heard is None or self._heard_ended is None:
+            return
+        if entry.scope is not Scope.SESSION or not self._sessions.put_into(self._heard_ended, entry.id, entry.value):
             name = (entry.scope, entry.id)
             self._heard[name] = max(entry.value, self._heard.get(name, 0))
 
-    def _hear_packed(self, ids: bytes) -> None:
-        for at in range(0, len(ids), ID_CHARS):
-            name = (Scope.SESSION, _SESSION + ids[at : at + ID_CHARS].decode())
-            self._heard = self._heard or {}
-            self._heard[name] = ENDED_VERSION
+    def _take_packed(self, second: int, ids: bytes, full: bool) -> None:
+        """Many sessions that ended."""
+        if full:
+            self.lease_until = -math.inf
+            raise Unavailable(private="the replica is full")
+        self.changes += 1
+        self._sessions.load(second, ids, again=self._heard is not None)
+        if self._heard_ended is not None:
+            self._heard_ended.load(0, ids, again=False)
 
     def _see_mark(self, entry: Entry) -> None:
         if entry.value > 0:
@@ -293,7 +317,7 @@ class Replica:
             self._marks.add(entry.id)
             self._covering.add(entry.id)  # a later mark covers as well what stands before an earlier one
             if self._before_mark is None:
-                self._before_mark, self._sessions = self._sessions, Table(_SESSION)
+                self._before_mark, self._sessions = self._sessions, self._ended_sessions()
                 self._covering = {entry.id}
                 self._splits += 1
 
@@ -305,9 +329,10 @@ class Replica:
     def lost(self, now: float) -> list[Entry]:
         """What this replica holds, that lives at `now` (wall), and that the log has not held since it was read again:
         to be appended anew. Answers once."""
-        if self._heard is None or not self._read_whole:
+        if self._heard is None or self._heard_ended is None or not self._read_whole:
             return []
         heard, self._heard = self._heard, None
+        ended, self._heard_ended = self._heard_ended, None
         tables = [
             (Scope.KEY, self._keys),
             (Scope.CLIENT, self._clients),
@@ -319,8 +344,10 @@ class Replica:
         return [
             Entry(scope=scope, id=entry_id, value=value, until=until)
             for scope, table in tables
-            for entry_id, value, until in table.entries()
-            if until > now and heard.get((scope, entry_id), 0) < value
+            for entry_id, value, until in (*table.entries(), *table.packed_entries(ended))
+            if until > now
+            and heard.get((scope, entry_id), 0) < value
+            and not (scope is Scope.SESSION and table.is_in(ended, entry_id))
         ]
 
     def forget_expired(self, now: float) -> int:

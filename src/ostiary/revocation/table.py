@@ -3,7 +3,8 @@
 One process may hold a million revocations, so what one takes counts. The 22 characters that make up a random id are
 kept as one integer (48 bytes instead of 75), the value and the second of its expiry as one tuple that all entries of
 that value and second share. With its place in the dictionary and in the list of its second an entry takes some 100
-bytes.
+bytes. Of sessions nearly all that is known is that they ended: beyond some thousand, those that expire first move to a
+packed base, where one takes some 13.
 """
 
 import heapq
@@ -13,40 +14,99 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 
+from ostiary.revocation.packed import PREFIX_CHARS, SPAN, SPANS, Packed, can_be_packed
+
 Known = tuple[int, int]
 """The lowest value that is accepted, and the second from which on it may be forgotten."""
-
-_Due = tuple[list[int | str], dict[int, Known]]
-"""Of one second: the keys that expire in it, and what they share."""
 
 _NOTHING: Known = (0, 0)
 ID_CHARS = 22  # of 128 random bits in base64url
 _LATEST = 2**53  # seconds
+_PORTION = 256  # entries that move to the packed base in one go
+
+
+class _Due:
+    """Keys by the second in which they expire, and for each second what its keys share."""
+
+    __slots__ = ("by_second", "seconds")
+
+    def __init__(self) -> None:
+        self.by_second: dict[int, tuple[list[int | str], dict[int, Known]]] = {}
+        self.seconds: list[int] = []
+
+    def at(self, second: int) -> tuple[list[int | str], dict[int, Known]]:
+        due = self.by_second.get(second)
+        if due is None:
+            due = self.by_second[second] = ([], {})
+            heapq.heappush(self.seconds, second)
+        return due
+
+    def pop_first(self) -> list[int | str]:
+        return self.by_second.pop(heapq.heappop(self.seconds))[0]
+
+    def size(self) -> int:
+        return sum(sys.getsizeof(keys) + 200 for keys, _ in self.by_second.values())
 
 
 class Table:
     """Of one scope, whose ids begin with `prefix`. Other ids work as well and take more room; without a prefix all ids
-    are kept as they are."""
+    are kept as they are.
 
-    __slots__ = ("_due", "_key_of", "_prefix", "_seconds", "known")
+    `packs`: the value above all others; with more than `young` entries those that have it are packed. Such an entry is
+    known by the beginning of its id alone, and is told of by it: an id with no more than that stands for all that
+    begin so.
+    """
 
-    def __init__(self, prefix: str = "") -> None:
+    __slots__ = ("_due", "_due_packable", "_key_of", "_packs", "_prefix", "_young", "bases", "known")
+
+    def __init__(self, prefix: str = "", *, packs: int | None = None, young: int = 0) -> None:
         self.known: dict[int | str, Known] = {}
+        self.bases: list[Packed] = []  # mostly one; the next has longer spans
         self._prefix = prefix
         self._key_of = _key_of(prefix)
-        self._due: dict[int, _Due] = {}
-        self._seconds: list[int] = []
+        self._packs = packs
+        self._young = young
+        self._due = _Due()
+        self._due_packable = _Due()
 
     def __len__(self) -> int:
-        return len(self.known)
+        return len(self.known) + self.packed
+
+    @property
+    def packed(self) -> int:
+        """How many of its entries are packed."""
+        return sum(map(len, self.bases))
 
     def lowest(self, entry_id: str) -> int:
         """The lowest value that is accepted, 0 if nothing is known."""
-        return self.known.get(self._key_of(entry_id), _NOTHING)[0]
+        key = self._key_of(entry_id)
+        for base in self.bases:
+            if self._in_base(base, key):
+                return self._packs or 0
+        return self.known.get(key, _NOTHING)[0]
+
+    def _in_base(self, base: Packed, key: int | str) -> bool:
+        if isinstance(key, int):
+            return base.holds(key.to_bytes(ID_CHARS))
+        return self._is_prefix(key) and base.holds(key[-PREFIX_CHARS:].encode())
+
+    def _is_prefix(self, entry_id: str) -> bool:
+        return (
+            self._packs is not None
+            and len(entry_id) == len(self._prefix) + PREFIX_CHARS
+            and entry_id.startswith(self._prefix)
+            and _packable(entry_id[len(self._prefix) :])
+        )
 
     def raise_to(self, entry_id: str, value: int, until: float) -> None:
         """Merge: the greater value and the later expiry count."""
-        self._raise(self._key_of(entry_id), value, math.ceil(min(until, _LATEST)))
+        key, second = self._key_of(entry_id), math.ceil(min(until, _LATEST))
+        if value == self._packs and isinstance(key, str) and self._is_prefix(key):
+            self._base_for(second).add(key[-PREFIX_CHARS:].encode(), second)
+            return
+        self._raise(key, value, second)
+        if self._packs is not None and len(self.known) > self._young:
+            self._pack()
 
     def _raise(self, key: int | str, value: int, second: int) -> None:
         before = self.known.get(key)
@@ -55,56 +115,70 @@ class Table:
                 return
             value = max(value, before[0])
             second = max(second, before[1])
-        keys, shared = self._due.get(second) or self._due_at(second)
+        due = self._due_packable if value == self._packs and isinstance(key, int) else self._due
+        keys, shared = due.by_second.get(second) or due.at(second)
         known = shared.get(value)
         if known is None:
             known = shared[value] = (value, second)
         self.known[key] = known
-        if before is None or before[1] != second:
+        if before is None or before[1] != second or before[0] != value:
             keys.append(key)
 
-    def _due_at(self, second: int) -> _Due:
-        due = self._due.get(second)
-        if due is None:
-            due = self._due[second] = ([], {})
-            heapq.heappush(self._seconds, second)
-        return due
-
-    def load(self, value: int, second: int, ids: bytes) -> None:
-        """Raise all of these to one value: the last 22 characters of each id, one after the other. Much faster than one
-        by one."""
-        each = struct.unpack(f"{ID_CHARS}s" * (len(ids) // ID_CHARS), ids)
-        keys: list[int | str] = [*map(int.from_bytes, each)]
-        known = self.known
-        if known and not known.keys().isdisjoint(keys):
-            for key in keys:
-                self._raise(key, value, second)
+    def load(self, second: int, ids: bytes, *, again: bool = False) -> None:
+        """Raise all of these to the value above all others: the last 22 characters of each id, one after the other.
+        Much faster than one by one. `again`: most of them may be known."""
+        if len(self.known) + len(ids) // ID_CHARS > self._young:
+            self._base_for(second).load(second, ids, again=again)
             return
-        listed, shared = self._due_at(second)
-        known.update(dict.fromkeys(keys, shared.setdefault(value, (value, second))))
-        listed += keys
+        for (chars,) in struct.iter_unpack(f"{ID_CHARS}s", ids):
+            self._raise(int.from_bytes(chars), self._packs or 0, second)
 
-    def packed(self, value: int) -> Iterator[tuple[int, bytes]]:
-        """What `load` takes, by second of expiry; only of entries of this value whose ids have the usual form."""
-        for second, (keys, _) in self._due.items():
-            chosen = [key for key in keys if isinstance(key, int) and self.known.get(key) == (value, second)]
-            if chosen:
-                yield second, b"".join([key.to_bytes(ID_CHARS) for key in dict.fromkeys(chosen)])
+    def _base_for(self, second: int) -> Packed:
+        for base in self.bases:
+            if base.fits(second):
+                return base
+        self.bases.append(Packed(self.bases[-1].span * SPANS if self.bases else SPAN))
+        return self._base_for(second)
+
+    def _pack(self) -> None:
+        """Some of those that expire first."""
+        due = self._due_packable
+        while due.seconds and not due.by_second[due.seconds[0]][0]:
+            due.pop_first()
+        if not due.seconds:
+            return
+        second = due.seconds[0]
+        base = self._base_for(second)
+        keys = due.by_second[second][0]
+        for key in keys[-_PORTION:]:
+            known = self.known.get(key)
+            if known is not None and known[1] == second and isinstance(key, int):
+                base.add(key.to_bytes(ID_CHARS), second)
+                del self.known[key]
+        del keys[-_PORTION:]
 
     def holds(self, entry_id: str) -> bool:
         """Whether anything is known of it."""
-        return self._key_of(entry_id) in self.known
+        key = self._key_of(entry_id)
+        return key in self.known or any(self._in_base(base, key) for base in self.bases)
 
     def forget(self, now: float) -> int:
         """Drop what may be forgotten at `now`; how many."""
         before = len(self.known)
-        while self._seconds and self._seconds[0] <= now:
-            second = heapq.heappop(self._seconds)
-            for key in self._due.pop(second)[0]:
-                known = self.known.get(key)
-                if known is not None and known[1] == second:
-                    del self.known[key]
-        return before - len(self.known)
+        for due in (self._due, self._due_packable):
+            while due.seconds and due.seconds[0] <= now:
+                second = due.seconds[0]
+                for key in due.pop_first():
+                    known = self.known.get(key)
+                    if known is not None and known[1] == second:
+                        del self.known[key]
+        gone = before - len(self.known)
+        if not self.known:
+            self.known = {}  # a dictionary gives no room back
+        gone += sum([base.forget(now) for base in self.bases])
+        if not self.packed:
+            self.bases = []
+        return gone
 
     def drop_up_to(self, value: int) -> None:
         """Drop what refuses nothing that is not below `value`."""
@@ -112,17 +186,45 @@ class Table:
             del self.known[key]
 
     def entries(self) -> Iterator[tuple[str, int, float]]:
-        """Id, value, until."""
+        """Id, value, until, of what is not packed."""
         for key, (value, second) in self.known.items():
             yield self._text(key), value, float(second)
 
+    def packed_entries(self, heard: Packed) -> Iterator[tuple[str, int, float]]:
+        """The same of what is packed and not in the other, by the beginning of its id."""
+        for base in self.bases:
+            for chars, second in base.missing_in(heard):
+                yield self._prefix + chars.decode(), self._packs or 0, float(second)
+
+    def put_into(self, heard: Packed, entry_id: str, value: int) -> bool:
+        """Note there that this was heard of; False if it is nothing that could be packed."""
+        if value != self._packs:
+            return False
+        key = self._key_of(entry_id)
+        if isinstance(key, int):
+            heard.add(key.to_bytes(ID_CHARS), 0)
+        elif self._is_prefix(key):
+            heard.add(key[-PREFIX_CHARS:].encode(), 0)
+        else:
+            return False
+        return True
+
+    def is_in(self, heard: Packed, entry_id: str) -> bool:
+        """Whether that was noted."""
+        return self._in_base(heard, self._key_of(entry_id))
+
     def size(self) -> int:
         """Bytes, about."""
-        listed = sum(sys.getsizeof(keys) + 200 for keys, _ in self._due.values())
-        return sys.getsizeof(self.known) + 48 * len(self.known) + listed
+        listed = self._due.size() + self._due_packable.size()
+        packed = sum(base.size() for base in self.bases)
+        return sys.getsizeof(self.known) + 48 * len(self.known) + listed + packed
 
     def _text(self, key: int | str) -> str:
         return key if isinstance(key, str) else self._prefix + key.to_bytes(ID_CHARS).decode()
+
+
+def _packable(chars: str) -> bool:
+    return chars.isascii() and can_be_packed(chars.encode())
 
 
 @cache
@@ -132,7 +234,7 @@ def _key_of(prefix: str) -> Callable[[str], int | str]:
     length = len(prefix) + ID_CHARS if prefix else -1
 
     def key_of(entry_id: str) -> int | str:
-        if len(entry_id) == length and entry_id.startswith(prefix) and entry_id.isascii():
+        if len(entry_id) == length and entry_id.startswith(prefix) and _packable(entry_id[len(prefix) :]):
             return int.from_bytes(entry_id[-ID_CHARS:].encode())
         return entry_id
 

@@ -56,7 +56,7 @@ class MemoryLog:
         complete = start + len(items) == len(self.items)
         return Probe(generation=self.generation, matches=True, items=items, complete=complete)
 
-    async def probe_whole(self, *, node: str = "") -> Probe | None:  # noqa: ARG002 - as the port has it
+    async def catch_up(self, cursor: Cursor) -> Probe | None:  # noqa: ARG002 - as the port has it
         """None: nobody has to read it but this process."""
         return None
 

@@ -52,7 +52,7 @@ class Source:
         matches, self.matches = self.matches, True
         return Probe(generation=self.generation, matches=matches, items=items if matches else (), complete=matches)
 
-    async def probe_whole(self, *, node: str = "") -> Probe | None:
+    async def catch_up(self, cursor: Cursor) -> Probe | None:
         return None
 
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:

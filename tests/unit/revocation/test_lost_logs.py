@@ -1,10 +1,13 @@
 """A log that is lost, in part or as a whole: nothing that it refused is accepted again."""
 
+import base64
 import math
+import random
 
 import pytest
 from tests.unit.revocation.test_replica import Log, _catch_up
 
+from ostiary import limits
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.revocation.entry import Cursor, Entry, Probe, Scope
 from ostiary.revocation.replica import Next, Replica, Verdict
@@ -278,10 +281,16 @@ def test_raising_the_floor_frees_the_accounts_below_it() -> None:
     assert replica.account_epoch("b") == EPOCHS_PER_EVERYTHING + 1
 
 
-def test_entries_are_small_and_leave_no_trace() -> None:
+def _random_ids(count: int) -> list[str]:
+    chance = random.Random(count)
+    return ["ses_" + base64.urlsafe_b64encode(chance.randbytes(16)).decode()[:22] for _ in range(count)]
+
+
+@pytest.mark.parametrize("young", [limits.REPLICA_YOUNG_ENTRIES, 10**6])
+def test_entries_are_small_and_leave_no_trace(young: int) -> None:
     """M-32: 100,000 ended sessions take at most 110 bytes each, and nothing once they have expired."""
-    replica = Replica()
-    ids = [f"ses_{i:022}" for i in range(100_000)]
+    replica = Replica(young=young)
+    ids = _random_ids(100_000)
     replica.apply(
         Entry(scope=Scope.SESSION, id=entry_id, value=2**53 - 1, until=500.0 + i % 300)
         for i, entry_id in enumerate(ids)

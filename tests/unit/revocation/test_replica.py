@@ -180,7 +180,9 @@ class Model(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.replica.forget_expired(math.inf)
         assert len(self.replica) == 0
-        assert not any(table._due for table in (self.replica._sessions, self.replica._accounts, self.replica._keys))
+        assert not any(
+            table._due.seconds for table in (self.replica._sessions, self.replica._accounts, self.replica._keys)
+        )
 
 
 TestModel = Model.TestCase

@@ -83,7 +83,7 @@ class Link:
         await self._travel(self.back)
         return reply
 
-    async def probe_whole(self, *, node: str = "") -> Probe | None:
+    async def catch_up(self, cursor: Cursor) -> Probe | None:
         return None
 
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:

@@ -1,10 +1,13 @@
 """The revocation log: positions from a counter row, which every write that appends holds until it has committed."""
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
+from ostiary import limits
+from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope, bulk
 from ostiary.stores.postgres.batches import DURABLE
 from ostiary.stores.postgres.connecting import Connector
 from ostiary.stores.postgres.listening import listen, look
@@ -39,6 +42,21 @@ class Revocations(Part):
             f"LEFT JOIN LATERAL (SELECT * FROM {items} WHERE position > $1 AND g.held ORDER BY position LIMIT $4) i "
             "ON TRUE ORDER BY i.position"
         )
+        ended = (
+            f"(scope = 's' AND value = {ENDED_VERSION} AND length(entry_id) = 26 AND starts_with(entry_id, 'ses_') "
+            "AND until BETWEEN 0 AND 1e15)"
+        )
+        self._packed = (
+            "WITH page AS (SELECT count(*) AS count, count(id) AS packed, max(until) AS until, "
+            "string_agg(id, '') AS ids, max(position) AS last FROM (SELECT position, "
+            f"CASE WHEN {ended} THEN until END AS until, CASE WHEN {ended} THEN substr(entry_id, 5) END AS id "
+            f"FROM {items} WHERE position > $1 ORDER BY position LIMIT $2) i) "
+            f"SELECT g.generation, page.*, (SELECT nonce FROM {items} WHERE position = page.last) FROM {log} g, page"
+        )
+        self._not_packed = (
+            f"SELECT position, nonce, scope, entry_id, value, until FROM {items} "
+            f"WHERE position > $1 AND position <= $2 AND NOT {ended} ORDER BY position"
+        )
         self._behind = (
             f"SELECT CASE WHEN {held} AND made_at <= clock_timestamp() - make_interval(secs => $4) THEN "
             f"(SELECT count(*) FROM {nodes} WHERE acknowledged < $1 "
@@ -62,9 +80,23 @@ class Revocations(Part):
 
         return _probe(await self._pools.log.run(ask), limit)
 
-    async def probe_whole(self, *, node: str = "") -> Probe | None:  # noqa: ARG002 - as the port has it
-        """None: read page by page."""
-        return None
+    async def catch_up(self, cursor: Cursor) -> Probe | None:
+        """A stretch of the log is one group, which is kept as long as its last: what ended together expires together.
+        What is not packed is read after it; a purge between the two removes only what has expired."""
+        position = _where(cursor)[0]
+
+        async def ask(connection: Connection) -> tuple[Any, list[Any]]:
+            found = await connection.fetchrow(self._packed, position, limits.CATCH_UP_ITEMS)
+            count, packed, last = found[1], found[2], found[5]
+            others = packed < count and count >= limits.CATCH_UP_LEAST
+            return found, await connection.fetch(self._not_packed, position, last) if others else []
+
+        (generation, count, packed, until, ids, last, nonce), rest = await self._pools.log.read(ask)
+        if count < limits.CATCH_UP_LEAST or nonce is None:
+            return None
+        reached = Cursor(position=last, nonce=nonce)
+        groups = [(math.ceil(until), ids.encode())] if packed else []
+        return bulk(generation, reached, groups, [_item(*row) for row in rest])
 
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         if self._connector.can_listen:

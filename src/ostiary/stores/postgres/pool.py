@@ -77,6 +77,11 @@ class Pool:
             if is_read_only(error):  # what was the primary is none any more: the next one asks again who is
                 connection.terminate()
             raise translated(error) from error
+        except AttributeError as error:
+            if not connection.is_closed():
+                raise
+            # the driver stumbles over a connection that was ended between two steps of one of its calls
+            raise Unavailable(private="postgres: the connection was ended under way") from error
         except asyncio.CancelledError:
             connection.terminate()  # its answer is still to come
             raise

@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ostiary import limits
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope, bulk
 from ostiary.stores.sqlite.lanes import Job, Lane
 from ostiary.stores.sqlite.parts import Lanes, Part
 from ostiary.stores.sqlite.presence import Presence
@@ -23,19 +24,18 @@ from ostiary.stores.sqlite.presence import Presence
 
 P = TypeVar("P", bound=Probe | None)
 _LARGEST = 2**63 - 1
-_PACK_AT = 10_000  # items of a log that is told in bulk to whoever reads it from its start
 _LOOK_INTERVAL = 0.02  # seconds between looks at whether anybody wrote; one takes a few microseconds
-_STRETCH = 4096  # positions
 _ITEMS = "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
 _ENDED = (
     f"(scope = 's' AND value = {ENDED_VERSION} AND length(entry_id) = 26 AND substr(entry_id, 1, 4) = 'ses_' "
     "AND until BETWEEN 0 AND 1e15)"
 )
+_COUNT = "SELECT count(*), max(position) FROM (SELECT position FROM revocations WHERE position > ? LIMIT ?)"
 _PACKED = (
-    f"SELECT count(*), count(*) FILTER (WHERE {_ENDED}), max(until) FILTER (WHERE {_ENDED}), "
-    f"group_concat(substr(entry_id, 5), '') FILTER (WHERE {_ENDED}) FROM revocations WHERE position BETWEEN ? AND ?"
+    "SELECT count(*), max(until), group_concat(substr(entry_id, 5), '') FROM revocations "
+    f"WHERE position > ? AND position <= ? AND {_ENDED}"
 )
-_NOT_PACKED = f"{_ITEMS}WHERE position BETWEEN ? AND ? AND NOT {_ENDED} ORDER BY position"
+_NOT_PACKED = f"{_ITEMS}WHERE position > ? AND position <= ? AND NOT {_ENDED} ORDER BY position"
 
 
 class Revocations(Part):
@@ -59,8 +59,8 @@ class Revocations(Part):
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
         return await self._lane.submit(self._asking(lambda c: _probe(c, cursor, limit), cursor, node))
 
-    async def probe_whole(self, *, node: str = "") -> Probe | None:
-        return await self._lane.submit(self._asking(_packed, Cursor(), node))
+    async def catch_up(self, cursor: Cursor) -> Probe | None:
+        return await self._lane.submit(self._asking(lambda c: _packed(c, cursor), cursor, ""))
 
     def _asking(self, read: Callable[[sqlite3.Connection], P], cursor: Cursor, node: str) -> Job[P]:
         def ask(connection: sqlite3.Connection) -> P:
@@ -149,38 +149,23 @@ def _probe(connection: sqlite3.Connection, cursor: Cursor, limit: int) -> Probe:
     return Probe(generation=generation, matches=True, items=items, complete=len(rows) <= limit)
 
 
-def _packed(connection: sqlite3.Connection) -> Probe | None:
-    """The whole log as it stands, if it is long; None if it is better read item by item.
-
-    A stretch of the log is one group, which is kept as long as its last: what ended together expires together.
-    """
+def _packed(connection: sqlite3.Connection, cursor: Cursor) -> Probe | None:
+    """A stretch of the log is one group, which is kept as long as its last: what ended together expires together."""
     connection.execute("BEGIN")  # one view of the log for all that is asked
     try:
-        generation, first, last = connection.execute(
-            "SELECT generation, (SELECT min(position) FROM revocations), (SELECT max(position) FROM revocations) "
-            "FROM revocation_logs"
-        ).fetchone()
-        if last is None or last - first < _PACK_AT:
+        count, last = connection.execute(_COUNT, (cursor.position, limits.CATCH_UP_ITEMS)).fetchone()
+        if count < limits.CATCH_UP_LEAST:
             return None
-        groups, rest = list[tuple[int, bytes]](), list[LogItem]()
-        for start in range(first, last + 1, _STRETCH):
-            where = (start, start + _STRETCH - 1)
-            count, packed, until, ids = connection.execute(_PACKED, where).fetchone()
-            if packed:
-                if not ids.isascii():
-                    return None
-                groups.append((math.ceil(until), ids.encode()))
-            if packed < count:
-                items = [_item(row) for row in connection.execute(_NOT_PACKED, where)]
-                if any(item.entry.scope is Scope.EVERYTHING and item.entry.id for item in items):
-                    return None  # a mark divides what stands before it from what follows
-                rest += items
-        reached = _head(connection)
+        stretch = (cursor.position, last)
+        packed, until, ids = connection.execute(_PACKED, stretch).fetchone()
+        rest = [_item(row) for row in connection.execute(_NOT_PACKED, stretch)] if packed < count else []
+        generation, nonce = connection.execute(
+            "SELECT generation, (SELECT nonce FROM revocations WHERE position = ?) FROM revocation_logs", (last,)
+        ).fetchone()
     finally:
         connection.execute("ROLLBACK")
-    return Probe(
-        generation=generation, matches=True, items=tuple(rest), complete=True, packed=tuple(groups), reached=reached
-    )
+    reached = Cursor(position=last, nonce=nonce)
+    return bulk(generation, reached, [(math.ceil(until), ids.encode())] if packed else [], rest)
 
 
 def _item(row: tuple[int, int, str, str, int, float]) -> LogItem:

@@ -1,12 +1,14 @@
 """The revocation log in Valkey: a stream whose ids are positions, and a channel that tells what is new."""
 
 import contextlib
+import math
 import secrets
 import struct
 from collections.abc import AsyncIterator, Iterator
 
+from ostiary import limits
 from ostiary.errors import InvalidRequest
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope, bulk
 from ostiary.stores.valkey import scripts
 from ostiary.stores.valkey.listening import listen
 from ostiary.stores.valkey.parts import Lanes
@@ -14,6 +16,9 @@ from ostiary.stores.valkey.records import number, text
 from ostiary.stores.valkey.topology import Topology
 
 _PORTION = 500  # items of one step of a purge
+_BLOCK = 4096  # positions of what the scripts pack together
+_ELSEWHERE = b"\xff" * 22
+_LATEST = 2.0**53  # seconds
 _NONCES = 2**53 - 1  # what JSON carries everywhere
 _ITEM = struct.Struct(">Q")  # its nonce; the entry follows
 _LENGTH = struct.Struct(">H")
@@ -57,15 +62,22 @@ class Revocations:
         )
         if not matches:
             return Probe(generation=int(generation), matches=False, items=(), complete=False)
-        items = tuple(
-            LogItem(position=_position(name), nonce=_nonce(item), entry=decode_entry(item[_ITEM.size :]))
-            for name, item in zip(told[::2], told[1::2], strict=True)
-        )
-        return Probe(generation=int(generation), matches=True, items=items, complete=not more)
+        return Probe(generation=int(generation), matches=True, items=tuple(_items(told)), complete=not more)
 
-    async def probe_whole(self, *, node: str = "") -> Probe | None:  # noqa: ARG002 - as the port has it
-        """None: read page by page."""
-        return None
+    async def catch_up(self, cursor: Cursor) -> Probe | None:
+        """A block of the log is one group, which is kept as long as its last: what ended together expires together."""
+        blocks = limits.CATCH_UP_ITEMS // _BLOCK
+        found = await self._lanes.log.run(scripts.CATCH_UP, _where(cursor)[0], blocks)
+        if found is None:
+            return None
+        generation, (name, item), told, packed = found
+        groups = [
+            (math.ceil(min(float(until), _LATEST)), ids)
+            for until, block in zip(packed[::2], packed[1::2], strict=True)
+            if (ids := block.replace(_ELSEWHERE, b""))
+        ]
+        reached = Cursor(position=_position(name), nonce=_nonce(item))
+        return bulk(int(generation), reached, groups, list(_items(told)))
 
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         channel = self._topology.address.channel
@@ -123,6 +135,11 @@ def _where(cursor: Cursor) -> tuple[int, bytes]:
     if not (0 < cursor.position < 2**63 and 0 <= cursor.nonce < 2**63):
         return 0, _ITEM.pack(0)  # no item stands there
     return cursor.position, _ITEM.pack(cursor.nonce)
+
+
+def _items(told: list[bytes]) -> Iterator[LogItem]:
+    for name, item in zip(told[::2], told[1::2], strict=True):
+        yield LogItem(position=_position(name), nonce=_nonce(item), entry=decode_entry(item[_ITEM.size :]))
 
 
 def _position(name: bytes) -> int:

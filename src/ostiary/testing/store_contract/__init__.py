@@ -11,6 +11,7 @@ suite reopens a store, and races two against each other. Set `durable = False` i
 
 from ostiary.testing.store_contract.base import StoreCase
 from ostiary.testing.store_contract.batches import Batches
+from ostiary.testing.store_contract.catching_up import CatchingUp
 from ostiary.testing.store_contract.listings import Listings
 from ostiary.testing.store_contract.log import Log
 from ostiary.testing.store_contract.nodes import Nodes
@@ -20,7 +21,7 @@ from ostiary.testing.store_contract.records import Records
 from ostiary.testing.store_contract.round_trips import RoundTrips
 
 
-class StoreContract(RoundTrips, Records, Batches, Listings, Purges, Log, Nodes, Races):
+class StoreContract(RoundTrips, Records, Batches, Listings, Purges, Log, CatchingUp, Nodes, Races):
     """All of it. Subclass it under a name that starts with `Test`."""
 
 

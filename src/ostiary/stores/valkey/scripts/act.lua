@@ -31,6 +31,22 @@ local function put(key, old, value, scores)
   redis.call('SET', prefix .. key, value)
 end
 
+-- The log once more, for whoever is far behind: of 4096 positions each, one string of 22 bytes for each position, which
+-- are the id of a session that ended or say that something else stands there. It holds no gap if it has its full length:
+-- a program that knows nothing of it leaves it shorter. `packed-until`: when all of its sessions may be forgotten.
+local ended, elsewhere = 's\0\31\255\255\255\255\255\255', string.rep('\255', 22)
+
+local function pack(position, item, expires)
+  local block, id = string.format('%.0f', math.floor((position - 1) / 4096)), string.sub(item, 30)
+  local is_ended = #item == 51 and string.sub(item, 9, 17) == ended and string.sub(item, 26, 29) == 'ses_'
+  if is_ended and not string.find(id, '[^%w_-]') then
+    redis.call('APPEND', prefix .. 'packed:' .. block, id)
+    redis.call('ZADD', prefix .. 'packed-until', 'GT', expires, block)
+  elseif redis.call('APPEND', prefix .. 'packed:' .. block, elsewhere) == 22 then
+    redis.call('ZADD', prefix .. 'packed-until', 'NX', 0, block)
+  end
+end
+
 local function act(steps, channel)
   local told = {}
   for _, step in ipairs(steps) do
@@ -38,6 +54,7 @@ local function act(steps, channel)
       local position = redis.call('INCR', prefix .. 'position')
       redis.call('XADD', prefix .. 'log', position .. '-0', 'e', step[2])
       redis.call('ZADD', prefix .. 'log-until', step[3], position)
+      pack(position, step[2], step[3])
       told[#told + 1] = struct.pack('>I2', #step[2]) .. step[2]
     elseif step[1] == 'R' then
       remove(prefix .. step[2], step[3])
