@@ -79,7 +79,7 @@ async def test_memory_returns_to_zero(server: Server, clock: FakeClock, carrier:
         return len(replica) == 0
 
     await until(forgotten)
-    assert not any(table._due for table in (replica._sessions, replica._accounts, replica._keys))
+    assert not any(table.waits for table in (replica._sessions, replica._accounts, replica._keys))
     assert (len(recognition._known), len(recognition._seen)) == (0, 0)
     left = await server.store.revocations.probe(Cursor(), 1000)
     assert len(left.items) <= 1  # the newest stays, so that cursors can match

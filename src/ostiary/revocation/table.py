@@ -77,6 +77,11 @@ class Table:
         """How many of its entries are packed."""
         return sum(map(len, self.bases))
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything is kept for later."""
+        return bool(self._due.by_second or self._due_packable.by_second or self.bases)
+
     def lowest(self, entry_id: str) -> int:
         """The lowest value that is accepted, 0 if nothing is known."""
         key = self._key_of(entry_id)
