@@ -1,7 +1,7 @@
-"""Callers as dependencies, with FastAPI (pip install fastapi). Run: uvicorn examples.fastapi_app:app
+"""Callers as dependencies, with FastAPI (pip install "ostiary[fastapi]"). Run: uvicorn examples.fastapi_app:app
 
-Kinds and transports: sessions in a cookie, and tokens in the Authorization header. For JWTs in cookies put the
-application behind `auth.protect`, which can renew them.
+Every kind and transport: a session in a cookie, tokens in the Authorization header, and JWTs in cookies, which are
+renewed in passing.
 """
 
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ async def me(caller: CurrentCaller) -> dict[str, Any]:
 
 @app.get("/hello")
 async def hello(account: CurrentAccount) -> dict[str, str]:
-    """The account's record, read from the store. Never return it as it is: it holds the password's hash."""
+    """The account's record, read from the store, without its password's hash."""
     return {"hello": account.display_name or account.username}
 
 

@@ -124,6 +124,23 @@ async def test_the_account_that_a_dependency_gives_holds_no_hash(server: Server,
     assert (account.username, account.password_hash) == ("alice", "")
 
 
+@pytest.mark.parametrize(
+    ("path", "raw_path", "status"),
+    [
+        ("/v1/me/", b"/auth/v1/me", 401),  # as Litestar mounts
+        ("/v1/me", b"/auth/v1/me", 401),
+        ("/v1/me/", b"/auth/v1/me/", 404),
+        ("/v1/me/", b"/auth/v1/me%2F", 404),
+        ("/", b"/auth", 200),
+    ],
+)
+async def test_a_slash_that_a_framework_adds_is_none(server: Server, path: str, raw_path: bytes, status: int) -> None:
+    """Some frameworks hand a mounted application its path with a slash that nobody sent; one that was sent counts."""
+    scope = _scope(server.device(IN_COOKIES[0]))
+    messages = await _sent(server.auth.asgi, {**scope, "path": path, "raw_path": raw_path, "root_path": ""})
+    assert messages[0]["status"] == status
+
+
 @pytest.mark.parametrize("database", ["memory:", "sqlite:///{folder}/ostiary.db"])
 def test_an_event_loop_for_each_request_is_enough(database: str, tmp_path: Path) -> None:
     """A test client without a lifespan, as FastAPI's guide has it, makes an event loop for each request: logins go on,

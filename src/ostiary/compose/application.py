@@ -266,9 +266,20 @@ class _Started:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._auth.running and scope["type"] == "http":
-            await self._auth.start()
+        if scope["type"] == "http":
+            if not self._auth.running:
+                await self._auth.start()
+            scope = _without_added_slash(scope)
         await self._app(scope, receive, send)
+
+
+def _without_added_slash(scope: Scope) -> Scope:
+    """Litestar hands what is mounted its path with a slash at its end, also where none was asked for."""
+    path: str = scope["path"]
+    asked = scope.get("raw_path") or b""
+    if path == "/" or not path.endswith("/") or not asked or asked.lower().endswith((b"/", b"%2f")):
+        return scope
+    return {**scope, "path": path[:-1]}
 
 
 class _MetricsAlone:
