@@ -346,6 +346,7 @@ async def test_logging_out_needs_no_proof(device: Device, kind: str) -> None:
 PLACE = "https://id.example/notes/1?page=2"
 TOLD = {
     "nginx": {"X-Original-Method": "POST", "X-Original-URL": PLACE},
+    "nginx behind what ends TLS": {"X-Original-Method": "POST", "X-Original-URL": PLACE.replace("https", "http")},
     "caddy": {
         "X-Forwarded-Method": "POST",
         "X-Forwarded-Proto": "https",
@@ -387,7 +388,9 @@ async def test_a_proof_passes_the_edge(device: Device, kind: str, proxy: str) ->
         {"X-Original-URL": PLACE},
         {"X-Original-Method": "POST", "X-Original-URL": "/notes/1"},
         {"X-Original-Method": "POST", "X-Original-URL": "https://evil.example/notes/1"},
-        {"X-Original-Method": "POST", "X-Forwarded-Uri": "/notes/1", "X-Forwarded-Host": "id.example"},
+        {"X-Original-Method": "POST", "X-Forwarded-Uri": "/notes/1"},
+        {"X-Original-Method": "POST", "X-Forwarded-Host": "id.example"},
+        {"X-Original-Method": "POST", "X-Forwarded-Host": "id.example", "X-Forwarded-Uri": "@evil.example/notes/1"},
         {**TOLD["caddy"], "X-Original-URL": "https://id.example/notes/3"},
         [*TOLD["nginx"].items(), ("X-Original-URL", "https://id.example/notes/3")],
         [*TOLD["caddy"].items(), ("X-Forwarded-Host", "evil.example")],

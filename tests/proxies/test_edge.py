@@ -1,14 +1,20 @@
 """Sessions at the edge, tokens inside, through real proxies (M-61)."""
 
 import base64
+import hashlib
 import json
 import socket
+import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.conftest import GOOD_PASSWORD
 from tests.proxies.conftest import HOST, ISSUER, NOTES, Edge, caddy, nginx
 from tests.scenario.elsewhere import Process
+
+from ostiary import jose
 
 FOREIGN = ("Origin: https://evil.example", "Sec-Fetch-Site: cross-site")
 OWN = (f"Origin: https://{HOST}", "Sec-Fetch-Site: same-origin")
@@ -55,6 +61,42 @@ def test_only_our_cookies_stay_at_the_edge(edge: Edge) -> None:
         told = edge.ask("GET", "/notes", f"Cookie: {cookies}; __Host-ostiary_device=abc").told
         [(_, got)] = named(told, "cookie")
         assert sorted(cookie.strip() for cookie in got.strip("; ").split(";")) == ["lang=zh", "theme=dark"]
+
+
+@pytest.mark.parametrize("kind", ["session", "stateful", "stateless"])
+def test_what_is_bound_to_a_key_passes_with_its_proof(edge: Edge, kind: str) -> None:
+    """M-52: made for the very address that the proxy was asked for, once; what the client says about that address does
+    not count."""
+    key, numbers = jose.Key.generate("ES256"), count()
+
+    def proof(method: str, path: str, **more: str) -> str:
+        said = {"htm": method, "htu": f"https://{HOST}{path}", "iat": int(time.time()), "jti": f"{next(numbers)}"}
+        return jose.sign_proof(said | more, key, typ="dpop+jwt")
+
+    body = json.dumps({"username": "ada", "password": GOOD_PASSWORD, "kind": kind, "transport": "bearer"}).encode()
+    login = ("POST", "/auth/v1/login")
+    asked = edge.ask(*login, "Content-Type: application/json", f"DPoP: {proof(*login)}", body=body)
+    [nonce] = asked.header("dpop-nonce")
+    given = edge.ask(*login, "Content-Type: application/json", f"DPoP: {proof(*login, nonce=nonce)}", body=body)
+    assert given.status == 200, given
+    answer = json.loads(given.body)
+    token = answer["access_token"]
+    ath = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+    line, right = f"Authorization: DPoP {token}", proof("GET", "/notes", ath=ath)
+    reply = edge.ask("GET", "/notes?page=2", line, f"DPoP: {right}")
+    assert reply.status == 200, reply
+    assert reply.told["account"] == answer["account"]["id"]
+    assert edge.ask("GET", "/notes", line, f"DPoP: {right}").status == 401
+    assert edge.ask("GET", "/notes", line).status == 401
+    assert edge.ask("GET", "/notes", f"Authorization: Bearer {token}").status == 401
+    other = proof("GET", "/other", ath=ath)
+    for claimed in (
+        f"X-Original-URL: https://{HOST}/other",
+        "X-Forwarded-Uri: /other",
+        f"X-Forwarded-Host: {HOST}",
+    ):
+        assert edge.ask("GET", "/notes", line, claimed, f"DPoP: {other}").status == 401
+        assert edge.ask("GET", "/notes", line, claimed, f"DPoP: {proof('GET', '/notes', ath=ath)}").status == 200
 
 
 def test_nobody_is_let_through(edge: Edge) -> None:

@@ -16,8 +16,8 @@ class ProofReader:
     def __init__(self, config: HttpConfig, proofs: Proofs) -> None:
         self._proofs = proofs
         self._base = config.base_path
-        scheme = config.origin.partition("://")[0]
-        hosts = (f"{scheme}://{host}" for host in config.allowed_hosts)
+        self._scheme = config.origin.partition("://")[0]
+        hosts = (f"{self._scheme}://{host}" for host in config.allowed_hosts)
         self._origins = frozenset(map(origin_of, (config.origin, *hosts))) - {""}
 
     def nonce(self, now: float) -> str:
@@ -54,25 +54,24 @@ class ProofReader:
 
     def _told(self, scope: Scope) -> Target:
         """A proxy asks, and the client made its proof for the address that the proxy was asked for. The name in it has
-        to be one of ours: clients can say any. Raises InvalidProof if no address was told, or two that differ."""
-        headers = scope["headers"]
-        told = {address_of(url) for url in _addresses_told(headers)}
+        to be one of ours: clients can say any. Its scheme is ours, whatever ends TLS in front of the proxy. Raises
+        InvalidProof if no address was told, or two that differ."""
+        told = {address_of(f"{self._scheme}://{place}") for place in _places_told(scope["headers"])}
         if len(told) != 1:
             raise InvalidProof(private="the proxy told no original address, or two")
         ((origin, path),) = told
         return Target(method=scope["method"], origins=self._origins & {origin}, paths=(path,))
 
 
-def _addresses_told(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """As nginx's users call it (`X-Original-URL`), and as Caddy and Traefik do (`X-Forwarded-Proto`, `-Host`, `-Uri`).
-    A header that comes twice makes an address of each."""
-    values: dict[bytes, list[str]] = {}
+def _places_told(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """Host and path, as nginx's users tell them (`X-Original-URL`), and as Caddy and Traefik do (`X-Forwarded-Host` and
+    `-Uri`). A header that comes twice makes a place of each."""
+    urls, hosts, paths = list[str](), list[str](), list[str]()
+    kept = {b"x-original-url": urls, b"x-forwarded-host": hosts, b"x-forwarded-uri": paths}
     for name, value in headers:
-        if name == b"x-original-url" or name.startswith(b"x-forwarded-"):
-            values.setdefault(name, []).append(value.decode("latin-1").strip())
-    parts = [values.get(name, []) for name in (b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-uri")]
-    forwarded = [f"{scheme}://{host}{uri}" for scheme in parts[0] for host in parts[1] for uri in parts[2]]
-    return values.get(b"x-original-url", []) + forwarded
+        if name in kept:
+            kept[name].append(value.decode("latin-1").strip())
+    return [url.partition("://")[2] for url in urls] + [host + path for host in hosts for path in paths]
 
 
 def _proof_in(scope: Scope) -> str | None:
