@@ -157,6 +157,16 @@ def test_the_embedding_example_is_short() -> None:
     assert len([line for line in first.text.splitlines() if line.strip()]) <= 12
 
 
+def test_every_flaw_class_has_its_test() -> None:
+    """Classes 1 to 58, and the three defects, are found in the names of tests in the folders that testing.md names."""
+    folders = ("jose", "verifier", "credentials")
+    files = [path for folder in folders for path in (ROOT / "tests" / "unit" / folder).glob("test_*.py")]
+    names = " ".join(name for path in files for name in re.findall(r"def (test_\w+)", path.read_text()))
+    flaws = re.findall(r"test_flaw_(\d\d)(?:_and_(\d\d))?_", names)
+    assert {int(number) for pair in flaws for number in pair if number} == set(range(1, 59))
+    assert set(re.findall(r"test_defect_(\d)_", names)) == {"1", "2", "3"}
+
+
 def test_planned_things_are_named_in_one_place() -> None:
     """What is not there yet stands in the README's list, and no other page speaks of it as if it were."""
     planned = (

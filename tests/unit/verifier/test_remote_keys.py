@@ -51,7 +51,7 @@ def test_a_key_id_is_a_name_and_nothing_else(issuer: FakeIssuer, kid: str) -> No
     assert refused.value.private == "unknown_key"
 
 
-def test_a_thousand_unknown_keys_cause_one_fetch(issuer: FakeIssuer) -> None:
+def test_flaw_55_a_thousand_unknown_keys_cause_one_fetch(issuer: FakeIssuer) -> None:
     """Flaw class 55: at most one fetch in a cooldown, whatever the tokens say; good tokens are served all the while."""
     verifier = issuer.verifier()
     good = issuer.token()
@@ -84,7 +84,7 @@ def test_a_new_key_is_picked_up_by_its_first_token(issuer: FakeIssuer) -> None:
     assert issuer.key_fetches == 3
 
 
-def test_a_failed_fetch_keeps_the_old_set(issuer: FakeIssuer) -> None:
+def test_flaw_55_a_failed_fetch_keeps_the_old_set(issuer: FakeIssuer) -> None:
     """Flaw class 55: an unknown key while the issuer is down is 503, since nobody knows; known keys go on."""
     verifier = issuer.verifier()
     verifier.verify_sync(issuer.token())
