@@ -91,9 +91,9 @@ $(MUTANTS)/.ready: requirements.lock
 	@$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-mutants: $(MUTANTS)/.ready  ## change JOSE in small ways and say which change no test notices: half an hour, docs/testing.md
+mutants: $(MUTANTS)/.ready  ## change JOSE in small ways and say which change no test notices, docs/testing.md; ONLY='ostiary.jose.claims.*'
 	@rm -rf mutants
-	@nice -n 19 $(MUTANTS)/bin/mutmut run
+	@nice -n 19 $(MUTANTS)/bin/mutmut run $(if $(ONLY),'$(ONLY)')
 	@$(MUTANTS)/bin/mutmut results
 
 lock:  ## pin every dependency anew

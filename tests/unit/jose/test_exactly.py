@@ -226,6 +226,14 @@ def test_members_of_a_set_that_are_passed_over() -> None:
     assert len(jose.KeySet.from_jwks({"keys": [{**known, "use": "enc"}]})) == 0
 
 
+def test_the_algorithm_that_a_caller_states_is_for_keys_that_state_none() -> None:
+    """A set of an issuer that says `alg` of some keys only: what a key says itself stands beside what the caller says
+    of the others."""
+    unsaid = {name: value for name, value in key("RS256").public().to_jwk().items() if name != "alg"}
+    keys = jose.KeySet.from_jwks({"keys": [key("ES256").public().to_jwk(), unsaid]}, "RS256")
+    assert {each.alg for each in keys} == {"ES256", "RS256"}
+
+
 def test_what_a_key_may_do_is_told() -> None:
     """`operations` are those of `key_ops`, for pairs as for secrets; `oth` refuses an RSA key, public or not."""
     private = key("ES256").to_jwk(private=True)
