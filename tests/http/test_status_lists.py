@@ -14,6 +14,7 @@ from ostiary import jose, limits
 from ostiary.domain.status_list import Place, read_places
 from ostiary.services.status_lists import packed
 from ostiary.testing import FakeClock
+from ostiary.verifier import CredentialRefused, Document, Verifier
 
 pytestmark = pytest.mark.anyio
 
@@ -290,3 +291,24 @@ async def test_the_same_login_renewed_by_cookie(listing: Site) -> None:
     assert isinstance(login, Login)
     await listing.post("/v1/logout", headers={"Sec-Fetch-Site": "same-origin"}, **login.use)
     assert await status_of(listing, login.access_token) == INVALID
+
+
+async def test_our_verifier_reads_it(listing: Site) -> None:
+    """M-02, M-63: with public keys and the list alone; what has ended is refused when the list has had its time."""
+    login = await listing.log_in(kind="stateless")
+    uri = reference(login.access_token)["uri"]
+    said = {uri: (await fetched(listing, uri)).content}
+    verifier = Verifier(
+        issuer=ISSUER,
+        audience=ISSUER,
+        keys=jose.KeySet.from_jwks((await listing.get("/.well-known/jwks.json")).text),
+        fetch=lambda url, deadline: Document(body=said[url]),
+        check_status=True,
+        clock=listing.clock.clock,
+    )
+    assert (await verifier.verify(login.access_token)).session_id == login.id
+    await listing.post("/v1/logout", bearer=login.access_token)
+    said[uri] = (await fetched(listing, uri)).content
+    listing.clock.advance(limits.STATUS_LIST_TTL)
+    with pytest.raises(CredentialRefused):
+        await verifier.verify(login.access_token)

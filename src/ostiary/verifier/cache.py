@@ -17,12 +17,15 @@ what it takes to keep them (entry, slots of three dictionaries, the account's sh
 
 import sys
 from threading import Lock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from ostiary.domain.caller import Caller
 from ostiary.jose import KeySet, Policy
+
+if TYPE_CHECKING:
+    from ostiary.verifier.status_lists import Reference
 
 ENTRY_BYTES = 420
 _SHARED_PART = 16
@@ -41,6 +44,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     policy: Policy
     expires_at: float
     size: int
+    status: "Reference | None" = None
 
 
 class TokenCache:
@@ -79,13 +83,22 @@ class TokenCache:
         return value
 
     def put(
-        self, token: str, caller: Caller, kid: str, *, keys: KeySet, policy: Policy, expires_at: float, now: float
+        self,
+        token: str,
+        caller: Caller,
+        kid: str,
+        *,
+        keys: KeySet,
+        policy: Policy,
+        expires_at: float,
+        now: float,
+        status: "Reference | None" = None,
     ) -> None:
         """Remember a token that was verified just now."""
-        size = self.size_of(token, caller)
+        size = self.size_of(token, caller) + (sum(map(sys.getsizeof, (status, *status))) if status else 0)
         if size > self._room or now >= expires_at:
             return
-        entry = Entry(caller, kid, keys, policy, expires_at, size)
+        entry = Entry(caller, kid, keys, policy, expires_at, size, status)
         with self._lock:
             self._drop(token)
             if self._bytes + size > self._room:

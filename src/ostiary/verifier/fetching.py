@@ -44,8 +44,16 @@ class HttpFetch:
     """`Fetch` by the standard library. `ssl_context`: for a private certificate authority; the default trusts what the
     system trusts."""
 
-    def __init__(self, ssl_context: "ssl.SSLContext | None" = None) -> None:
+    def __init__(
+        self,
+        ssl_context: "ssl.SSLContext | None" = None,
+        *,
+        accept: str = "application/json, application/jwk-set+json",
+        max_bytes: int = limits.DOCUMENT_BYTES,
+    ) -> None:
         self._context = ssl_context
+        self._accept = accept
+        self._max_bytes = max_bytes
 
     def __call__(self, url: str, deadline: float) -> Document:
         from http.client import HTTPException
@@ -65,12 +73,12 @@ class HttpFetch:
         with closing(plain):
             wire = self._trust().wrap_socket(plain, server_hostname=host) if secure else plain
             with closing(wire):
-                connection.sock = _Wire(wire, deadline)
+                connection.sock = _Wire(wire, deadline, self._max_bytes)
                 connection.request(
                     "GET",
                     target,
                     headers={
-                        "Accept": "application/json, application/jwk-set+json",
+                        "Accept": self._accept,
                         "Accept-Encoding": "identity",
                         "Connection": "close",
                         "User-Agent": "ostiary-verifier",
@@ -81,10 +89,10 @@ class HttpFetch:
                     raise FetchFailed(f"{host}{target}: status {response.status}", status=response.status)
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise FetchFailed(f"{host}{target}: compressed, which was not asked for")
-                if (response.length or 0) > limits.DOCUMENT_BYTES:
+                if (response.length or 0) > self._max_bytes:
                     raise FetchFailed(f"{host}{target}: too large")
-                body = response.read(limits.DOCUMENT_BYTES + 1)
-                if len(body) > limits.DOCUMENT_BYTES:
+                body = response.read(self._max_bytes + 1)
+                if len(body) > self._max_bytes:
                     raise FetchFailed(f"{host}{target}: too large")
                 if response.length:
                     raise FetchFailed(f"{host}{target}: broken off")
@@ -134,16 +142,17 @@ class _Wire:
     """A socket as `http.client` uses one. A socket's own timeout is for each packet; here the deadline is for all of
     them together, and so is the number of bytes. Whoever opened the socket closes it."""
 
-    def __init__(self, wire: socket.socket, deadline: float) -> None:
+    def __init__(self, wire: socket.socket, deadline: float, max_bytes: int) -> None:
         self._wire = wire
         self._deadline = deadline
+        self._max_bytes = max_bytes
 
     def sendall(self, data: bytes) -> None:
         self._wire.settimeout(_remaining(self._deadline))
         self._wire.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - always "rb"
-        return io.BufferedReader(_Bytes(self._wire, self._deadline))
+        return io.BufferedReader(_Bytes(self._wire, self._deadline, self._max_bytes))
 
     def close(self) -> None:
         pass
@@ -152,10 +161,10 @@ class _Wire:
 class _Bytes(io.RawIOBase):
     """What comes in, until the deadline or until it is too much."""
 
-    def __init__(self, wire: socket.socket, deadline: float) -> None:
+    def __init__(self, wire: socket.socket, deadline: float, max_bytes: int) -> None:
         self._wire = wire
         self._deadline = deadline
-        self._room = limits.DOCUMENT_BYTES + limits.HEADERS_BYTES
+        self._room = max_bytes + limits.HEADERS_BYTES
 
     def readable(self) -> bool:
         return True

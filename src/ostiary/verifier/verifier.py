@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ostiary.verifier.asgi import AsgiApp
     from ostiary.verifier.possession import Possession
+    from ostiary.verifier.status_lists import Reference, StatusLists
     from ostiary.verifier.wsgi import WsgiApp
 
 _PAUSE = 1.0  # seconds that the background refresh rests at least
@@ -56,6 +57,9 @@ class Verifier:
     followed (at `feed_uri`, by default below the issuer), and what was ended there is refused here within its bound;
     while that cannot be known, `Unavailable`. `revocations` hands in somebody else who knows. With neither, a token
     lives until its `exp`.
+
+    `check_status`: a token that names a status list of the issuer's is looked up there, for those who can follow no
+    feed; while the list cannot be had, `Unavailable`. A token that names none is not looked up.
 
     A token that is bound to a key (`cnf.jkt`, RFC 9449) is taken under the scheme `DPoP` with a proof that was made for
     this very request: `origins` are the origins under which clients call this service, by default those of the names in
@@ -87,6 +91,7 @@ class Verifier:
         fetch: Fetch | None = None,
         origins: Sequence[str] = (),
         dpop_nonce_key: bytes | None = None,
+        check_status: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if client is not None:
@@ -110,6 +115,9 @@ class Verifier:
                 cooldown=cooldown,
                 max_stale=max_stale,
             )
+        self._status: StatusLists | None = None
+        if check_status:
+            self._status = _status_lists(issuer, fetch, ssl_context, clock, leeway)
         self._revocations = revocations
         self._replica = revocations.replica if revocations is not None else None
         self._cache = TokenCache(size=cache_bytes)
@@ -280,6 +288,8 @@ class Verifier:
             return None
         if self._replica is not None and self._judge(entry.caller, entry.kid) is not Verdict.ACCEPTED:
             return None
+        if self._status is not None and entry.status is not None:
+            return entry.caller if self._status.judge(entry.status) is Verdict.ACCEPTED else None
         return entry.caller
 
     def _recognise(self, token: str) -> Steps[Caller]:
@@ -309,7 +319,16 @@ class Verifier:
                 yield Asking(self._revocations)
                 verdict = self._judge(caller, kid)
             self._accept_only(verdict)
-        self._remember(token, caller, kid, keys)
+        status = self._status.reference_of(claims) if self._status is not None else None
+        if self._status is not None and status is not None:
+            verdict = self._status.judge(status)
+            if verdict is Verdict.UNKNOWN:
+                yield self._status.fetching(status.uri, keys)
+                verdict = self._status.judge(status)
+            if verdict is Verdict.UNKNOWN:
+                raise Unavailable(private="the status list could not be fetched")
+            self._accept_only(verdict)
+        self._remember(token, caller, kid, keys, status)
         return caller
 
     def _verified(self, token: str, keys: jose.KeySet) -> jose.Claims:
@@ -339,13 +358,15 @@ class Verifier:
         if verdict is Verdict.UNKNOWN:
             raise Unavailable(private="the revocation lease is gone")
 
-    def _remember(self, token: str, caller: Caller, kid: str, keys: jose.KeySet) -> None:
+    def _remember(self, token: str, caller: Caller, kid: str, keys: jose.KeySet, status: "Reference | None") -> None:
         if self._cached_with is not keys:
             self._cached_with = keys
             self._cache.clear()
         now = self._clock.wall()
         expires_at = min(caller.expires_at, now + self._cache_seconds)
-        self._cache.put(token, caller, kid, keys=keys, policy=self._policy, expires_at=expires_at, now=now)
+        self._cache.put(
+            token, caller, kid, keys=keys, policy=self._policy, expires_at=expires_at, now=now, status=status
+        )
 
     def __repr__(self) -> str:
         return f"<Verifier of {self._policy.issuer} for {', '.join(self._policy.audience)}>"
@@ -358,6 +379,15 @@ def _bearer(caller: Caller) -> Caller:
     if caller.key_thumbprint is not None:
         raise SchemeRefused(private="bound to a key, and came without a proof of holding it")
     return caller
+
+
+def _status_lists(
+    issuer: str, fetch: Fetch | None, ssl_context: "ssl.SSLContext | None", clock: Clock, leeway: float
+) -> "StatusLists":
+    from ostiary.verifier.status_lists import StatusLists
+
+    default = HttpFetch(ssl_context, accept="application/statuslist+jwt", max_bytes=limits.STATUS_LIST_CHARS)
+    return StatusLists(issuer, fetch or default, clock=clock, leeway=leeway)
 
 
 def _names(scope: str | Iterable[str] | None) -> tuple[str, ...]:
