@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from tests.browser.serving import STARTS_WITHIN, OtherSite, Site, another_site, serving
 from tests.browser.visitor import Visitor
 
@@ -24,7 +24,8 @@ ARGUMENTS = (
     "--disable-sync",
 )
 USUAL = {"java_script_enabled": False, "locale": "en-GB", "viewport": {"width": 800, "height": 600}}
-PATIENCE = 15_000  # milliseconds that anything may take before the test fails
+PATIENCE = 60_000  # milliseconds that anything may take before the test fails, on a machine that others use too
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +94,12 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visitor]]:
         return visitor
 
     yield arrive
-    complaints = [complaint for visitor in visitors for complaint in visitor.complaints]
+    complaints = [
+        complaint
+        for visitor in visitors
+        for complaint in visitor.complaints
+        if not any(forgiven in complaint for forgiven in visitor.forgiven)
+    ]
     for visitor in visitors:
         visitor.context.close()
     assert complaints == []

@@ -1,6 +1,7 @@
 """The administration in a browser: with scripts and without, while somebody else changes things."""
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -8,10 +9,14 @@ from playwright.sync_api import expect
 from tests.browser.serving import PASSWORD, Site, let_the_proof_grow_old
 from tests.browser.visitor import Visitor
 
+from ostiary.compose import System
 from ostiary.domain.account import Account
+from ostiary.revocation.entry import Cursor
 from ostiary.services.accounts import AccountPatch
+from ostiary.stores.port import Revocations
 
 Visit = Callable[..., Visitor]
+MINUTE = 60_000  # milliseconds
 
 
 @pytest.fixture
@@ -97,6 +102,93 @@ def test_sessions_update_by_themselves(root: Visitor, site: Site, visit: Visit) 
     assert not guest.is_in
     root.page.get_by_role("button", name="Pause updates").click()
     expect(root.page.get_by_role("button", name="Go on updating")).to_be_visible()
+
+
+def test_the_newest_session_is_first(root: Visitor, site: Site, visit: Visit) -> None:
+    """Whoever was active last stands first, and the list can be narrowed to one account."""
+    for username in ("zhangsan", "lisi"):
+        visit(site).arrive(username)
+    moment = time.time()
+    for at, username in enumerate(("lisi", "root", "zhangsan"), 1):
+        site.inside.do(lambda system, name=username, at=at: seen(system, name, moment + 1000 * at))
+    root.follow("Live sessions")
+    assert root.page.locator("tbody th a").all_inner_texts() == ["zhangsan", "root", "lisi"]
+    search = root.page.get_by_role("searchbox")
+    search.fill("lisi")
+    search.press("Enter")
+    expect(root.page.locator("tbody tr")).to_have_count(1)
+    expect(root.page.locator("tbody th a")).to_have_text("lisi")
+
+
+async def seen(system: System, username: str, at: float) -> None:
+    """The account's session was used at this instant."""
+    account = await system.accounts.find(username)
+    [session] = await system.store.sessions.of_account(account.id)
+    await system.store.sessions.touch({session.id: at})
+
+
+def test_the_list_stands_still_under_the_pointer(root: Visitor, site: Site, visit: Visit) -> None:
+    """What somebody points at does not move: it says that it stands still, and goes on when the pointer leaves. (The
+    page's clock is turned by hand.)"""
+    page = root.page
+    page.clock.install()
+    root.follow("Live sessions")
+    table, still = page.locator("#live"), page.get_by_text("Stands still while you point at it")
+    visit(site).arrive("lisi")
+    page.clock.run_for(MINUTE)
+    expect(table).to_contain_text("lisi")
+    page.locator("tbody th a").first.hover()
+    expect(still).to_be_visible()
+    visit(site).arrive("zhangsan")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(MINUTE)
+    expect(table).not_to_contain_text("zhangsan")
+    assert asked == []
+    page.mouse.move(1, 1)
+    expect(still).to_be_hidden()
+    page.clock.run_for(MINUTE)
+    expect(table).to_contain_text("zhangsan")
+
+
+def test_nodes_update_by_themselves(root: Visitor, site: Site) -> None:
+    """A process that comes appears on the first page and on the nodes' own, and one that leaves goes, without a
+    click."""
+    log = site.inside.do(whose_log)
+    for path in ("/admin", "/admin/nodes"):
+        root.go(path)
+        table = root.page.locator("#nodes")
+        expect(table.locator("tbody tr")).to_have_count(1)
+        expect(table).to_contain_text("This node")
+        site.inside.do(lambda _: log.probe(Cursor(), 1, node="another"))
+        expect(table.locator("tbody tr")).to_have_count(2)
+        expect(table).to_contain_text("A verifier outside the store")
+        site.inside.do(lambda _: log.leave("another"))
+        expect(table.locator("tbody tr")).to_have_count(1)
+
+
+async def whose_log(system: System) -> Revocations:
+    """The revocation log."""
+    return system.store.revocations
+
+
+def test_a_revoked_key(root: Visitor, site: Site, visit: Visit) -> None:
+    """A key says what it signs and how many logins hold that; revoking it says what it will do, and then what it
+    did."""
+    for username in ("zhangsan", "lisi"):
+        site.call("POST", "/v1/login", {"username": username, "password": PASSWORD, "kind": "stateless"})
+    root.follow("Keys")
+    card = root.page.locator(".key.active")
+    expect(card).to_contain_text("Stateless access tokens")
+    expect(card).to_contain_text("At most 2")
+    card.get_by_text("Revoke: emergency").click()
+    expect(card).to_contain_text("At most 2 logins have to renew their access tokens")
+    card.get_by_role("button", name="Revoke this key").click()
+    told = (
+        "The key is revoked; all that it signed is refused. At most 2 logins have to renew. Refused everywhere at once."
+    )
+    expect(root.page.get_by_role("status")).to_have_text(told)
+    expect(root.page.locator(".key.revoked")).to_have_count(1)
 
 
 def test_a_demoted_administrator(root: Visitor, site: Site) -> None:

@@ -78,7 +78,7 @@ def test_without_javascript_it_says_so(demo: str, visit: Callable[..., Visitor])
     page = visit(demo).context.new_page()
     page.goto(f"{demo}/")
     page.locator("main").get_by_role("link", name="Demonstration").first.click()
-    assert "/demo" in page.url
+    page.wait_for_url("**/demo*")
     assert "needs JavaScript" in page.locator("noscript").inner_text()
 
 

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,9 +136,6 @@ def test_the_link_is_told_to_nobody(files: Files, elsewhere: OtherSite, visit: C
     visitor.page.goto(link)
     with visitor.page.expect_download():
         visitor.page.get_by_role("button").click()
-    deadline = time.monotonic() + STARTS_WITHIN
-    while not any("/transfers/" in url for url in visitor.urls):
-        assert time.monotonic() < deadline
-        visitor.page.wait_for_timeout(20)
+    visitor.until(lambda: any("/transfers/" in url for url in visitor.urls))
     assert not any("token" in referer for referer in heard)
     assert all("token=" not in url for url in visitor.urls if url != link)

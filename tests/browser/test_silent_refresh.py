@@ -10,6 +10,7 @@ from tests.browser.serving import PASSWORD, Site
 from tests.browser.visitor import REFRESH, SESSION, Visitor
 
 Visit = Callable[..., Visitor]
+TOGETHER = 1000  # milliseconds in which all tabs can be told when to begin
 
 APP = """
 window.login = async (username, password) => {
@@ -30,6 +31,7 @@ window.refresh = async () => {
     if (answer.ok) window.token = body.access_token;
     return [answer.status, body];
 };
+window.wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 window.call = async (method, path) => {
     const answer = await fetch(path, {method, headers: {Authorization: "Bearer " + window.token}});
     return answer.status;
@@ -98,9 +100,12 @@ def test_two_tabs_refresh_at_once(app: Visitor) -> None:
     tabs = [app.page, app.tab(), app.tab()]
     for tab in tabs[1:]:
         tab.goto(app.home + "/")
+    both = "at => { window.pending = wait(at - Date.now()).then(() => Promise.all([refresh(), refresh()])) }"
     for _ in range(3):
+        # at one moment, and not when each tab is told: who comes with what two others have replaced is no parallel tab
+        moment = run(tabs[0], "Date.now()") + TOGETHER
         for tab in tabs:
-            tab.evaluate("() => { window.pending = Promise.all([refresh(), refresh()]) }")
+            tab.evaluate(both, moment)
         for tab in tabs:
             answers = run(tab, "window.pending")
             assert [status for status, _ in answers] == [200, 200], answers

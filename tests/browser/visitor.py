@@ -1,5 +1,7 @@
 """Somebody with a browser: what they do on our pages, and what their browser complains of."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response
@@ -7,6 +9,7 @@ from tests.browser.serving import PASSWORD
 
 SESSION = "__Host-ostiary_session"
 REFRESH = "__Host-ostiary_refresh"
+WITHIN = 60.0  # seconds
 REFUSAL = "the server responded with a status of 4"
 """How Chromium notes every 4xx answer: our refusals are no fault of the page."""
 
@@ -18,6 +21,8 @@ class Visitor:
         self.context = context
         self.home = home
         self.complaints: list[str] = []
+        self.forgiven: list[str] = []
+        """Parts of complaints that a test causes; they come when they come, so they are not taken out one by one."""
         self.urls: list[str] = []
         context.on("console", self._heard)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
@@ -91,6 +96,17 @@ class Visitor:
     def keep(self, cookie: dict[str, Any]) -> None:
         """Put back a cookie that was taken note of before."""
         self.context.add_cookies([cookie])  # type: ignore[list-item]
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait for what the browser tells by and by: requests, complaints."""
+        deadline = time.monotonic() + WITHIN
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come"
+            self.page.wait_for_timeout(20)
+
+    def complained(self, of: str) -> int:
+        """How many complaints so far say this."""
+        return sum(of in complaint for complaint in self.complaints)
 
     def close_the_window(self) -> None:
         """Forget what a browser forgets with its window."""

@@ -393,7 +393,7 @@ async def test_overview_counts(site: Site) -> None:
     for sentence in (
         "Live sessions 3", "Logins 3", "Failures 3", "Session 2", "Stateful token 0", "Stateless token 1",
         "Rotated 1", "Grace (a tab that raced) 1", "Re-used (session ended) 0", "The store answers",
-        "What is ended is refused everywhere at once", "Ends all 3 live sessions, yours too",
+        "What is ended here is refused everywhere at once", "Ends all 3 live sessions, yours too",
     ):  # fmt: skip
         assert sentence in words, sentence
 

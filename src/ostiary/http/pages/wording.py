@@ -116,7 +116,7 @@ def done_text(t: Translator, code: str | None, ended: int | None, bound: float) 
         return None
     parts = [t(f"notice.{code}")]
     if ended is not None and code in _OF_KEYS:
-        parts.append(t.number("done.renew", ended))
+        parts.append(t.number("done.renew", ended) if ended else t("done.renew.none"))
     elif ended:
         parts.append(t.number("done.ended", ended))
     if ended or (ended is not None and code in _OF_KEYS):

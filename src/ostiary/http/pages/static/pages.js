@@ -98,6 +98,10 @@ for (const form of document.querySelectorAll("form[data-live]")) {
   });
 }
 
+// --- on a narrow screen the section that is open may stand beyond the edge
+
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // --- lists and charts that keep themselves up to date, until they are paused
 
 let paused = false;

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from ostiary.domain.signing_key import KeyState
+from ostiary.domain.signing_key import KeyState, SigningKey
 from ostiary.http.call import Call
 from ostiary.http.routes.pages.admin_common import act, done, see, show
 
@@ -21,7 +21,14 @@ async def keys(call: Call) -> Response:
         at="/admin/keys",
         keys=sorted(known, key=lambda key: (_ORDER.index(key.state), -key.created_at)),
         uses=uses,
+        rotates_at=_rotates_at(known, call.services.context.policy.signing_key_lifetime),
     )
+
+
+def _rotates_at(keys: list[SigningKey], lifetime: float) -> float | None:
+    """When the next one takes over by itself; None if never."""
+    signing = [key for key in keys if key.state is KeyState.ACTIVE and not key.encrypts]
+    return (signing[-1].activated_at or signing[-1].created_at) + lifetime if lifetime and signing else None
 
 
 async def _renewals(call: Call, kid: str) -> int:
