@@ -58,11 +58,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_ready(server: Server) -> None:
-    """Poll /readyz; a server that ends instead fails the test with what it said."""
+def wait_until_ready(server: Server, *, answers: int = 200) -> None:
+    """Poll /readyz until it ``answers``; a server that ends instead fails the test with what it said."""
     while server.process.poll() is None:
         try:
-            if server.call("GET", "/readyz")[0] == 200:
+            if server.call("GET", "/readyz")[0] == answers:
                 return
         except (urllib.error.URLError, ConnectionError):
             pass
@@ -224,14 +224,28 @@ def test_demo_tells_what_to_open_and_it_works(ostiary: Shell) -> None:
     server = Server(process, f"http://127.0.0.1:{port}")
     assert process.stdout is not None
     wait_until_ready(server)
-    told: dict[str, str] = {}
-    while "password" not in told:
-        words = process.stdout.readline().decode().split()
-        if len(words) >= 2:
-            told[words[0]] = words[1]
-    body = {"username": "root", "password": told["password"], "transport": "bearer"}
+    told = ""
+    while "Ctrl-C stops it" not in told:
+        line = process.stdout.readline().decode()
+        assert line, told
+        told += line
+    password = re.findall(r"password +(\S+)", told)[0]
+    reports, downloads = (Server(process, url) for url in re.findall(r"^ .* (http://[\d.:]+)    ", told, re.MULTILINE))
+    wait_until_ready(reports, answers=401)  # all of it is behind the verifier
+    wait_until_ready(downloads)
+    body = {"username": "root", "password": password, "kind": "stateless", "audience": [server.url, reports.url]}
     status, answer = server.call("POST", "/v1/login", body=body)
     assert (status, answer["account"]["roles"]) == (200, ["admin", "user"])
+    token = answer["access_token"]
+    while (seen := reports.call("GET", "/", token=token))[0] == 503:  # it does not follow the feed yet
+        time.sleep(0.02)
+    assert seen == (200, {"report": "nothing to report"})
+    body = {"audience": downloads.url, "action": "download", "resource": "report.txt"}
+    status, answer = server.call("POST", "/v1/one-time-tokens", token=token, body=body)
+    address = f"{downloads.url}/files/report.txt?token={answer['token']}"
+    with urllib.request.urlopen(address, timeout=30) as file:
+        assert file.read() == b"Nothing to report.\n"
+    assert downloads.call("GET", address.removeprefix(downloads.url))[0] == 410
     process.terminate()
     process.communicate(timeout=30)
     assert process.returncode == 0

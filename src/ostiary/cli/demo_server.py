@@ -86,7 +86,7 @@ class _Demo:
                 http=httpx2.AsyncClient(timeout=5.0, trust_env=False),
                 plain_key=jose.Key.generate("HS256"),
             )
-        say(_told(issuer, password, auth.settings.database))
+        say(_told(issuer, password, auth.settings.database, reports=self._reports, downloads=self._downloads))
 
     async def _client(self, auth: Ostiary, address: str) -> tuple[str, Path]:
         """Register a service, so that it may follow the revocation feed; its id, and the file with its secret."""
@@ -101,7 +101,7 @@ def _port_of(address: str) -> int:
     return int(address.rpartition(":")[2])
 
 
-def _told(url: str, password: str, database: str) -> str:
+def _told(url: str, password: str, database: str, *, reports: str, downloads: str) -> str:
     """What is printed. Every command can be pasted as it stands."""
     names = ", ".join(username for username, _, _ in _ACCOUNTS[:-1])
     return f"""\
@@ -109,20 +109,32 @@ Ostiary demo: {url}
 
   open      {url}/demo     two devices, one ends the other
             {url}/login    sign in, see your devices
+  services  {reports}    knows only public keys and the revocation feed
+            {downloads}    hands out files, each once
   accounts  {names}, and {_ACCOUNTS[-1][0]} who is an administrator
   password  {password}   (the same for all; made for this run)
 
 Log in. "kind" is session, stateful or stateless; the rest stays the same:
 
   TOKEN=$(curl -s {url}/v1/login -H 'Content-Type: application/json' \\
-    -d '{{"username":"alice","password":"{password}","kind":"stateless","transport":"bearer"}}' \\
+    -d '{{"username":"alice","password":"{password}","kind":"stateless","transport":"bearer",
+         "audience":["{url}","{reports}"]}}' \\
     | python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
 
-Use it, at a notes API that makes no look-up, then end it and use it again:
+Ask for a file, and fetch it; a second time it is gone:
+
+  FILE=$(curl -s {url}/v1/one-time-tokens -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+    -d '{{"audience":"{downloads}","action":"download","resource":"report.txt"}}' \\
+    | python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
+  curl -sL "{downloads}/files/report.txt?token=$FILE"
+
+Use it, at a notes API and (stateless alone) at the other service, neither of which makes a look-up; then end it and
+use it again:
 
   curl -s {url}/notes -H "Authorization: Bearer $TOKEN"
+  curl -s {reports}/ -H "Authorization: Bearer $TOKEN"
   curl -s -X POST {url}/v1/logout -H "Authorization: Bearer $TOKEN"
-  curl -s {url}/notes -H "Authorization: Bearer $TOKEN"
+  curl -s {reports}/ -H "Authorization: Bearer $TOKEN"
 
 Or end it from another process, on the same file:
 
