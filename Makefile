@@ -60,7 +60,7 @@ bench-peers: $(STAMP)  ## install what `make bench` compares refreshes with
 bench: $(STAMP)  ## measure: ratios against peers in the same run
 	@$(BIN)/python -m benchmarks
 
-bench-nodes: $(STAMP)  ## measure what many nodes cost: checks, catching up, memory, chaos
+bench-nodes: $(STAMP)  ## measure what many nodes cost: checks, catching up, memory, chaos, sixteen processes
 	@$(BIN)/python -m benchmarks nodes
 
 bench-jose: $(STAMP)  ## measure JOSE against its peers, draw docs/jose-benchmark.svg

@@ -18,7 +18,7 @@ NAMES = {
     "edge": "a reverse proxy that asks, against the same proxy that does not",
     "valkey": "refreshes, logins and authenticated requests with Valkey",
     "postgres": "refreshes, logins and authenticated requests with PostgreSQL",
-    "nodes": "what many nodes cost: local and fresh check, catching up, memory, chaos",
+    "nodes": "what many nodes cost: local and fresh check, catching up, memory, chaos, sixteen processes",
     "pages": "our pages in Chromium: bytes, first paint, nothing moves",
     "search": "one of a million accounts, against the bare SQL query",
     "starting": "starting to serve, importing",

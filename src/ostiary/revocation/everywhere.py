@@ -9,7 +9,7 @@ from ostiary import limits
 from ostiary.errors import OstiaryError
 from ostiary.revocation.entry import Cursor
 
-_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between looks
+_PAUSE, _LONGEST_PAUSE = 0.0005, 0.05  # seconds between looks
 
 
 class Followers(Protocol):
@@ -39,6 +39,6 @@ async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lea
                 if await log.behind(head, within=wait) == 0:
                     return
                 await asyncio.sleep(pause)
-                pause = min(pause * 1.5, _LONGEST_PAUSE)
+                pause = min(pause * 1.15, _LONGEST_PAUSE)  # so that a wait is little longer than it must be
     while (left := deadline - monotonic()) > 0:  # noqa: ASYNC110 - time is what it waits for
         await asyncio.sleep(max(left, _PAUSE))

@@ -24,7 +24,7 @@ from ostiary.stores.sqlite.presence import Presence
 
 P = TypeVar("P", bound=Probe | None)
 _LARGEST = 2**63 - 1
-_LOOK_INTERVAL = 0.02  # seconds between looks at whether anybody wrote; one takes a few microseconds
+_LOOK_INTERVAL = 0.01  # seconds between looks at whether anybody wrote; one takes a few microseconds
 _ITEMS = "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
 _ENDED = (
     f"(scope = 's' AND value = {ENDED_VERSION} AND length(entry_id) = 26 AND substr(entry_id, 1, 4) = 'ses_' "

@@ -1,0 +1,142 @@
+"""A revocation on sixteen processes: when the last of them refuses, and how long whoever waits for all has to wait."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvloop
+from tests.servers import postgres, valkey
+
+from benchmarks import machine
+from benchmarks.following import new_id
+from benchmarks.node import open_store
+from benchmarks.report import Row
+from benchmarks.stats import number, percentile, spread
+from ostiary.domain.session import ENDED_VERSION
+from ostiary.revocation.entry import Entry, Scope
+from ostiary.revocation.everywhere import refused_everywhere
+from ostiary.stores.port import Append, Store
+
+NODES = 16
+LEASE = 2.0
+REVOCATIONS = 300
+PAUSE = 0.02  # seconds between them
+WAITS = 50
+
+
+@contextlib.contextmanager
+def _stores(name: str) -> Iterator[str]:
+    if name == "Valkey":
+        with valkey.server(**valkey.DURABLE) as server:
+            yield server.url(timeout=5)
+    elif name == "PostgreSQL":
+        with postgres.cluster() as cluster:
+            yield cluster.url(pool_size=2)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield str(Path(folder) / "ostiary.db")
+
+
+def run(say: Callable[[str], None]) -> list[Row]:
+    """About a minute."""
+    rows: list[Row] = []
+    for name in ("SQLite", "PostgreSQL", "Valkey"):
+        say(f"{NODES} processes on {name} ...")
+        with _stores(name) as url:
+            rows += uvloop.run(_measured(name, url))
+    return rows
+
+
+async def _measured(name: str, url: str) -> list[Row]:
+    store = await open_store(url)
+    rows: list[Row] = []
+    with contextlib.ExitStack() as stack:
+        nodes: list[subprocess.Popen[str]] = []
+        for count in (1, NODES):
+            more = [
+                stack.enter_context(machine.child("-m", "benchmarks.node", url, stdin=subprocess.PIPE))
+                for _ in range(count - len(nodes))
+            ]
+            for node in more:
+                await asyncio.to_thread(_line, node)
+            nodes += more
+            rows.append(await _waiting(name, store, count))
+        rows.insert(0, await _lags(name, store, nodes))
+        for node in nodes:
+            assert node.stdin is not None
+            node.stdin.close()
+        for node in nodes:
+            await asyncio.to_thread(node.wait, 10)
+    await store.close()
+    return rows
+
+
+def _line(node: subprocess.Popen[str]) -> object:
+    assert node.stdout is not None
+    line = node.stdout.readline()
+    if not line:
+        raise SystemExit(f"a child ended: {node.args}")
+    return json.loads(line)
+
+
+def _told(node: subprocess.Popen[str]) -> dict[str, float]:
+    assert node.stdin is not None
+    node.stdin.write("\n")
+    node.stdin.flush()
+    found = _line(node)
+    assert isinstance(found, dict)
+    return found
+
+
+async def _end(store: Store) -> str:
+    ended = new_id("ses_")
+    assert await store.write(Append(Entry(scope=Scope.SESSION, id=ended, value=ENDED_VERSION, until=4e9)))
+    return ended
+
+
+async def _lags(name: str, store: Store, nodes: list[subprocess.Popen[str]]) -> Row:
+    answered: dict[str, float] = {}
+    for node in nodes:
+        await asyncio.to_thread(_told, node)
+    for _ in range(REVOCATIONS):
+        ended = await _end(store)
+        answered[ended] = time.monotonic()
+        await asyncio.sleep(PAUSE)
+    await asyncio.sleep(LEASE)
+    told = [await asyncio.to_thread(_told, node) for node in nodes]
+    lags = [max(each[ended] for each in told) - at for ended, at in answered.items()]
+    p50, p99, most = percentile(lags, 0.5), percentile(lags, 0.99), max(lags)
+    return Row(
+        what=f"revoke answered -> refused on all of {len(nodes)} nodes, {name}, p99",
+        reached=p99 * 1000,
+        unit="ms",
+        at_most=LEASE / 100 * 1000,
+        spread=f"p50 {number(p50 * 1000)} ms, longest {number(most * 1000)} ms, n={REVOCATIONS}",
+        note=f"Each node is a process of its own; all of them, and the store, on {len(machine._ALLOWED)} cores.",
+    )
+
+
+async def _waiting(name: str, store: Store, count: int) -> Row:
+    waits, trips = [], []
+    for _ in range(WAITS):
+        began = time.perf_counter()
+        await store.revocations.head()
+        trips.append(time.perf_counter() - began)
+        await _end(store)
+        began = time.perf_counter()
+        await refused_everywhere(store.revocations, time.monotonic, LEASE)
+        waits.append(time.perf_counter() - began)
+        await asyncio.sleep(PAUSE)
+    ratios = spread([wait / percentile(trips, 0.5) for wait in waits])
+    return Row(
+        what=f"wait=all, {count} node{'s' * (count > 1)}, {name}, of a round trip to the store",
+        reached=ratios.median,
+        at_most=10,
+        spread=f"{ratios}; {number(percentile(waits, 0.5) * 1000)} ms, a round trip "
+        f"{number(percentile(trips, 0.5) * 1000)} ms",
+    )
