@@ -81,11 +81,15 @@ async def test_long_logs_come_in_portions(site: Site, monkeypatch: pytest.Monkey
 
 
 async def test_only_registered_services_follow(site: Site) -> None:
-    """401 `invalid_client` for everybody else, administrators too (section 5)."""
+    """401 for everybody else, administrators too (section 5): `not_authenticated` with both ways to say who one is for
+    those who say nothing (section 1), `invalid_client` for the others."""
     svc = await service(site)
     await site.account("root", roles=("admin",))
     root = await site.log_in("root", transport="bearer")
-    for how in ({}, {"bearer": root.access_token}, {"headers": {"Authorization": "Basic eA=="}}):
+    nobody = await site.get(FEED)
+    assert problem(nobody) == (401, "not_authenticated")
+    assert nobody.headers["www-authenticate"] == 'Bearer realm="ostiary", Basic realm="ostiary"'
+    for how in ({"bearer": root.access_token}, {"headers": {"Authorization": "Basic eA=="}}):
         response = await site.get(FEED, **how)
         assert problem(response) == (401, "invalid_client")
         assert response.headers["www-authenticate"].startswith("Basic ")

@@ -7,6 +7,7 @@ from urllib.parse import unquote_plus
 from ostiary.credentials.client_assertion import ASSERTION_TYPE
 from ostiary.errors import InvalidClient, Malformed
 from ostiary.http.call import Call
+from ostiary.http.problems import NoClient
 from ostiary.services.client_authentication import ClientAssertion, ClientSecret
 from ostiary.services.clients import Known
 
@@ -31,9 +32,11 @@ async def client_if_any(call: Call) -> Known | None:
 
 
 async def client_of_get(call: Call) -> Known:
-    """The client of a request without a body: HTTP Basic, or its assertion as the bearer token. Raises as
-    `authenticated_client`."""
+    """The client of a request without a body: HTTP Basic, or its assertion as the bearer token. Raises NoClient if it
+    says nothing, else as `authenticated_client`."""
     scheme, _, credential = call.request.headers.get("authorization", "").partition(" ")
+    if not scheme:
+        raise NoClient("Authenticate as a client: HTTP Basic, or an assertion as the bearer token.")
     if scheme.lower() != "bearer":
         return await authenticated_client(call)
     shown = ClientAssertion(assertion=credential.strip())

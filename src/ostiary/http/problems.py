@@ -16,6 +16,7 @@ from ostiary.errors import (
     InvalidProof,
     InvalidRequest,
     InvalidToken,
+    NotAuthenticated,
     OstiaryError,
     PasswordRejected,
     TooManyAttempts,
@@ -70,6 +71,11 @@ class WrongHost(OstiaryError):
 class WrongScheme(InvalidToken):
     """A credential that is bound to no key came under the DPoP scheme, or one that is bound under Bearer (RFC 9449
     sections 7.1 and 7.2)."""
+
+
+class NoClient(NotAuthenticated):
+    """A service has to say who it is, outside the OAuth endpoints: by HTTP Basic, or by an assertion as the bearer
+    token."""
 
 
 class NoSuchRoute(OstiaryError):
@@ -129,6 +135,8 @@ def headers_of(error: OstiaryError) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allowed
+    if isinstance(error, NoClient):
+        headers["WWW-Authenticate"] = f"{REALM}, {BASIC_REALM}"
     if isinstance(error, InvalidClient):
         headers["WWW-Authenticate"] = BASIC_REALM
     if error.code == "insufficient_scope":
