@@ -56,7 +56,9 @@ def unb64(text: str) -> bytes:
 
 def claims(**changes: Any) -> dict[str, Any]:
     """Claims that `POLICY` accepts at `NOW`, changed; a claim given as `...` is left out."""
-    members = {"iss": ISSUER, "aud": AUDIENCE, "sub": "acc_1", "iat": int(NOW), "exp": int(NOW) + 300, **changes}
+    members = {
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "acc_1", "jti": "t_1", "iat": int(NOW), "exp": int(NOW) + 300, **changes,
+    }  # fmt: skip
     return {name: value for name, value in members.items() if value is not ...}
 
 

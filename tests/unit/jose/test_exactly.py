@@ -99,8 +99,23 @@ def test_the_largest_set() -> None:
     """A set holds 128 keys and not one more."""
     secrets = [jose.Key.from_secret(bytes([at]) * 32, "HS256", kid=str(at)) for at in range(JWK_SET_KEYS + 1)]
     assert len(jose.KeySet(secrets[:-1])) == JWK_SET_KEYS
-    with pytest.raises(jose.InvalidKey):
-        jose.KeySet(secrets)
+    listed = [secret.to_jwk(private=True) for secret in secrets]
+    assert len(jose.KeySet.from_jwks({"keys": listed[:-1]})) == JWK_SET_KEYS
+    for refused in (lambda: jose.KeySet(secrets), lambda: jose.KeySet.from_jwks({"keys": listed})):
+        with pytest.raises(jose.InvalidKey):
+            refused()
+
+
+@pytest.mark.parametrize("headers", [None, {"x": "y"}])
+def test_the_longest_that_is_signed(headers: dict[str, Any] | None) -> None:
+    """A token of the limit that the caller states is made, and with one character more it is not; without one the limit
+    is what a verifier accepts."""
+    made = jose.sign_bytes(b"x" * CREDENTIAL_CHARS, SIGNER, headers=headers, max_chars=99_000)
+    limits: tuple[dict[str, int], ...] = ({"max_chars": len(made) - 1}, {"max_chars": CREDENTIAL_CHARS}, {})
+    assert jose.sign_bytes(b"x" * CREDENTIAL_CHARS, SIGNER, headers=headers, max_chars=len(made)) == made
+    for stated in limits:
+        with pytest.raises(jose.Unsignable, match="larger"):
+            jose.sign_bytes(b"x" * CREDENTIAL_CHARS, SIGNER, headers=headers, **stated)
 
 
 @pytest.mark.parametrize(("most", "stated"), [(RSA_BITS_RECEIVED, {}), (RSA_BITS_MAX, {"rsa_bits": RSA_BITS_MAX})])
@@ -131,6 +146,10 @@ def test_max_age_counts_for_the_plainest_token() -> None:
     old, fits = (raw_token(header(SIGNER), claims(iat=int(NOW) - age), SIGNER) for age in (61, 60))
     assert code_of(old, SIGNER, policy) == "too_old"
     assert jose.verify(fits, SIGNER, policy, now=NOW)
+    for refused in (claims(iat=int(NOW) - 61), claims(iat=...)):
+        with pytest.raises(jose.TokenRejected) as caught:
+            jose.verify(raw_token(header(SIGNER), refused, SIGNER), SIGNER, policy, now=NOW)
+        assert caught.value.claim == "iat"
 
 
 def test_what_may_be_absent() -> None:
@@ -141,7 +160,7 @@ def test_what_may_be_absent() -> None:
 @pytest.mark.parametrize(("changes", "claim"), [
     ({"sub": 1}, "sub"), ({"jti": None}, "jti"), ({"iss": 1}, "iss"), ({"iss": ...}, "iss"), ({"aud": 1}, "aud"),
     ({"aud": ...}, "aud"), ({"aud": "x"}, "aud"), ({"iss": "x"}, "iss"), ({"exp": ...}, "exp"), ({"exp": 1}, "exp"),
-    ({"exp": "1"}, "exp"), ({"nbf": NOW + 31}, "nbf"), ({"iat": NOW + 31}, "iat"),
+    ({"exp": "1"}, "exp"), ({"exp": NUMERIC_DATE_MAX}, "exp"), ({"nbf": NOW + 31}, "nbf"), ({"iat": NOW + 31}, "iat"),
 ])  # fmt: skip
 def test_a_refusal_names_the_claim(changes: dict[str, Any], claim: str) -> None:
     """M-23: each refusal names the claim that decided, and has a reason in our words."""
@@ -251,7 +270,7 @@ def test_what_a_key_may_do_is_told() -> None:
 def test_how_things_look() -> None:
     """What is printed of claims, headers and sets names them and shows nothing of their values."""
     found = accepted(claims(sub="secret"))
-    assert repr(found) == "<Claims 'iss' 'aud' 'sub' 'iat' 'exp'>"
+    assert repr(found) == "<Claims 'iss' 'aud' 'sub' 'jti' 'iat' 'exp'>"
     assert repr(found.header) == "<Header 'alg' 'typ' 'kid'>"
     one, two = (jose.Key.from_secret(bytes([at]) * 32, "HS256", kid=str(at)) for at in range(2))
     assert repr(jose.KeySet([one, two])) == (
