@@ -3,15 +3,14 @@
 from collections.abc import AsyncIterator, Iterator
 
 from ostiary.cli.doctor_check import Check, failed, ok, warning
+from ostiary.cli.doctor_shared import bound_check, clock_check, same_key_check
 from ostiary.clock import SYSTEM_CLOCK
-from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.errors import OstiaryError, Unavailable
 from ostiary.settings import Settings
 from ostiary.stores.migrations import HEAD
 from ostiary.stores.postgres.facts import Facts, facts_of
 from ostiary.stores.postgres.schema_version import will_do
 
-_CLOCK_SLACK = 1.0  # seconds that the server's clock may differ from ours before somebody should look
 _OLDEST = 14_00_00
 _WAITS = ("on", "remote_apply")
 
@@ -32,9 +31,9 @@ async def postgres_checks(settings: Settings) -> AsyncIterator[Check]:
     yield _schema(facts)
     for check in (*_server(facts), *_durability(facts), *_way(facts, settings)):
         yield check
-    yield _clock(facts, before, after)
-    yield _same_key(facts, settings)
-    yield _bound(facts, settings)
+    yield clock_check("postgres_clock", facts.time, before=before, after=after)
+    yield same_key_check(facts.fingerprint, settings)
+    yield bound_check(bound_of(settings, facts))
 
 
 def bound_of(settings: Settings, facts: Facts) -> float | None:
@@ -124,31 +123,3 @@ def _way(facts: Facts, settings: Settings) -> Iterator[Check]:
         yield warning("postgres_connections", f"a node may open {needed} of {most}", hint)
     else:
         yield ok("postgres_connections", f"a node opens at most {needed} of {most}")
-
-
-def _clock(facts: Facts, before: float, after: float) -> Check:
-    off = max(before - facts.time, facts.time - after, 0.0)
-    if off > _CLOCK_SLACK:
-        return warning("postgres_clock", f"it differs by {off:.0f} s from this machine's", "set both clocks by NTP")
-    return ok("postgres_clock", "agrees with this machine's")
-
-
-def _same_key(facts: Facts, settings: Settings) -> Check:
-    name = "secret_key_of_nodes"
-    if settings.secret_key is None:
-        hint = "make one with `openssl rand -base64 48` and set OSTIARY_SECRET_KEY_FILE on every node"
-        return failed(name, "not set: nodes that share a store need the same", hint)
-    if facts.fingerprint is None:
-        return ok(name, "no node has come with one yet")
-    if DerivedKeys.from_secret(settings.secret_key).fingerprint != facts.fingerprint:
-        hint = "give this node the secret_key that the others have"
-        return failed(name, "the nodes of this store have another one", hint)
-    return ok(name, "the same as the other nodes'")
-
-
-def _bound(facts: Facts, settings: Settings) -> Check:
-    bound = bound_of(settings, facts)
-    if bound is None:
-        hint = "mend what is marked above; until then a power cut or a fail-over may revive what was ended"
-        return warning("bound", "these settings give none", hint)
-    return ok("bound", f"whatever a node ends, every node refuses within {bound:g} s, and with ?wait=all at once")
