@@ -21,6 +21,7 @@ NAMES = {
     "nodes": "what many nodes cost: local and fresh check, catching up, memory, chaos, sixteen processes",
     "pages": "our pages in Chromium: bytes, first paint, nothing moves",
     "search": "one of a million accounts, against the bare SQL query",
+    "sessions": "the page of live sessions among a million, against the bare SQL query",
     "starting": "starting to serve, importing",
     "steps": "the steps of the request path one by one; only when it is named",
 }
