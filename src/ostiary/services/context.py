@@ -138,17 +138,20 @@ class Context:
         return True
 
     async def _bound_now(self) -> float:
-        """The bound of what was just written: 0 also if no node but this one has not acknowledged it."""
+        """The bound of what was just written: 0 also on a store that cannot tell at a glance who shares it, if no node
+        but this one has asked it within the lease. Whether others happen to have applied it already makes no
+        difference: a caller gets the same answer each time."""
         bound = self.bound
         if bound > 0 and self.serving and self.clock.monotonic() >= self.agreed.unnamed_until:
-            log, replica = self.store.revocations, self.replica
+            log, within = self.store.revocations, self.lease * (1 + limits.CLOCK_DRIFT)
             try:
-                head = await log.head()
-                behind = await log.behind(head, within=self.lease * (1 + limits.CLOCK_DRIFT))
+                known, nodes = await asyncio.gather(
+                    log.behind(await log.head(), within=within), log.nodes(within=within, limit=2)
+                )
             except Unavailable:
                 return bound
-            is_me = self.clock.monotonic() < replica.lease_until and replica.cursor.position < head.position
-            if behind == 0 or (behind == 1 and is_me):
+            is_me = self.clock.monotonic() < self.replica.lease_until
+            if known is not None and len(nodes) <= is_me:
                 return 0.0
         return bound
 
