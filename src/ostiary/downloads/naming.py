@@ -3,6 +3,9 @@
 from mimetypes import MimeTypes
 from urllib.parse import quote
 
+from ostiary.downloads.conditions import Validators
+from ostiary.downloads.files import OpenFile
+
 _TYPES = MimeTypes()  # Python's own table: not what this machine happens to have installed
 _PACKED = {
     "gzip": "application/gzip",
@@ -29,3 +32,25 @@ def media_type(name: str) -> str:
     if packing is not None:
         return _PACKED.get(packing, _UNKNOWN)
     return kind or _UNKNOWN
+
+
+def name_of(resource: str) -> str:
+    """The last part of its path."""
+    return resource.rpartition("/")[2]
+
+
+def validators_of(file: OpenFile) -> Validators:
+    """What names the content that this file has now."""
+    return Validators(etag=f'"{file.version}"', modified=file.modified_ns // 1_000_000_000)
+
+
+def described(file: OpenFile, name: str) -> list[tuple[str, str]]:
+    """The header fields that say what it is."""
+    validators = validators_of(file)
+    return [
+        ("Content-Type", media_type(name)),
+        ("Content-Disposition", content_disposition(name)),
+        ("ETag", validators.etag),
+        ("Last-Modified", validators.last_modified),
+        ("Accept-Ranges", "bytes"),
+    ]

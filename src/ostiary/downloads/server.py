@@ -8,31 +8,24 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import unicodedata
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from ostiary import jose, limits
+from ostiary import jose
 from ostiary.clock import SYSTEM_CLOCK, Clock
-from ostiary.credentials.one_time import OneTimeToken
-from ostiary.domain.one_time import DOWNLOAD
-from ostiary.domain.transfer import Transfer
-from ostiary.downloads import pages
-from ostiary.downloads.answers import Receive, Scope, Send, answer, begin, refuse
-from ostiary.downloads.conditions import Validators, is_not_modified, one, span_of
-from ostiary.downloads.delivery import Deliveries, Gone
-from ostiary.downloads.errors import AlreadyUsed, MethodRefused, NoSuchFile, WrongResource
-from ostiary.downloads.files import OpenFile, Root
-from ostiary.downloads.naming import content_disposition, media_type
-from ostiary.downloads.presenting import token_of
+from ostiary.downloads.answers import Receive, Scope, Send, answer, refuse
+from ostiary.downloads.asking import method_of, page_language
+from ostiary.downloads.delivery import Deliveries
+from ostiary.downloads.errors import NoSuchFile
+from ostiary.downloads.files import Root
+from ostiary.downloads.library import Library
 from ostiary.downloads.sqlite_state import SqliteState
-from ostiary.downloads.state import Spending, State
-from ostiary.downloads.tokens import OneTimeTokens, handle_digest, kept_until, spent_key
+from ostiary.downloads.state import State
+from ostiary.downloads.tickets import Tickets
+from ostiary.downloads.tokens import OneTimeTokens
+from ostiary.downloads.transfers import Transfers
 from ostiary.errors import Misconfigured, OstiaryError, Unavailable
 from ostiary.verifier.fetching import Fetch, HttpFetch
 from ostiary.verifier.remote_keys import RemoteKeys
@@ -101,11 +94,13 @@ class DownloadServer:
             revocations=self._revocations,
         )
         self._state = _state(state, valkey)
-        self._root = Root(root)
         self._now = clock.wall
-        self._random = random
-        self._threads = ThreadPoolExecutor(_THREADS, "ostiary-files")
-        self._deliveries = Deliveries(self._state, self._threads)
+        threads = ThreadPoolExecutor(_THREADS, "ostiary-files")
+        library = Library(Root(root), threads)
+        self._tickets = Tickets(
+            self._tokens, self._state, library, files=_FILES, transfers=_TRANSFERS, now=self._now, random=random
+        )
+        self._transfers = Transfers(self._state, library, Deliveries(self._state, threads), now=self._now)
         self._starting: asyncio.Lock | None = None
         self._running = False
         self._purging: asyncio.Task[None] | None = None
@@ -182,9 +177,9 @@ class DownloadServer:
             if not self._running:
                 await self.start()
             if path.startswith(_FILES):
-                await self._files(path[len(_FILES) :], scope, receive, send)
+                await self._tickets.answer(path[len(_FILES) :], scope, receive, send)
             elif path.startswith(_TRANSFERS):
-                await self._transfers(path[len(_TRANSFERS) :], scope, receive, send)
+                await self._transfers.answer(path[len(_TRANSFERS) :], scope, receive, send)
             elif path in ("/healthz", "/readyz"):
                 await self._health(path, scope, send)
             else:
@@ -193,137 +188,18 @@ class DownloadServer:
             log.info(
                 "%s %s: %s%s", scope["method"], error.status, error.code, f": {error.private}" * bool(error.private)
             )
-            await refuse(send, error, page=_page_language(scope), head=head)
+            await refuse(send, error, page=page_language(scope), head=head)
         except Exception:
             log.exception("unexpected error at %s", path.split("/")[1])
-            await refuse(send, InternalError(), page=_page_language(scope), head=head)
-
-    async def _files(self, resource: str, scope: Scope, receive: Receive, send: Send) -> None:
-        method = _method(scope, "GET", "HEAD", "POST")
-        token = await token_of(scope, receive)
-        allowed = await self._tokens.verify(token)
-        # what is typed may be in another normal form than what was signed
-        resource = unicodedata.normalize("NFC", resource) if len(resource) <= limits.RESOURCE_BYTES else resource
-        if resource != allowed.resource or allowed.action != DOWNLOAD:
-            raise WrongResource
-        now = self._now()
-        file = await self._open(resource)
-        await self._in_thread(file.close)
-        if method == "POST" or (method == "GET" and not allowed.confirm):
-            if _is_prefetch(scope):
-                raise Unavailable("A page is being fetched in advance; nothing was used up.", private="prefetch")
-            location = await self._spend(allowed, now)
-            await answer(send, 303, [("Location", scope.get("root_path", "") + location)])
-        elif await self._state.was_spent(spent_key(allowed), until=kept_until(allowed)):
-            raise AlreadyUsed
-        elif allowed.confirm:
-            page = pages.confirm_page(
-                _language(scope),
-                name=_name_of(resource),
-                size=file.size,
-                action=scope.get("root_path", "") + _FILES + quote(resource),
-                token=token,
-            )
-            await answer(
-                send,
-                200,
-                [("Content-Type", "text/html; charset=utf-8"), ("Vary", "Accept-Language")],
-                page,
-                policy=pages.POLICY,
-                head=method == "HEAD",
-            )
-        else:
-            headers = [*_describe(file, _name_of(resource)), ("Content-Length", str(file.size))]
-            await answer(send, 200, headers, head=True)
-
-    async def _spend(self, token: OneTimeToken, now: float) -> str:
-        """Where the transfer is, for the one who comes first. Raises AlreadyUsed."""
-        handle = urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
-        spending = await self._state.spend(
-            spent_key(token),
-            until=kept_until(token),
-            now=now,
-            handle=handle_digest(handle),
-            transfer=Transfer(resource=token.resource, expires_at=now + limits.TRANSFER_SECONDS),
-        )
-        if spending is not Spending.SPENT:
-            raise AlreadyUsed(private=f"jti {token.token_id!r}: {spending.value}")
-        log.info("spent jti %r of %s", token.token_id, token.account_id)
-        return f"{_TRANSFERS}{handle}/{quote(_name_of(token.resource), safe='')}"
-
-    async def _transfers(self, rest: str, scope: Scope, receive: Receive, send: Send) -> None:
-        method = _method(scope, "GET", "HEAD")
-        text, _, name = rest.partition("/")
-        handle = handle_digest(text)
-        transfer = await self._state.transfer(handle)
-        if transfer is None or name != _name_of(transfer.resource):
-            raise NoSuchFile
-        if not transfer.is_open(self._now()):
-            raise AlreadyUsed
-        file = await self._open(transfer.resource)
-        try:
-            await self._deliver(handle, transfer, file, name, method, scope, receive, send)
-        finally:
-            await asyncio.shield(self._in_thread(file.close))
-
-    async def _deliver(
-        self,
-        handle: bytes,
-        transfer: Transfer,
-        file: OpenFile,
-        name: str,
-        method: str,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        validators = _validators(file)
-        described = _describe(file, name)
-        headers = scope["headers"]
-        if is_not_modified(headers, validators):
-            await answer(send, 304, described)
-            return
-        if method == "HEAD":
-            await answer(send, 200, [*described, ("Content-Length", str(file.size))], head=True)
-            return
-        span = span_of(headers, file.size, validators)
-        described.append(("Content-Length", str(span.stop - span.start)))
-        if span.partial:
-            described.append(("Content-Range", f"bytes {span.start}-{span.stop - 1}/{file.size}"))
-        gone = Gone()
-        gone.watch(receive)
-        try:
-            await self._deliveries.send(
-                handle,
-                transfer,
-                file,
-                span,
-                begin=partial(begin, send, 206 if span.partial else 200, described),
-                send=send,
-                gone=gone,
-            )
-        finally:
-            await gone.stop()
+            await refuse(send, InternalError(), page=page_language(scope), head=head)
 
     async def _health(self, path: str, scope: Scope, send: Send) -> None:
-        method = _method(scope, "GET", "HEAD")
+        method = method_of(scope, "GET", "HEAD")
         if path == "/readyz":
             await self._state.check()
             await self._tokens.keys()
         body = b'{"status":"ok"}' if path == "/healthz" else b'{"ready":true}'
         await answer(send, 200, [("Content-Type", "application/json")], body, head=method == "HEAD")
-
-    async def _open(self, resource: str) -> OpenFile:
-        try:
-            file = await asyncio.get_running_loop().run_in_executor(self._threads, self._root.open, resource)
-        except OSError as error:
-            raise Unavailable(private=f"the file cannot be opened: {error.strerror}") from None
-        if file is None:
-            raise NoSuchFile
-        return file
-
-    async def _in_thread(self, work: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def _state(state: str | Path | State | None, valkey: str | None) -> State:
@@ -337,47 +213,3 @@ def _state(state: str | Path | State | None, valkey: str | None) -> State:
 
         return ValkeyState(valkey)
     return SqliteState(state) if isinstance(state, str | Path) else state  # type: ignore[return-value]
-
-
-def _method(scope: Scope, *allowed: str) -> str:
-    method: str = scope["method"]
-    if method not in allowed:
-        raise MethodRefused(", ".join(allowed))
-    return method
-
-
-def _name_of(resource: str) -> str:
-    return resource.rpartition("/")[2]
-
-
-def _validators(file: OpenFile) -> Validators:
-    return Validators(etag=f'"{file.version}"', modified=file.modified_ns // 1_000_000_000)
-
-
-def _describe(file: OpenFile, name: str) -> list[tuple[str, str]]:
-    validators = _validators(file)
-    return [
-        ("Content-Type", media_type(name)),
-        ("Content-Disposition", content_disposition(name)),
-        ("ETag", validators.etag),
-        ("Last-Modified", validators.last_modified),
-        ("Accept-Ranges", "bytes"),
-    ]
-
-
-def _is_prefetch(scope: Scope) -> bool:
-    """A browser guesses what will be clicked next, and nobody has clicked yet."""
-    return any(
-        name in (b"sec-purpose", b"purpose", b"x-moz", b"x-purpose") and b"prefetch" in value.lower()
-        for name, value in scope["headers"]
-    )
-
-
-def _language(scope: Scope) -> str:
-    return pages.language_of(one(scope["headers"], b"accept-language") or "")
-
-
-def _page_language(scope: Scope) -> str | None:
-    """The language of the page that a browser gets instead of problem details; None for everybody else."""
-    accepts = one(scope["headers"], b"accept") or ""
-    return _language(scope) if "text/html" in accepts else None
