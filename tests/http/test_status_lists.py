@@ -81,6 +81,9 @@ async def test_what_a_list_is(listing: Site) -> None:
     assert uri.startswith(f"{ISSUER}/status-lists/")
     response = await fetched(listing, uri)
     assert response.headers["content-type"] == "application/statuslist+jwt"
+    document = (await listing.get("/openapi.json")).json()
+    told = document["paths"]["/status-lists/{n}"]["get"]["responses"]["200"]["content"]
+    assert told == {"application/statuslist+jwt": {"schema": {"type": "string"}}}
     assert response.headers["cache-control"] == "public, max-age=10"
     assert response.headers["access-control-allow-origin"] == "*"
     header, claims = decoded(response.text)

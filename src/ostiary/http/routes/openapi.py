@@ -143,6 +143,8 @@ def _responses(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
             answer["content"] = {JSON: {"schema": {"type": "object"} if shape is dict else schema_of[shape]}}
             if endpoint.path.endswith("jwks.json"):
                 answer["content"] = {"application/jwk-set+json": answer["content"][JSON]}
+        elif endpoint.path.startswith("/status-lists/"):
+            answer["content"] = {"application/statuslist+jwt": {"schema": {"type": "string"}}}
         responses[str(status)] = answer
     refusals = {*_EVERYWHERE, *endpoint.refusals}
     if endpoint.auth not in (Auth.ANYONE, Auth.VISITOR):
