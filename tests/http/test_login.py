@@ -248,9 +248,9 @@ async def test_a_login_is_two_commits(site: Site, monkeypatch: pytest.MonkeyPatc
     write = type(store).write
     written: list[list[str]] = []
 
-    async def counted(self: Any, *changes: Any) -> bool:
+    async def counted(self: Any, *changes: Any, **more: Any) -> bool:
         written.append(sorted(type(change.record).__name__ for change in changes))
-        return await write(self, *changes)
+        return await write(self, *changes, **more)
 
     monkeypatch.setattr(type(store), "write", counted)
     await site.log_in()

@@ -28,10 +28,10 @@ def _watching(server: Server) -> Iterator[Written]:
     store: Any = server.store
     real = store.write
 
-    async def write(*changes: Change) -> bool:
+    async def write(*changes: Change, durable: bool = True) -> bool:
         kinds = (f"{type(change).__name__} {type(getattr(change, 'record', None)).__name__}" for change in changes)
         seen.writes.append(tuple(kinds))
-        return bool(await real(*changes))
+        return bool(await real(*changes, durable=durable))
 
     store.write = write
     try:

@@ -8,7 +8,7 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 
-from ostiary.credentials.derived_keys import DerivedKeys, digest
+from ostiary.credentials.derived_keys import DerivedKeys, digest, mac
 
 SESSION_TOKEN_PREFIX = "ost_st_"  # noqa: S105
 REFRESH_TOKEN_PREFIX = "ost_rt_"  # noqa: S105
@@ -99,7 +99,7 @@ def make_refresh_token(keys: DerivedKeys, *, session_id: str, generation: int, s
 def successor_secret(keys: DerivedKeys, predecessor: RefreshToken, nonce: bytes) -> bytes:
     """The next generation's secret: from the predecessor (which only its holder has), a key that the store does not
     hold, and the rotation's own random nonce. Whoever shows the predecessor again gets the same successor again."""
-    return hmac.digest(keys.refresh_successor, predecessor.text.encode() + nonce, "sha256")
+    return mac(keys.refresh_successor, predecessor.text.encode() + nonce)
 
 
 def parse_refresh_token(keys: DerivedKeys, text: str) -> RefreshToken | None:
@@ -122,13 +122,13 @@ def parse_refresh_token(keys: DerivedKeys, text: str) -> RefreshToken | None:
 
 
 def _tag(keys: DerivedKeys, body: bytes) -> bytes:
-    return hmac.digest(keys.refresh_tag, body, "sha256")[:_TAG_BYTES]
+    return mac(keys.refresh_tag, body)[:_TAG_BYTES]
 
 
 def device_mark(keys: DerivedKeys, account_id: str, device: bytes) -> str:
     """Says "this account has logged in here before". Opens nothing: it only chooses the throttle's counter.
     `device` is 16 random bytes."""
-    tag = hmac.digest(keys.device, device + account_id.encode(), "sha256")[:16]
+    tag = mac(keys.device, device + account_id.encode())[:16]
     return encode(device + tag)
 
 
@@ -139,13 +139,13 @@ def known_device(keys: DerivedKeys, account_id: str, mark: str) -> str | None:
     raw = decode(mark)
     if raw is None or len(raw) != 32:
         return None
-    expected = hmac.digest(keys.device, raw[:16] + account_id.encode(), "sha256")[:16]
+    expected = mac(keys.device, raw[:16] + account_id.encode())[:16]
     return encode(raw[:16]) if hmac.compare_digest(expected, raw[16:]) else None
 
 
 def csrf_token(keys: DerivedKeys, session_id: str) -> str:
     """Bound to the session, so that one site's page cannot use its own (NIST 800-63B-4 section 5.1)."""
-    return encode(hmac.digest(keys.csrf, session_id.encode(), "sha256"))
+    return encode(mac(keys.csrf, session_id.encode()))
 
 
 def csrf_token_matches(keys: DerivedKeys, session_id: str, token: str) -> bool:

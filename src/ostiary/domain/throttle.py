@@ -14,6 +14,7 @@ gets exactly as many tries as the same guesses one after the other.
 
 import ipaddress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,7 @@ def count_network_failure(throttle: Throttle, policy: ThrottlePolicy, now: float
     return replace(throttle, failures=throttle.failures + 1, last_failure_at=now)
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """The /24 of an IPv4 address, the /56 of an IPv6 one (RFC 6177: what one site gets); anything else as it is."""
     try:

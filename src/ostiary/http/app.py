@@ -53,7 +53,7 @@ def make_app(services: ServicesOf, *, cors_origins: tuple[str, ...], lifespan: L
         lifespan=lifespan,
         default=_not_found(services),
     )
-    app: ASGIApp = router
+    app: ASGIApp = _FixedPathsFirst(router)
     if cors_origins:
         app = Cors(app, cors_origins)
     return Front(app, lambda: services().config)
@@ -66,6 +66,20 @@ def _routes(services: ServicesOf, endpoints: Iterable[Endpoint]) -> list[Route]:
     # a fixed path before one with a parameter that would match it too; sorting is stable
     rows = sorted(by_path.items(), key=lambda row: "{" in row[0])
     return [Route(path, _PathApp(services, methods)) for path, methods in rows]
+
+
+class _FixedPathsFirst:
+    """Finds most routes by a look into a dictionary: the router would try one pattern after the other."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._fixed = {
+            route.path: route.app for route in router.routes if isinstance(route, Route) and not route.param_convertors
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._fixed.get(path_of(scope)) if scope["type"] == "http" else None
+        await (found or self._router)(scope, receive, send)
 
 
 class _PathApp:

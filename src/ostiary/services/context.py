@@ -1,12 +1,13 @@
 """What every use case needs, handed in by `compose`."""
 
 import asyncio
-import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar, overload
+
+import msgspec
 
 from ostiary import limits
 from ostiary.clock import Clock
@@ -22,6 +23,9 @@ from ostiary.services.measures import Measures
 from ostiary.stores.port import Add, Append, Change, Store
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 _BOUND: ContextVar[float | None] = ContextVar("bound", default=None)
 """Of what the present task wrote last."""
 
@@ -120,9 +124,21 @@ class Context:
         """128 random bits behind a prefix that says what it names."""
         return f"{prefix}_{encode(self.random(16))}"
 
-    async def write(self, *changes: Change) -> bool:
-        """All or nothing; what was revoked is refused here before this returns."""
-        if not await self.store.write(*changes):
+    @overload
+    async def together(self, one: Awaitable[A], two: Awaitable[B], /) -> tuple[A, B]: ...
+    @overload
+    async def together(self, one: Awaitable[A], two: Awaitable[B], three: Awaitable[C], /) -> tuple[A, B, C]: ...
+    @overload
+    async def together(self, *reads: Awaitable[A]) -> tuple[A, ...]: ...
+    async def together(self, *reads: Awaitable[Any]) -> tuple[Any, ...]:
+        """What several look-ups find. One after the other where each is immediate: a task for each would cost more."""
+        if len(reads) > 1 and not self.store.immediate:
+            return tuple(await asyncio.gather(*reads))
+        return tuple([await read for read in reads])
+
+    async def write(self, *changes: Change, durable: bool = True) -> bool:
+        """All or nothing; what was revoked is refused here before this returns. `durable`: see the port."""
+        if not await self.store.write(*changes, durable=durable):
             return False
         entries = [change.entry for change in changes if isinstance(change, Append)]
         self.replica.apply(entries)
@@ -199,7 +215,7 @@ class Context:
                 actor=actor if actor is not None else account_id,
                 client_ip=client.ip if client else "",
                 client_label=client.label if client else "",
-                detail=json.dumps(detail, ensure_ascii=False, separators=(",", ":")) if detail else "{}",
+                detail=msgspec.json.encode(detail).decode() if detail else "{}",
             )
         )
 

@@ -6,7 +6,6 @@ is looked at again when the replica says that something about its session or acc
 `limits.RECOGNISED_SECONDS`; revocations are remembered for longer than that, so forgetting one never revives anything.
 """
 
-import asyncio
 import math
 
 from ostiary import jose, limits
@@ -257,7 +256,7 @@ class Recognition:
         """Kinds whose rights are on the server: the session's row and the account's decide."""
         seen = self._seen_of(session)
         for _ in range(limits.SWAP_ATTEMPTS):
-            issuer, account = await asyncio.gather(
+            issuer, account = await self._context.together(
                 self._context.store.issuer(), self._context.store.accounts.get(session.account_id)
             )
             if account is None or account.disabled or not self._is_live(session, seen, issuer.everything, now):

@@ -1,7 +1,5 @@
 """Rotation of refresh tokens. The rules are `ostiary.domain.refresh`'s; here they are carried out in one write."""
 
-import asyncio
-
 from ostiary.credentials import opaque
 from ostiary.credentials.opaque import RefreshToken
 from ostiary.domain.account import Account, Issuer
@@ -127,8 +125,10 @@ class Refresh:
         counted = self._rates.get(session_id)
         if counted is not None:
             account_id = counted[0]
-            return await asyncio.gather(store.sessions.get(session_id), store.accounts.get(account_id), store.issuer())
-        session, issuer = await asyncio.gather(store.sessions.get(session_id), store.issuer())
+            return await self._context.together(
+                store.sessions.get(session_id), store.accounts.get(account_id), store.issuer()
+            )
+        session, issuer = await self._context.together(store.sessions.get(session_id), store.issuer())
         account = await store.accounts.get(session.account_id) if session is not None else None
         return session, account, issuer
 

@@ -1,6 +1,5 @@
 """Logging in: one password, one session, one set of credentials."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
@@ -57,7 +56,8 @@ class SignIn:
         account = await self._context.store.accounts.by_username(key) if key is not None else None
         device = await self._known_device(account, request, client) if account else None
         name = key if key is not None else request.username[: limits.USERNAME_CHARS]
-        async with self._throttling.attempt(name, network=client.ip, device=device) as attempt:
+        # whether it fails or not, its answer waits for another write: the count need not be on the disk before that
+        async with self._throttling.attempt(name, network=client.ip, device=device, durable=False) as attempt:
             proven = await self._prove(account, request, client)
             attempt.succeeded()
             return await self._begin(
@@ -118,7 +118,7 @@ class SignIn:
         async def attempt() -> Issued | None:
             nonlocal proven
             now = context.now()
-            account, issuer, sessions = await asyncio.gather(
+            account, issuer, sessions = await context.together(
                 context.store.accounts.get(proven.id),
                 context.store.issuer(),
                 context.store.sessions.of_account(proven.id),

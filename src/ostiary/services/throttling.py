@@ -11,7 +11,7 @@ may die.
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from ostiary import limits
@@ -88,15 +88,18 @@ class Throttling:
         self._gates: dict[str, _Gate] = {}
 
     @asynccontextmanager
-    async def attempt(self, name: str, *, network: str, device: str | None) -> AsyncIterator[Attempt]:
+    async def attempt(
+        self, name: str, *, network: str, device: str | None, durable: bool = True
+    ) -> AsyncIterator[Attempt]:
         """Around one look at a password. `name` is what was typed, in normal form: it is counted whether or not such an
-        account exists. Raises TooManyAttempts if it may not be made now."""
+        account exists. `durable` False if whoever asks writes something durable before the attempt is answered, also
+        when it fails. Raises TooManyAttempts if it may not be made now."""
         counters = self._counters(name, network, device)
         gates = [self._gates.setdefault(counter.id, _Gate()) for counter in counters]
         for gate in gates:
             gate.users += 1
         try:
-            await self._enter(counters, gates)
+            await self._enter(counters, gates, durable=durable)
             attempt = Attempt(self, counters, gates)
             try:
                 yield attempt
@@ -152,7 +155,7 @@ class Throttling:
             of_account(self._account_id(name)),
         ]
 
-    async def _enter(self, counters: list[_Counter], gates: list[_Gate]) -> None:
+    async def _enter(self, counters: list[_Counter], gates: list[_Gate], *, durable: bool) -> None:
         """Count the attempt on all of its counters in one write, once all of them let it."""
         while True:
             async with _locked(gates):
@@ -172,7 +175,7 @@ class Throttling:
                         blocking = blocking or gate
                     raised.append(counter.raised(throttle, now))
                 if blocking is None:
-                    if await self._write(gates, raised, self._marked(counters, gates, now, 1)):
+                    if await self._write(gates, raised, self._marked(counters, gates, now, 1), durable=durable):
                         for gate in gates:
                             gate.under_way += 1
                         return
@@ -245,6 +248,8 @@ class Throttling:
         throttles: Sequence[Throttle | None],
         marks: Sequence[Throttle | None],
         more: tuple[Change, ...] = (),
+        *,
+        durable: bool = True,
     ) -> bool:
         """One counter and one mark for each gate, None where there is none to write. False if anything was not as it
         was read."""
@@ -255,7 +260,7 @@ class Throttling:
             if mark is not None:
                 changes.append(Swap(mark) if gate.everywhere is not None else Add(mark))
         try:
-            written = await self._context.write(*changes)
+            written = await self._context.write(*changes, durable=durable)
         except BaseException:
             _forget(gates)
             raise
@@ -270,13 +275,15 @@ class Throttling:
     async def _read(self, counters: list[_Counter], gates: list[_Gate]) -> None:
         """Those that this process does not know."""
         unread = [(counter, gate) for counter, gate in zip(counters, gates, strict=True) if not gate.is_read]
+        if not unread:
+            return
         get = self._context.store.throttles.get
-        found = await asyncio.gather(*(get(counter.id) for counter, _ in unread))
-        marks: list[Throttle | None] = [None for _ in unread]
+        found = await self._context.together(*(get(counter.id) for counter, _ in unread))
+        marks: tuple[Throttle | None, ...] = (None,) * len(unread)
         store = self._context.store
-        is_shared = bool(unread) and store.shared and store.others_serve()
+        is_shared = store.shared and store.others_serve()
         if is_shared:
-            marks = await asyncio.gather(*(get(_UNDER_WAY + counter.id) for counter, _ in unread))
+            marks = await self._context.together(*(get(_UNDER_WAY + counter.id) for counter, _ in unread))
         for (_, gate), throttle, mark in zip(unread, found, marks, strict=True):
             gate.stored, gate.everywhere, gate.is_shared, gate.is_read = throttle, mark, is_shared, True
 
@@ -298,10 +305,27 @@ def _forget(gates: list[_Gate]) -> None:
         gate.is_read = False
 
 
-@asynccontextmanager
-async def _locked(gates: list[_Gate]) -> AsyncIterator[None]:
+class _locked:  # noqa: N801 - used as a function
     """All of them, always in the same order: the network's, then the account's."""
-    async with AsyncExitStack() as stack:
-        for gate in gates:
-            await stack.enter_async_context(gate.lock)
-        yield
+
+    __slots__ = ("_gates", "_held")
+
+    def __init__(self, gates: list[_Gate]) -> None:
+        self._gates = gates
+        self._held: list[asyncio.Lock] = []
+
+    async def __aenter__(self) -> None:
+        try:
+            for gate in self._gates:
+                await gate.lock.acquire()
+                self._held.append(gate.lock)
+        except BaseException:
+            self._release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        while self._held:
+            self._held.pop().release()

@@ -304,6 +304,11 @@ class MemoryStore:
         self._closed = False
 
     @property
+    def immediate(self) -> bool:
+        """True."""
+        return True
+
+    @property
     def shared(self) -> bool:
         """False: no other process can see it."""
         return False
@@ -322,7 +327,7 @@ class MemoryStore:
     async def issuer(self) -> Issuer:
         return next(iter(self._issuers.by_id.values()))
 
-    async def write(self, *changes: Change) -> bool:
+    async def write(self, *changes: Change, durable: bool = True) -> bool:  # noqa: ARG002 - see the port
         await self.check()
         undo: list[Callable[[], object]] = []
         entries: list[Entry] = []

@@ -5,6 +5,8 @@
 * **`write`** applies all of its changes or none, and says which: `True` if all conditions held, `False` if one did not
   (then nothing was changed, and the caller reads and judges again). When it has returned `True` the change survives
   a crash of the process and of the machine. Changes are made in their order: what one gives up is free for the next.
+  With `durable=False` it survives the machine only once a later durable write of this process has returned `True`; a
+  backend for which that saves nothing may ignore it.
 * **Revisions** belong to the store: `Add` stores the record with revision 1 whatever it carried; `Swap` replaces the
   stored record only if its revision is still the one that `record` carries, and stores it with that revision + 1.
 * **Times and digests** come back exactly as they went in: no rounding, no zones, no text in between.
@@ -242,7 +244,8 @@ class Revocations(Protocol):
 
 
 class Store(Protocol):
-    """One backend, open. `shared` is True if another process may write to it at the same time.
+    """One backend, open. `shared` is True if another process may write to it at the same time; `immediate`, if a
+    look-up is usually answered without waiting for anything, so that nothing is won by asking for several at once.
 
     `fencing`: seconds for which a primary that another one has replaced may go on answering probes; nodes accept by its
     answers for so much longer than their lease. 0 where there is none, or where it cannot answer at all."""
@@ -264,6 +267,8 @@ class Store(Protocol):
     @property
     def revocations(self) -> Revocations: ...
     @property
+    def immediate(self) -> bool: ...
+    @property
     def shared(self) -> bool: ...
     @property
     def fencing(self) -> float: ...
@@ -281,7 +286,7 @@ class Store(Protocol):
         """The issuer's own record; it exists from the moment the store was made (revision 1)."""
         ...
 
-    async def write(self, *changes: Change) -> bool: ...
+    async def write(self, *changes: Change, durable: bool = True) -> bool: ...
     async def check(self) -> None:
         """Raise `Unavailable` unless a write would work right now, its `WrongSchema` unless the schema is one that this
         code works with."""

@@ -50,6 +50,11 @@ class MixedStore:
         return store
 
     @property
+    def immediate(self) -> bool:
+        """False."""
+        return False
+
+    @property
     def shared(self) -> bool:
         """True, whatever the database is: other nodes use the same Valkey."""
         return True
@@ -68,7 +73,7 @@ class MixedStore:
     async def issuer(self) -> Issuer:
         return await self._database.issuer()
 
-    async def write(self, *changes: Change) -> bool:
+    async def write(self, *changes: Change, durable: bool = True) -> bool:  # noqa: ARG002 - see the port
         """A caller that is cancelled stops waiting; a write that has begun goes on to its end."""
         task = asyncio.create_task(self._write(changes))
         self._writes.add(task)

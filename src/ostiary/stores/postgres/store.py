@@ -70,6 +70,11 @@ class PostgresStore:
         return store
 
     @property
+    def immediate(self) -> bool:
+        """False."""
+        return False
+
+    @property
     def shared(self) -> bool:
         """True: any number of nodes may write to it."""
         return True
@@ -97,7 +102,7 @@ class PostgresStore:
         rows = await self._pools.quick.read(lambda c: c.fetch(text))
         return [(None, self._schema.issuers.record(row)) for row in rows]
 
-    async def write(self, *changes: Change) -> bool:
+    async def write(self, *changes: Change, durable: bool = True) -> bool:  # noqa: ARG002 - see the port
         if self._closed:
             raise Unavailable(private="postgres: the store is closed")
         return await self._writing.write(changes) if changes else True

@@ -85,14 +85,23 @@ def run_reads(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[
 
 
 def run_writes(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Outcome]:
-    """Group commit: all jobs in one transaction, each in a savepoint of its own that is undone if it returns False.
+    """Group commit: all jobs in one transaction, each in a savepoint of its own that is undone if it returns False. One
+    that `is_one_change` needs none: SQLite itself undoes a statement that fails.
 
     A job that was refused is answered after the commit as well: it may have been refused because of an earlier one.
-    What SQLite cannot do (write, lock, find room) it cannot do for the whole group.
+    What SQLite cannot do (write, lock, find room) it cannot do for the whole group. Where no job asks for more
+    (`durable` False), the commit is seen by everybody and reaches the disk with the next one that has to.
     """
+    durable = any(getattr(job, "durable", True) for job in jobs)
     try:
+        connection.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
         connection.execute("BEGIN IMMEDIATE")
-        outcomes = [_outcome_in_savepoint(connection, job) for job in jobs]
+        outcomes = [
+            _outcome(connection, job, _ONE_JOBS_OWN)
+            if getattr(job, "is_one_change", False)
+            else _outcome_in_savepoint(connection, job)
+            for job in jobs
+        ]
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         _roll_back(connection)

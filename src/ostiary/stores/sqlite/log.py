@@ -26,6 +26,9 @@ P = TypeVar("P", bound=Probe | None)
 _LARGEST = 2**63 - 1
 _LOOK_INTERVAL = 0.01  # seconds between looks at whether anybody wrote; one takes a few microseconds
 _ITEMS = "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
+_REACHED = (
+    "SELECT position, nonce, (SELECT generation FROM revocation_logs) FROM revocations ORDER BY position DESC LIMIT 1"
+)
 _ENDED = (
     f"(scope = 's' AND value = {ENDED_VERSION} AND length(entry_id) = 26 AND substr(entry_id, 1, 4) = 'ses_' "
     "AND until BETWEEN 0 AND 1e15)"
@@ -51,6 +54,8 @@ class Revocations(Part):
         self._path = path
         self._inode = inode_of(path)
         self._uptime = uptime
+        self._version: object = None
+        self._reached: object = None
 
     @property
     def _lane(self) -> Lane:
@@ -86,10 +91,15 @@ class Revocations(Part):
             await asyncio.sleep(_LOOK_INTERVAL)
 
     def _state(self) -> object:
-        """Another than before if anybody wrote or nudged since; None if it cannot be told. Asked on the loop itself: it
-        reads a counter in memory that is shared with the other processes, and waits for no lock."""
+        """Another than before if anybody appended or nudged since; None if it cannot be told. Asked on the loop itself:
+        it reads a counter in memory that is shared with the other processes and waits for no lock; only where anybody
+        has written at all, the newest item is looked at."""
         try:
-            return self._watching.execute("PRAGMA data_version").fetchone(), self._presence.nudged()
+            version = self._watching.execute("PRAGMA data_version").fetchone()
+            if version != self._version:
+                self._reached = self._watching.execute(_REACHED).fetchone()
+                self._version = version
+            return self._reached, self._presence.nudged()
         except (sqlite3.Error, OSError):
             return None
 

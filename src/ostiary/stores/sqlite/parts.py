@@ -1,7 +1,7 @@
 """The parts of the SQLite store: what each protocol of the port asks, as statements.
 
-Point look-ups go through the `quick` lane, whatever may read many rows through the `slow` one, so that no listing makes
-a log-in wait. Purges and touches are done in portions, between which other writes get their turn.
+Point look-ups are `quick`, whatever may read many rows goes through the `slow` lane, so that no listing makes a log-in
+wait. Purges and touches are done in portions, between which other writes get their turn.
 """
 
 import sqlite3
@@ -20,6 +20,7 @@ from ostiary.domain.throttle import Throttle
 from ostiary.stores.rows import prefix_end
 from ostiary.stores.sqlite import statements as of
 from ostiary.stores.sqlite.lanes import Lane
+from ostiary.stores.sqlite.look_ups import LookUps
 
 _PORTION = 500  # rows of one step of a purge or a touch
 
@@ -30,7 +31,7 @@ _PORTION = 500  # rows of one step of a purge or a touch
 class Lanes:
     """Where jobs go. `log` is the revocation log's own: a burst of look-ups must not cost a server its lease."""
 
-    quick: Lane
+    quick: LookUps
     slow: Lane
     log: Lane
     writer: Lane

@@ -1,4 +1,4 @@
-"""The statements of every table, made once from the tables' descriptions, and what one change of a write does."""
+"""The statements of every table, made once from the tables' descriptions, and what a write does."""
 
 import secrets
 import sqlite3
@@ -81,12 +81,31 @@ _OF: dict[type[Record], Statements[Any]] = {
 _APPEND = "INSERT INTO revocations (nonce, scope, entry_id, value, until) VALUES (?, ?, ?, ?, ?)"
 
 
-def apply_all(connection: sqlite3.Connection, changes: tuple[Change, ...]) -> bool:
-    """Do them in turn; False at the first whose condition does not hold: the caller undoes what went before."""
-    return all(_apply(connection, change) for change in changes)
+class Batch:
+    """One write of the port, as a job for the writer. `durable` False: a later commit may bring it to the disk."""
+
+    __slots__ = ("_changes", "_expected", "durable", "is_one_change")
+
+    def __init__(self, changes: tuple[Change, ...], *, durable: bool = True) -> None:
+        self._expected = [change.record for change in changes if isinstance(change, Expect)]
+        self._changes = [change for change in changes if not isinstance(change, Expect)]
+        self.durable = durable
+        self.is_one_change = len(self._changes) <= 1
+
+    def __call__(self, connection: sqlite3.Connection) -> bool:
+        """Do them in turn; False at the first whose condition does not hold: the caller undoes what went before. What
+        is only expected is looked at first, so that nothing has to be undone for it."""
+        return all(_is_as_read(connection, record) for record in self._expected) and all(
+            _apply(connection, change) for change in self._changes
+        )
 
 
-def _apply(connection: sqlite3.Connection, change: Change) -> bool:
+def _is_as_read(connection: sqlite3.Connection, record: Record) -> bool:
+    found = connection.execute(_OF[type(record)].expect, (record.id, record.revision))
+    return found.fetchone() is not None
+
+
+def _apply(connection: sqlite3.Connection, change: Append | Add | Swap | Remove) -> bool:
     match change:
         case Append(entry):
             return _append(connection, entry)
@@ -96,9 +115,6 @@ def _apply(connection: sqlite3.Connection, change: Change) -> bool:
             return connection.execute(statements.add, row).rowcount == 1
         case Swap(record):
             return _swap(connection, _OF[type(record)], record)
-        case Expect(record):
-            found = connection.execute(_OF[type(record)].expect, (record.id, record.revision))
-            return found.fetchone() is not None
         case Remove(record):
             return connection.execute(_OF[type(record)].remove, (record.id, record.revision)).rowcount == 1
 

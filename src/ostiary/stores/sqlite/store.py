@@ -15,6 +15,7 @@ from ostiary.stores.port import Change
 from ostiary.stores.sqlite import statements as of
 from ostiary.stores.sqlite.lanes import Lane, run_reads, run_writes
 from ostiary.stores.sqlite.log import Revocations, inode_of
+from ostiary.stores.sqlite.look_ups import LookUps
 from ostiary.stores.sqlite.parts import (
     Accounts,
     Audit,
@@ -32,7 +33,8 @@ _BUSY_TIMEOUT = 5.0  # seconds that a write waits for another process's transact
 
 
 class SqliteStore:
-    """Made by `open`. Four threads with a connection each: one writes, one looks up, one lists, one reads the log."""
+    """Made by `open`. Four threads with a connection each: one writes, one lists, one reads the log, one looks up what
+    the event loop should not (`look_ups`)."""
 
     def __init__(self, path: Path, lanes: Lanes, watching: sqlite3.Connection, uptime: Callable[[], float]) -> None:
         self._path = path
@@ -64,28 +66,36 @@ class SqliteStore:
         Misconfigured if the file is not ours, is damaged, is newer than this code, or is older and may not be migrated;
         Unavailable if it cannot be used now.
         """
-        return await asyncio.to_thread(cls._open, Path(path), migrate, busy_timeout, uptime)
+        connections = await asyncio.to_thread(cls._connections, Path(path), migrate, busy_timeout)
+        watching, at_once, quick, slow, log, writer = connections
+        lanes = Lanes(
+            quick=LookUps(Lane("quick", quick, run_reads, batch=limits.STORE_BATCH), at_once, SYSTEM_CLOCK.monotonic),
+            slow=Lane("slow", slow, run_reads, batch=1),
+            log=Lane("log", log, run_reads, batch=1),
+            writer=Lane("writer", writer, run_writes, batch=limits.STORE_BATCH),
+        )
+        return cls(Path(path), lanes, watching, uptime)
 
-    @classmethod
-    def _open(cls, path: Path, migrate: bool, busy_timeout: float, uptime: Callable[[], float]) -> "SqliteStore":
+    @staticmethod
+    def _connections(path: Path, migrate: bool, busy_timeout: float) -> list[sqlite3.Connection]:
         if migrate:
             migrations.upgrade(path, busy_timeout=busy_timeout)
         elif not migrations.is_current(path):
             raise Misconfigured("The database has another schema than this program; run `ostiary db upgrade`.")
         with translated(), contextlib.ExitStack() as opened:
-            watching, quick, slow, log, writer = (
+            connections = [
                 opened.enter_context(contextlib.closing(connect(path, busy_timeout=busy_timeout, read_only=read_only)))
-                for read_only in (True, True, True, True, False)
-            )
-            watching.execute("PRAGMA busy_timeout = 0")
+                for read_only in (True, True, True, True, True, False)
+            ]
+            for on_the_loop in connections[:2]:
+                on_the_loop.execute("PRAGMA busy_timeout = 0")
             opened.pop_all()
-        lanes = Lanes(
-            quick=Lane("quick", quick, run_reads, batch=limits.STORE_BATCH),
-            slow=Lane("slow", slow, run_reads, batch=1),
-            log=Lane("log", log, run_reads, batch=1),
-            writer=Lane("writer", writer, run_writes, batch=limits.STORE_BATCH),
-        )
-        return cls(path, lanes, watching, uptime)
+        return connections
+
+    @property
+    def immediate(self) -> bool:
+        """True: they are made on the event loop itself, mostly."""
+        return True
 
     @property
     def shared(self) -> bool:
@@ -109,8 +119,8 @@ class SqliteStore:
             raise Unavailable(private="sqlite: the issuer's record is missing")
         return found
 
-    async def write(self, *changes: Change) -> bool:
-        return await self._lanes.writer.submit(lambda connection: of.apply_all(connection, changes))
+    async def write(self, *changes: Change, durable: bool = True) -> bool:
+        return await self._lanes.writer.submit(of.Batch(changes, durable=durable))
 
     async def check(self) -> None:
         await self._lanes.writer.submit(self._check)

@@ -83,6 +83,11 @@ class ValkeyStore:
         return store
 
     @property
+    def immediate(self) -> bool:
+        """False."""
+        return False
+
+    @property
     def shared(self) -> bool:
         """True: that is what it is for."""
         return True
@@ -98,7 +103,7 @@ class ValkeyStore:
         value = await self.lanes.quick.command("GET", self.lanes.prefix + b"issuer:issuer")
         return of.ISSUERS.decode(value or await self._prepare())
 
-    async def write(self, *changes: Change) -> bool:
+    async def write(self, *changes: Change, durable: bool = True) -> bool:  # noqa: ARG002 - see the port
         answer = await self.try_write(*changes)
         if isinstance(answer, Pledge):
             raise Unavailable(private="valkey: a change of a store beside this one is under way")
