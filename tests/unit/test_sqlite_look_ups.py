@@ -92,7 +92,7 @@ async def test_what_cannot_be_looked_up_is_told_as_before(store: SqliteStore) ->
 
 
 async def test_only_what_is_durable_waits_for_the_disk(store: SqliteStore) -> None:
-    """A group of writes of which none has to be on the disk is committed without it; the next one that has to is not."""
+    """A group of writes of which none has to be on the disk is committed without it; the next that has to is not."""
     seen: list[str] = []
     await store._lanes.writer.submit(lambda connection: connection.set_trace_callback(seen.append))
     assert await store.write(Add(builders.throttle("counted")), durable=False)
@@ -122,10 +122,11 @@ async def test_durable_write_takes_its_group_along(store: SqliteStore) -> None:
 
 
 async def test_one_change_that_is_refused_leaves_its_group_alone(store: SqliteStore) -> None:
-    """M-42: a write without a savepoint of its own changes nothing if its condition does not hold, wherever it stands."""
+    """M-42: a write without a savepoint of its own changes nothing if its condition does not hold."""
     await store.write(Add(builders.throttle("a")), Add(builders.throttle("b")))
     a, b = await store.throttles.get("a"), await store.throttles.get("b")
-    assert a is not None and b is not None
+    assert a is not None
+    assert b is not None
     event = threading.Event()
     held = store._lanes.writer.submit(lambda _: event.wait(30))
     writes = [
