@@ -1,195 +1,59 @@
-"""Refreshes, logins and authenticated requests a second with Valkey, which fsyncs every write before it answers."""
+"""What `benchmarks.shared_store` measures, with Valkey, which fsyncs every write before it answers."""
 
-import contextlib
-import json
-import os
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.servers.valkey import DURABLE, Server, server
 
-from benchmarks import logins, machine, requests, seed
+from benchmarks import shared_store
 from benchmarks.report import Row
-from benchmarks.stats import number, percentile, spread
+from benchmarks.shared_store import Spent, cpu
+from benchmarks.stats import number, spread
 
 ROUNDS = 3
-SECONDS = 2.0
-STORED_PEER = 80.0
-"""What simplejwt with its blacklist did on PostgreSQL, on the machine of the first comparison: one thread, eight
-chains, fsync on."""
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-@contextlib.contextmanager
-def _node(
-    valkey: Server, directory: Path, *, count: int, kinds: list[str], core: int
-) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Port, process and what was seeded."""
-    port = machine.free_port()
-    directory.mkdir()
-    job = {"core": core, "port": port, "directory": str(directory), "count": count, "kinds": kinds}
-    with machine.child("-m", "benchmarks.serving", json.dumps({**job, "valkey": valkey.url(timeout=10)})) as child:
-        told = machine.first_line(child)
-        yield port, child.pid, json.loads(Path(told["seeded"]).read_text())
+class _Valkey:
+    """See `benchmarks.shared_store.Measured`."""
 
+    name = "Valkey"
+    committed = "on disk before the answer (appendfsync always)"
+    seconds = 2.0
 
-def run(say: Callable[[str], None]) -> list[Row]:
-    """About 150 seconds."""
-    rows: list[Row] = []
-    with server(**DURABLE) as valkey, tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        kinds = [str(kind) for kind in seed.KINDS]
-        with _node(valkey, directory / "one", count=256, kinds=kinds, core=machine.SERVER_CORE) as (port, pid, seeded):
-            say("refreshes on Valkey ...")
-            rows += _refreshes(valkey, directory, [(port, pid)], seeded["stateful"][:128], say)
-            with _node(valkey, directory / "two", count=0, kinds=[], core=machine.LOAD_CORE) as (other, other_pid, _):
-                nodes = [(port, pid), (other, other_pid)]
-                rows += _refreshes(valkey, directory, nodes, seeded["stateful"][128:], say)
-            say("logins on Valkey ...")
-            rows.append(_logins(directory, port, seeded["session"]))
-            say("requests with Valkey ...")
-            rows += _requests(valkey, directory, port, pid, seeded, say)
-    return rows
+    def __init__(self, valkey: Server) -> None:
+        self._valkey = valkey
+        self.settings = {"valkey": valkey.url(timeout=10)}
 
+    def rounds(self, nodes: int) -> int:  # noqa: ARG002 - as many for one as for two
+        return ROUNDS
 
-def _cpu(pid: int) -> float:
-    """Seconds of processor time."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    def counts(self) -> tuple[float, ...]:
+        """Processor time of Valkey; scripts that it ran, and microseconds in them."""
+        assert self._valkey.process is not None
+        scripts = self._valkey.info("commandstats").get("cmdstat_evalsha", {"calls": 0, "usec": 0})
+        return cpu(self._valkey.process.pid), int(scripts["calls"]), int(scripts["usec"])
 
-
-def _used(valkey: Server, nodes: list[tuple[int, int]]) -> tuple[float, float, int, int]:
-    """Processor time of the nodes and of Valkey; scripts that it ran, and microseconds in them."""
-    assert valkey.process is not None
-    scripts = valkey.info("commandstats").get("cmdstat_evalsha", {"calls": 0, "usec": 0})
-    return sum(_cpu(pid) for _, pid in nodes), _cpu(valkey.process.pid), int(scripts["calls"]), int(scripts["usec"])
-
-
-def _refreshes(
-    valkey: Server, directory: Path, nodes: list[tuple[int, int]], seeded: list[Any], say: Callable[[str], None]
-) -> list[Row]:
-    chains: dict[int, list[dict[str, Any]]] = {8: [], 32: [], 64: []}
-    shares: list[tuple[float, float, float]] = []
-    share = len(seeded) // len(nodes)
-    jobs = []
-    for at, (port, _) in enumerate(nodes):
-        tokens = directory / f"tokens-{len(nodes)}-{at}.json"
-        tokens.write_text(json.dumps([each["refresh"] for each in seeded[at * share : (at + 1) * share]]))
-        jobs.append(
-            {
-                "job": "chains", "port": port, "path": "/auth/oauth/token", "member": "refresh_token",
-                "content_type": "application/x-www-form-urlencoded",
-                "template": "grant_type=refresh_token&refresh_token=%s", "tokens": str(tokens), "seconds": SECONDS,
-            }
-        )  # fmt: skip
-    with ThreadPoolExecutor(len(nodes)) as pool:
-        for _ in range(ROUNDS):
-            for concurrency, results in chains.items():
-                before = _used(valkey, nodes)
-                each = concurrency // len(nodes)
-                found = list(pool.map(machine.load, [{**job, "concurrency": each} for job in jobs]))
-                assert all(set(one["statuses"]) == {"200"} for one in found), found[0]["statuses"]
-                results.append(
-                    {
-                        "rate": sum(one["statuses"]["200"] / one["seconds"] for one in found),
-                        "latencies": [latency for one in found for latency in one["latencies"]],
-                    }
-                )
-                ours, theirs, calls, micros = (
-                    after - earlier for after, earlier in zip(_used(valkey, nodes), before, strict=True)
-                )
-                done = sum(one["statuses"]["200"] for one in found)
-                shares.append((ours / done * 1e6, theirs / done * 1e6, micros / max(1, calls)))
-    rows = []
-    named = "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
-    for concurrency, results in chains.items():
-        rates = spread([found["rate"] for found in results])
-        latencies = [latency for found in results for latency in found["latencies"]]
-        p50, p99 = (percentile(latencies, part) * 1000 for part in (0.5, 0.99))
-        say(f"  {named}, {concurrency} chains: {number(rates.median)}/s")
-        rows.append(
-            Row(
-                what=f"refreshes/s on Valkey, {named}, {concurrency} chains",
-                reached=rates.median,
-                unit="/s",
-                at_least=10 * STORED_PEER if concurrency == 64 and len(nodes) == 1 else None,
-                spread=f"{rates}; p50 {number(p50)} ms, p99 {number(p99)} ms",
-                note="appendfsync always: on disk before the answer; stateful tokens signed with ES256. simplejwt with "
-                f"its blacklist did {STORED_PEER:g}/s on PostgreSQL, in another run. Nodes, Valkey and clients share "
-                "the machine's cores.",
-            )
-        )
-    ours, theirs, micros = (spread([share[at] for share in shares]).median for at in range(3))
-    rows.append(
-        Row(
+    def limit(self, spent: list[Spent], named: str) -> Row:
+        shares = [
+            (one.nodes / one.done * 1e6, cpu / one.done * 1e6, micros / max(1, calls))
+            for one in spent
+            for cpu, calls, micros in [one.counts]
+        ]
+        ours, theirs, micros = (spread([share[at] for share in shares]).median for at in range(3))
+        return Row(
             what=f"  what limits it, {named}: a node's CPU for one refresh",
             reached=ours,
             unit="µs",
             spread=f"Valkey's {number(theirs)} µs; one script takes it {number(micros)} µs",
         )
-    )
-    return rows
+
+    def looked(self) -> int:
+        """Records that were looked up by their key; probes of the log look up none."""
+        return int(self._valkey.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"])
 
 
-def _logins(directory: Path, port: int, seeded: list[Any]) -> Row:
-    bodies = [
-        ({"content-type": "application/json"}, json.dumps({"username": each["username"], "password": seed.PASSWORD}))
-        for each in seeded
-    ]
-    (directory / "logins.json").write_text(json.dumps(bodies))
-    bare, done = [], []
-    for _ in range(2):
-        bare.append(logins.hash_rate(machine.SERVER_CORE, 3.0))
-        found = machine.load(logins._login_job(port, directory, 4, 4.0))
-        assert set(found["statuses"]) == {"200"}, found["statuses"]
-        done.append(found["statuses"]["200"] / found["seconds"])
-        bare.append(logins.hash_rate(machine.SERVER_CORE, 3.0))
-    return Row(
-        what="logins/s on Valkey",
-        reached=spread(done).median,
-        unit="/s",
-        spread=f"{spread(done)}; the bare hash {number(spread(bare).median)}/s on the node's core",
-        note="Argon2id 19 MiB, t=2, p=1; 4 clients; three writes a login, each on disk before the answer.",
-    )
-
-
-def _requests(
-    valkey: Server, directory: Path, port: int, pid: int, seeded: dict[str, Any], say: Callable[[str], None]
-) -> list[Row]:
-    generator = requests.Generator(directory, port)
-    generator.prepare("open", "/open", [])
-    generator.prepare("open too", "/open-too", [])
-    rows = []
-    for kind in seed.KINDS:
-        # stateful ones were refreshed, which leaves their access tokens as they were
-        headers = [each["header"] for each in seeded[kind]]
-        headers = [header for header in headers if requests.status(port, "/me", header) == 200]
-        assert len(headers) >= 100, f"{kind}: {len(headers)}"
-        generator.prepare("open, sent the credential", "/open", headers)
-        generator.prepare(str(kind), "/me", headers)
-        generator.run(str(kind), "/me", requests.SECONDS)
-        before = _reads(valkey)
-        found = requests._of_kind(generator, str(kind), pid)
-        looked = _reads(valkey) - before
-        ratio, by_cpu, _, alike = found
-        say(f"  {kind}: {number(ratio.reached)} of the open route's rate, {looked} look-ups in all")
-        rows.append(
-            Row(
-                what=f"requests/s with login / open, Valkey, {kind}",
-                reached=ratio.reached,
-                unit="x",
-                at_least=0.90,
-                spread=f"{ratio.spread}; {looked} look-ups while it was measured",
-                note=ratio.note.replace("SQLite", "Valkey"),
-            )
-        )
-        rows += [by_cpu, alike]
-    return rows
-
-
-def _reads(valkey: Server) -> int:
-    """Records that were looked up by their key; probes of the log look up none."""
-    return int(valkey.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"])
+def run(say: Callable[[str], None]) -> list[Row]:
+    """About 150 seconds."""
+    with server(**DURABLE) as valkey, tempfile.TemporaryDirectory() as name:
+        return shared_store.run(_Valkey(valkey), Path(name), say)
