@@ -243,6 +243,8 @@ class Feed:
                         self._look.set()
             except OstiaryError as error:
                 self._tell("hints", f"nobody tells of revocations: {error.code} {error.private}")
+            except Exception:  # noqa: BLE001 - told with its traceback; who ends here would leave all to asking
+                self._tell("hints", "hearing of revocations failed", exc_info=True)
             await asyncio.sleep(self._replica.lease / 4)
 
     async def _run(self) -> None:
@@ -261,12 +263,14 @@ class Feed:
                 self._troubles.discard("probe")
             except OstiaryError as error:
                 self._tell("probe", f"the revocation log could not be read: {error.code} {error.private}")
+            except Exception:  # noqa: BLE001 - as above
+                self._tell("probe", "reading the revocation log failed", exc_info=True)
 
-    def _tell(self, trouble: str, text: str) -> None:
+    def _tell(self, trouble: str, text: str, *, exc_info: bool = False) -> None:
         """Once, until it works again."""
         if trouble not in self._troubles:
             self._troubles.add(trouble)
-            log.warning("%s", text)
+            log.log(logging.ERROR if exc_info else logging.WARNING, "%s", text, exc_info=exc_info)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)

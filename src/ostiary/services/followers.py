@@ -9,6 +9,7 @@ What a stream says is a hint: it comes within milliseconds, may be lost with its
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from ostiary.errors import OstiaryError, Overloaded, Unavailable
 from ostiary.revocation.entry import Cursor, LogItem, Probe
 from ostiary.revocation.feed import Feed
 from ostiary.services.context import Context
+
+log = logging.getLogger("ostiary.followers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +128,15 @@ class Followers:
 
     async def _hear(self) -> None:
         while self._streams:
-            with contextlib.suppress(OstiaryError):
+            try:
                 async for _ in self._log.hints():
                     self._wake()
                     if not self._streams:
                         return
+            except OstiaryError:
+                pass  # readiness tells of it
+            except Exception:
+                log.exception("revocations could not be heard")
             await asyncio.sleep(self._lease / 4)
             self._wake()
 

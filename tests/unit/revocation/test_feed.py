@@ -379,6 +379,30 @@ async def test_trouble_is_told_once_until_it_is_over(caplog: pytest.LogCaptureFi
             await _until(lambda before=before: made.source.probes > before + 2)
 
 
+async def test_what_nobody_foresaw_does_not_end_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that is no Ostiary's, in a probe and in hearing: told with its place, once, and it goes on (M-33)."""
+    async with _feed(follow=True, lease=0.02) as made:
+        probe, broken = made.source.probe, True
+
+        async def odd(cursor: Cursor, limit: int, *, node: str = "") -> Probe:
+            if broken:
+                made.source.probes += 1
+                raise ZeroDivisionError
+            return await probe(cursor, limit, node=node)
+
+        monkeypatch.setattr(made.source, "probe", odd)
+        made.source.hinted.put_nowait((None,))  # type: ignore[arg-type] # what no source says
+        before = made.source.probes
+        await _until(lambda: made.source.probes > before + 5)
+        told = [record for record in caplog.records if record.exc_info]
+        assert sorted(record.message.split()[0] for record in told) == ["hearing", "reading"]
+        broken = False
+        made.source.revoke("s1")
+        await _until(lambda: len(made.replica) == 1)
+
+
 async def test_those_who_wait_when_it_stops_are_told() -> None:
     """Also those whose probe has not been sent; and who asks later."""
     async with _feed() as made:
