@@ -108,14 +108,17 @@ def test_the_largest_set() -> None:
 
 @pytest.mark.parametrize("headers", [None, {"x": "y"}])
 def test_the_longest_that_is_signed(headers: dict[str, Any] | None) -> None:
-    """A token of the limit that the caller states is made, and with one character more it is not; without one the limit
-    is what a verifier accepts."""
+    """A token of the limit that the caller states is made and read, and with one character more it is not; without one
+    the limit is what a verifier accepts."""
     made = jose.sign_bytes(b"x" * CREDENTIAL_CHARS, SIGNER, headers=headers, max_chars=99_000)
     limits: tuple[dict[str, int], ...] = ({"max_chars": len(made) - 1}, {"max_chars": CREDENTIAL_CHARS}, {})
     assert jose.sign_bytes(b"x" * CREDENTIAL_CHARS, SIGNER, headers=headers, max_chars=len(made)) == made
     for stated in limits:
         with pytest.raises(jose.Unsignable, match="larger"):
             jose.sign_bytes(b"x" * CREDENTIAL_CHARS, SIGNER, headers=headers, **stated)
+        with pytest.raises(jose.MalformedToken):
+            jose.verify_signature(made, SIGNER, **stated)
+    assert jose.verify_signature(made, SIGNER, max_chars=len(made)).payload == b"x" * CREDENTIAL_CHARS
 
 
 @pytest.mark.parametrize(("most", "stated"), [(RSA_BITS_RECEIVED, {}), (RSA_BITS_MAX, {"rsa_bits": RSA_BITS_MAX})])
@@ -138,6 +141,14 @@ def test_dates_end_where_milliseconds_begin(name: str) -> None:
     assert accepted(claims(exp=NUMERIC_DATE_MAX - 1))["exp"] == NUMERIC_DATE_MAX - 1
     assert accepted(claims(iat=0, nbf=0))["iat"] == 0
     assert accepted(claims(iat=int(NOW), nbf=int(NOW)))["iat"] == NOW
+
+
+def test_the_plainest_token_is_judged_as_any_other() -> None:
+    """Flaw class 41, M-25: whole seconds, and this very second; two claims that are wrong in the same way."""
+    assert accepted(claims(iat=int(NOW), exp=int(NOW) + 1))["exp"] == NOW + 1
+    assert payload_code(claims(exp=int(NOW))) == "expired"
+    assert payload_code(claims(iat=int(NOW) + 31)) == "issued_in_future"
+    assert payload_code(claims(sub=1, jti=1)) == payload_code(claims(sub=None, jti=None)) == "invalid_claim"
 
 
 def test_max_age_counts_for_the_plainest_token() -> None:
