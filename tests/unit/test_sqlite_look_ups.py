@@ -32,10 +32,12 @@ class Disk:
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.waits = 0
         self.threads: list[int] = []
 
-    def job(self, takes: float) -> str:
+    def job(self, takes: float, *, waits: int = 1) -> str:
         self.now += takes
+        self.waits += waits
         self.threads.append(threading.get_ident())
         return "found"
 
@@ -44,19 +46,22 @@ async def test_slow_look_up_sends_the_next_ones_to_a_thread(tmp_path: Path) -> N
     """Flaw class: a disk holds up the event loop. Slow look-ups get at most a fiftieth of its time."""
     connections = [connect(tmp_path / "some.db", busy_timeout=1.0) for _ in range(2)]
     disk = Disk()
-    looking = LookUps(Lane("test", connections[0], run_reads, batch=8), connections[1], lambda: disk.now)
+    looking = LookUps(
+        Lane("test", connections[0], run_reads, batch=8), connections[1], lambda: disk.now, lambda: disk.waits
+    )
     here = threading.get_ident()
     try:
         assert await looking.submit(lambda _: disk.job(0.0001)) == "found"
+        assert await looking.submit(lambda _: disk.job(0.1, waits=0)) == "found"  # another program had the core
         assert await looking.submit(lambda _: disk.job(0.1)) == "found"
-        assert disk.threads == [here, here]
+        assert disk.threads == [here, here, here]
         assert await looking.submit(lambda _: disk.job(0.1)) == "found"
         disk.now += 4.85
         await looking.submit(lambda _: disk.job(0.0))
-        assert here not in disk.threads[2:]
+        assert here not in disk.threads[3:]
         disk.now += 0.1
         await looking.submit(lambda _: disk.job(0.0))
-        assert disk.threads[4:] == [here]
+        assert disk.threads[5:] == [here]
     finally:
         looking.stop()
         await asyncio.to_thread(looking.join)
