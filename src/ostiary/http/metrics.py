@@ -36,12 +36,17 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # looked up by name only once
         self._registry.register(_Readings(counters, gauges, read))
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count one answer. `path` is the endpoint's, with its parameters unfilled."""
-        self._requests.labels(method, path, str(status)).inc()
-        self._seconds.labels(method, path).observe(seconds)
+        series = self._series.get((method, path, status))
+        if series is None:
+            series = self._requests.labels(method, path, str(status)), self._seconds.labels(method, path)
+            self._series[method, path, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def text(self) -> bytes:
         """Everything, as it is now."""

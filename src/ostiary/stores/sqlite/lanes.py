@@ -1,7 +1,8 @@
 """Lanes: a thread, its connection and a queue of jobs, so that no disk ever stalls the event loop.
 
-A lane takes all the jobs that wait when it wakes up, and hands their outcomes back in one call per event loop: under
-load, the price of waking two threads is shared by many jobs. For writes they share the commit too.
+A loop hands over what was submitted in one of its turns at the turn's end; a lane takes all the jobs that wait when it
+wakes up, and hands their outcomes back in one call per event loop. So under load the price of waking two threads is
+shared by many jobs. For writes they share the commit too.
 
 * A job is a function of the connection. What it raises reaches whoever submitted it; sqlite3's errors as Unavailable.
 * A caller that is cancelled stops waiting; its job is done all the same.
@@ -39,6 +40,7 @@ class Lane:
         self._run = run
         self._batch = batch
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._turns: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=f"ostiary-sqlite-{name}", daemon=True)
         self._thread.start()
@@ -47,17 +49,27 @@ class Lane:
         """Queue it. Raises Unavailable once closed, Overloaded if too many wait."""
         if self._closed:
             raise Unavailable(private="sqlite: the store is closed")
-        if self._queue.qsize() >= limits.STORE_QUEUE:
-            raise Overloaded(private="sqlite: too many jobs are waiting")
         loop = asyncio.get_running_loop()
+        turn = self._turns.get(loop)
+        if self._queue.qsize() + len(turn or ()) >= limits.STORE_QUEUE:
+            raise Overloaded(private="sqlite: too many jobs are waiting")
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Waiting(job, future, loop))
+        if turn is None:
+            turn = self._turns[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        turn.append(_Waiting(job, future, loop))
         return future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        for waiting in self._turns.pop(loop, ()):
+            self._queue.put(waiting)
 
     def stop(self) -> None:
         """Take no more jobs; once those that are queued are done, the thread ends and closes its connection."""
         if not self._closed:
             self._closed = True
+            for loop in list(self._turns):
+                self._hand_over(loop)
             self._queue.put(None)
 
     def join(self) -> None:
