@@ -33,5 +33,11 @@ def __getattr__(name: str) -> Any:
     if name == "jose":
         return import_module("ostiary.jose")
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        try:
+            return getattr(import_module(_HOMES[name]), name)
+        except ModuleNotFoundError as missing:
+            if str(missing.name).startswith("ostiary"):
+                raise
+            message = f"ostiary.{name} needs {missing.name}: pip install 'ostiary[server]'"
+            raise ImportError(message, name=missing.name) from missing
     raise AttributeError(f"module 'ostiary' has no attribute {name!r}")

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,24 @@ def test_version_and_help(ostiary: Shell) -> None:
         helped = ostiary(*arguments)
         assert (helped.code, helped.err) == (0, "")
         assert "Usage: ostiary" in helped.out
+
+
+@pytest.mark.parametrize(
+    ("lacking", "code"),
+    [
+        ("cyclopts", "import sys; sys.modules['cyclopts'] = None; from ostiary.cli import main; main()"),
+        ("argon2", "import sys; sys.modules['argon2'] = None; from ostiary import Ostiary"),
+    ],
+)
+def test_the_base_install_says_what_it_lacks(ostiary: Shell, lacking: str, code: str) -> None:
+    """`pip install ostiary` brings the verifier and the JOSE layer; whoever asks for more is told what to install."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=ostiary.environ(), check=False
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert lacking in last
+    assert last.endswith("pip install 'ostiary[server]'")
 
 
 def test_every_command_of_the_tree_can_be_imported(capsys: pytest.CaptureFixture[str]) -> None:

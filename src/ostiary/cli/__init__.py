@@ -12,4 +12,9 @@ def main() -> NoReturn:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # while modules are being imported
         code = 130
+    except ModuleNotFoundError as missing:
+        if str(missing.name).startswith("ostiary"):
+            raise
+        print(f"error: {missing.name} is not installed; pip install 'ostiary[server]'", file=sys.stderr)
+        code = 1
     sys.exit(code)
