@@ -6,7 +6,9 @@ import html
 import io
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from tests.http.harness import KINDS, OTHER_PASSWORD, PASSWORD, SESSION, Login, Site, open_site, problem, set_cookies
@@ -336,6 +338,42 @@ async def test_a_session_that_is_over_already(site: Site) -> None:
         answer = await site.post(f"/admin/sessions/{ann.id}/end", form={"back": back}, **root.use)
         assert answer.headers["location"] == f"{place}?notice=over_already"
     assert "was over already" in (await site.get("/admin/sessions?notice=over_already", **root.use)).text
+
+
+async def test_audit_by_day(site: Site) -> None:
+    """From one day on, up to the end of another, both: the page, what it goes on to, and what is taken along."""
+    root, _ = await cast(site)
+    first = datetime.fromtimestamp(site.auth.system.context.now(), UTC).date()
+    for _ in range(3):
+        site.clock.advance(86_400)
+        await site.post("/v1/login", json={"username": "ann", "password": OTHER_PASSWORD})
+    root = await site.log_in("root")
+    days = [(first + timedelta(days=n)).isoformat() for n in range(5)]
+
+    async def failures(query: str) -> int:
+        page = (await site.get(f"/admin/audit?event=login.failed&{query}", **root.use)).text
+        lines = (await site.get(f"/admin/audit/export?format=jsonl&event=login.failed&{query}", **root.use)).text
+        found = page.count("<tr") - page.count("<thead")
+        assert found == len(lines.splitlines())
+        return found
+
+    assert await failures("") == await failures(f"from={days[0]}&to={days[4]}") == 3
+    assert await failures(f"from={days[2]}") == await failures(f"to={days[2]}") == 2
+    assert await failures(f"from={days[2]}&to={days[2]}") == 1
+    assert await failures(f"to={days[0]}") == await failures(f"from={days[3]}&to={days[1]}") == 0
+    for bad in ("from=x", "to=2026-13-01", "from=2026-11-23T00:00", "to=0000-00-00"):
+        assert problem(await site.get(f"/admin/audit?{bad}", **root.use)) == (422, "page"), bad
+        assert problem(await site.get(f"/admin/audit/export?format=csv&{bad}", **root.use)) == (422, "page"), bad
+
+    async def told(**span: str) -> int:
+        asked = urlencode({"event": "login.failed", **span})
+        return len((await site.get(f"/v1/admin/audit?{asked}", **root.use)).json()["events"])
+
+    noon = f"{days[2]}T00:00:00+00:00"
+    assert (await told(since=noon), await told(until=noon), await told(since=noon, until=noon)) == (2, 1, 0)
+    for bad in ("x", "2026-11-23", "2026-11-23T22:35:33"):
+        asked = urlencode({"since": bad})
+        assert problem(await site.get(f"/v1/admin/audit?{asked}", **root.use)) == (422, "invalid_request"), bad
 
 
 async def test_audit_is_filtered(site: Site) -> None:

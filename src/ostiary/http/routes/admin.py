@@ -1,5 +1,7 @@
 """Administration: role `admin`, and for changes a recent proof of the password."""
 
+from datetime import datetime
+
 from starlette.responses import Response
 
 from ostiary.domain.session import EndReason, Kind
@@ -124,6 +126,18 @@ async def end_everything(call: Call) -> Response:
     return json_response(ended_answer(await call.settled(ended)))
 
 
+def _instant(call: Call, name: str) -> float | None:
+    """Unix seconds. Raises InvalidRequest."""
+    text = call.query(name)
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+        if moment is not None and moment.tzinfo is None:
+            raise ValueError
+        return None if moment is None else moment.timestamp()
+    except (ValueError, OverflowError):
+        raise InvalidRequest(f"'{name}' is an instant with its zone, such as 2026-11-23T22:35:33Z.") from None
+
+
 async def audit(call: Call) -> Response:
     """GET /v1/admin/audit"""
     events, following = await call.services.audit.page(
@@ -132,6 +146,8 @@ async def audit(call: Call) -> Response:
         session_id=call.query("session"),
         before=call.query("cursor"),
         limit=call.limit(),
+        since=_instant(call, "since"),
+        until=_instant(call, "until"),
     )
     return json_response(AuditAnswer(events=[event_view(event) for event in events], next=following))
 
@@ -303,6 +319,8 @@ ENDPOINTS = (
             Query(name="account", description="Only what concerns this account."),
             Query(name="event", description="Only this event."),
             Query(name="session", description="Only this session."),
+            Query(name="since", description="Only what happened at this instant (RFC 3339) or later."),
+            Query(name="until", description="Only what happened before this instant."),
             _CURSOR,
             _LIMIT,
         ),

@@ -211,6 +211,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "audit.actor.holder": "Whoever held it",
         "audit.actor.system": "Ostiary",
         "audit.actor.unknown": "Not known",
+        "audit.since": "From",
+        "audit.until": "to (UTC)",
         "audit.detail": "Details",
         "step_up.title": "Is it you?",
         "step_up.about": "This change needs your password once more, because it was proven some minutes ago. It goes "

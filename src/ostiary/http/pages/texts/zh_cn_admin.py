@@ -204,6 +204,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "audit.actor.holder": "持有者",
         "audit.actor.system": "Ostiary",
         "audit.actor.unknown": "未知",
+        "audit.since": "从",
+        "audit.until": "到（UTC）",
         "audit.detail": "详情",
         "step_up.title": "是您本人吗？",
         "step_up.about": "此更改需要再次输入密码，因为上次确认已是几分钟之前。确认后会立即继续。",

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, time
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
@@ -19,18 +20,22 @@ from ostiary.http.routes.pages.admin_common import ROWS, account_of, names_of, s
 from ostiary.http.routes.pages.common import language_of
 
 _COLUMNS = ("id", "at", "event", "account_id", "session_id", "actor", "client_ip", "client_label", "detail")
+_DAY = 86_400.0
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def audit(call: Call) -> Response:
     """GET /admin/audit"""
     asked = _asked(call)
+    since, until = _span(asked)
     events, following = await call.services.audit.page(
         account_id=await account_of(call, asked["account"]),
         event=asked["event"],
         session_id=asked["session"],
         before=call.query("cursor"),
         limit=ROWS,
+        since=since,
+        until=until,
     )
     t = Translator(language_of(call))
     people = [asked["account"], *(one for event in events for one in (event.account_id, event.actor))]
@@ -57,7 +62,21 @@ def kind_text(t: Translator, event: Event) -> str:
 
 
 def _asked(call: Call) -> dict[str, str]:
-    return {name: call.query(name).strip() for name in ("account", "event", "session")}
+    return {name: call.query(name).strip() for name in ("account", "event", "session", "from", "to")}
+
+
+def _span(asked: dict[str, str]) -> tuple[float | None, float | None]:
+    """From the first day's beginning to the last one's end. Raises InvalidRequest."""
+    since, until = (_day(asked[name]) for name in ("from", "to"))
+    return since, None if until is None else until + _DAY
+
+
+def _day(text: str) -> float | None:
+    """When this day begins, in UTC."""
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC).timestamp() if text else None
+    except ValueError:
+        raise InvalidRequest("A day is written as 2026-11-23.") from None
 
 
 async def export(call: Call) -> Response:
@@ -66,6 +85,7 @@ async def export(call: Call) -> Response:
     if form not in ("csv", "jsonl"):
         raise InvalidRequest("'format' is 'csv' or 'jsonl'.")
     asked = _asked(call)
+    _span(asked)
     events = _events(call, await account_of(call, asked["account"]), asked)
     headers = {"Content-Disposition": f'attachment; filename="ostiary-audit.{form}"', "Cache-Control": "no-store"}
     if form == "csv":
@@ -75,6 +95,7 @@ async def export(call: Call) -> Response:
 
 async def _events(call: Call, account: str, asked: dict[str, str]) -> AsyncIterator[list[AuditEvent]]:
     before: str | None = ""
+    since, until = _span(asked)
     while before is not None:
         page, before = await call.services.audit.page(
             account_id=account,
@@ -82,6 +103,8 @@ async def _events(call: Call, account: str, asked: dict[str, str]) -> AsyncItera
             session_id=asked["session"],
             before=before,
             limit=limits.AUDIT_EXPORT_ROWS,
+            since=since,
+            until=until,
         )
         yield page
 
