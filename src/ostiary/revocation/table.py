@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 
-from ostiary.revocation.packed import PREFIX_CHARS, SPAN, SPANS, Packed, can_be_packed
+from ostiary.revocation.packed import PREFIX_CHARS, SPAN, SPANS, Packed, Place, can_be_packed, place_of
 
 Known = tuple[int, int]
 """The lowest value that is accepted, and the second from which on it may be forgotten."""
@@ -57,14 +57,27 @@ class Table:
     begin so.
     """
 
-    __slots__ = ("_due", "_due_packable", "_key_of", "_packs", "_prefix", "_young", "bases", "known")
+    __slots__ = (
+        "_due",
+        "_due_packable",
+        "_key_of",
+        "_packs",
+        "_place_of",
+        "_prefix",
+        "_unsorted",
+        "_young",
+        "bases",
+        "known",
+    )
 
     def __init__(self, prefix: str = "", *, packs: int | None = None, young: int = 0) -> None:
         self.known: dict[int | str, Known] = {}
         self.bases: list[Packed] = []  # mostly one; the next has longer spans
         self._prefix = prefix
         self._key_of = _key_of(prefix)
+        self._place_of = _place_of(prefix)
         self._packs = packs
+        self._unsorted = False
         self._young = young
         self._due = _Due()
         self._due_packable = _Due()
@@ -84,24 +97,22 @@ class Table:
 
     def lowest(self, entry_id: str) -> int:
         """The lowest value that is accepted, 0 if nothing is known."""
-        key = self._key_of(entry_id)
-        for base in self.bases:
-            if self._in_base(base, key):
-                return self._packs or 0
+        if not self.bases:
+            return self.known.get(self._key_of(entry_id), _NOTHING)[0]
+        if self._unsorted:
+            for base in self.bases:
+                base.sort()
+            self._unsorted = False
+        key, place = self._place_of(entry_id)
+        if place is not None:
+            at, word = place
+            for base in self.bases:
+                if word in base.buckets[at]:
+                    return self._packs or 0
         return self.known.get(key, _NOTHING)[0]
 
-    def _in_base(self, base: Packed, key: int | str) -> bool:
-        if isinstance(key, int):
-            return base.holds(key.to_bytes(ID_CHARS))
-        return self._is_prefix(key) and base.holds(key[-PREFIX_CHARS:].encode())
-
     def _is_prefix(self, entry_id: str) -> bool:
-        return (
-            self._packs is not None
-            and len(entry_id) == len(self._prefix) + PREFIX_CHARS
-            and entry_id.startswith(self._prefix)
-            and _packable(entry_id[len(self._prefix) :])
-        )
+        return len(entry_id) == len(self._prefix) + PREFIX_CHARS and self._place_of(entry_id)[1] is not None
 
     def raise_to(self, entry_id: str, value: int, until: float) -> None:
         """Merge: the greater value and the later expiry count."""
@@ -134,6 +145,7 @@ class Table:
         Much faster than one by one. `again`: most of them may be known."""
         if len(self.known) + len(ids) // ID_CHARS > self._young:
             self._base_for(second).load(second, ids, again=again)
+            self._unsorted = True
             return
         for (chars,) in struct.iter_unpack(f"{ID_CHARS}s", ids):
             self._raise(int.from_bytes(chars), self._packs or 0, second)
@@ -165,7 +177,7 @@ class Table:
     def holds(self, entry_id: str) -> bool:
         """Whether anything is known of it."""
         key = self._key_of(entry_id)
-        return key in self.known or any(self._in_base(base, key) for base in self.bases)
+        return key in self.known or any(self.is_in(base, entry_id) for base in self.bases)
 
     def forget(self, now: float) -> int:
         """Drop what may be forgotten at `now`; how many."""
@@ -216,7 +228,8 @@ class Table:
 
     def is_in(self, heard: Packed, entry_id: str) -> bool:
         """Whether that was noted."""
-        return self._in_base(heard, self._key_of(entry_id))
+        place = self._place_of(entry_id)[1]
+        return place is not None and heard.holds(place)
 
     def size(self) -> int:
         """Bytes, about."""
@@ -244,3 +257,18 @@ def _key_of(prefix: str) -> Callable[[str], int | str]:
         return entry_id
 
     return lru_cache(maxsize=65_536)(key_of)
+
+
+@cache
+def _place_of(prefix: str) -> Callable[[str], tuple[int | str, Place | None]]:
+    """What an id is kept as, and where in a packed base it, or the beginning of one, is looked for; None if it cannot
+    be there."""
+    key_of = _key_of(prefix)
+    lengths = (len(prefix) + ID_CHARS, len(prefix) + PREFIX_CHARS) if prefix else ()
+
+    def place(entry_id: str) -> tuple[int | str, Place | None]:
+        if len(entry_id) in lengths and entry_id.startswith(prefix) and _packable(entry_id[len(prefix) :]):
+            return key_of(entry_id), place_of(entry_id[len(prefix) :].encode())
+        return key_of(entry_id), None
+
+    return lru_cache(maxsize=65_536)(place)

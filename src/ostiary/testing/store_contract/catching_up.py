@@ -56,7 +56,7 @@ def odd() -> list[Entry]:
     some = ended(30, seed=2)
     return [
         *(builders.entry(entry.id, value=3) for entry in some[:3]),
-        *(builders.entry(entry_id, value=ENDED_VERSION) for entry_id in ("short", "abc_" + "x" * 22, some[3].id[:17])),
+        *(builders.entry(entry_id, value=ENDED_VERSION) for entry_id in ("short", "abc_" + "x" * 22, some[3].id[:16])),
         *(builders.entry(f"acc_{i}", scope=Scope.ACCOUNT, value=2) for i in range(5)),
         builders.entry("", scope=Scope.EVERYTHING, value=1),
         builders.entry("k", scope=Scope.KEY, value=1, until=NOW + 1e9),
