@@ -12,7 +12,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tests.servers import postgres, valkey
 from tests.servers.proxy import Proxy, proxy
@@ -28,6 +28,7 @@ from ostiary.stores.valkey import ValkeyStore
 from ostiary.testing import builders
 
 NODES = 6
+T = TypeVar("T")
 
 
 class Server(Protocol):
@@ -133,17 +134,17 @@ async def run(
     told = Told(lease=backend.lease)
     with backend.server() as server:
         async with contextlib.AsyncExitStack() as stack:
-            writer = await backend.open(server.port)
+            writer = await _patiently(lambda: backend.open(server.port))
             stack.push_async_callback(writer.close)
             replicas: list[Replica] = []
             lines: list[Proxy] = []
             for _ in range(NODES):
                 line = await stack.enter_async_context(proxy(server.port))
-                store = await backend.open(line.port)
+                store = await _patiently(lambda port=line.port: backend.open(port))
                 stack.push_async_callback(store.close)
                 replica = Replica(lease=backend.lease)
                 feed = Feed(replica, store.revocations, SYSTEM_CLOCK, Nobody())
-                await feed.start(follow=True)
+                await _patiently(lambda feed=feed: feed.start(follow=True))
                 stack.push_async_callback(feed.stop)
                 replicas.append(replica)
                 lines.append(line)
@@ -159,6 +160,16 @@ async def run(
             await asyncio.gather(*work)
             await _until_known(replicas, told)
     return told
+
+
+async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
+    """Before any trouble begins: a machine that does much else may take longer than a store waits."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await step()
+            except Unavailable:
+                await asyncio.sleep(0.05)
 
 
 async def _revoke(store: Store, told: Told, span: Span, chance: random.Random) -> None:

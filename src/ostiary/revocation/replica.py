@@ -135,13 +135,21 @@ class Replica:
 
         The epoch comparison alone also serves kinds whose rights are read from the store: there it means "read again".
         """
-        return (
-            epoch < self.floor
-            or bool(self._accounts.known and epoch < self._accounts.lowest(account_id))
-            or bool((self._sessions.known or self._sessions.bases) and version < self._sessions.lowest(session_id))
-            or bool(self._keys.known and kid in self._keys.known)
-            or (self._before_mark is not None and version < self._before_mark.lowest(session_id))
-        )
+        if epoch < self.floor or kid in self._keys.known:
+            return True
+        accounts, sessions = self._accounts, self._sessions
+        if accounts.known:  # asked directly: this is done for every request
+            known = accounts.known.get(accounts.key_of(account_id))
+            if known is not None and epoch < known[0]:
+                return True
+        if sessions.bases:
+            if version < sessions.lowest(session_id):
+                return True
+        elif sessions.known:
+            known = sessions.known.get(sessions.key_of(session_id))
+            if known is not None and version < known[0]:
+                return True
+        return self._before_mark is not None and version < self._before_mark.lowest(session_id)
 
     def client_refused(self, client_id: str, epoch: int) -> bool:
         """True if what was issued to this client under this epoch of its has been revoked."""

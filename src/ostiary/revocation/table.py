@@ -60,13 +60,13 @@ class Table:
     __slots__ = (
         "_due",
         "_due_packable",
-        "_key_of",
         "_packs",
         "_place_of",
         "_prefix",
         "_unsorted",
         "_young",
         "bases",
+        "key_of",
         "known",
     )
 
@@ -74,7 +74,7 @@ class Table:
         self.known: dict[int | str, Known] = {}
         self.bases: list[Packed] = []  # mostly one; the next has longer spans
         self._prefix = prefix
-        self._key_of = _key_of(prefix)
+        self.key_of = _key_of(prefix)  # what an id is kept as
         self._place_of = _place_of(prefix)
         self._packs = packs
         self._unsorted = False
@@ -98,7 +98,7 @@ class Table:
     def lowest(self, entry_id: str) -> int:
         """The lowest value that is accepted, 0 if nothing is known."""
         if not self.bases:
-            return self.known.get(self._key_of(entry_id), _NOTHING)[0]
+            return self.known.get(self.key_of(entry_id), _NOTHING)[0]
         if self._unsorted:
             for base in self.bases:
                 base.sort()
@@ -116,7 +116,7 @@ class Table:
 
     def raise_to(self, entry_id: str, value: int, until: float) -> None:
         """Merge: the greater value and the later expiry count."""
-        key, second = self._key_of(entry_id), math.ceil(min(until, _LATEST))
+        key, second = self.key_of(entry_id), math.ceil(min(until, _LATEST))
         if value == self._packs and isinstance(key, str) and self._is_prefix(key):
             self._base_for(second).add(key[-PREFIX_CHARS:].encode(), second)
             return
@@ -176,7 +176,7 @@ class Table:
 
     def holds(self, entry_id: str) -> bool:
         """Whether anything is known of it."""
-        key = self._key_of(entry_id)
+        key = self.key_of(entry_id)
         return key in self.known or any(self.is_in(base, entry_id) for base in self.bases)
 
     def forget(self, now: float) -> int:
@@ -217,7 +217,7 @@ class Table:
         """Note there that this was heard of; False if it is nothing that could be packed."""
         if value != self._packs:
             return False
-        key = self._key_of(entry_id)
+        key = self.key_of(entry_id)
         if isinstance(key, int):
             heard.add(key.to_bytes(ID_CHARS), 0)
         elif self._is_prefix(key):
