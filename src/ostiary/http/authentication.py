@@ -28,8 +28,9 @@ from ostiary.http.problems import WrongScheme
 from ostiary.revocation.freshness import Freshness
 from ostiary.services.context import Client
 from ostiary.services.moving import Moving
-from ostiary.services.recognition import Expired, Recognition
+from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
+from ostiary.services.token_verification import Expired
 
 
 class Carrier(Enum):

@@ -11,7 +11,6 @@ import math
 from ostiary import jose, limits
 from ostiary.credentials import opaque
 from ostiary.credentials.access_token import AccessToken
-from ostiary.credentials.kinds import KIND_OF_TYPE
 from ostiary.domain.account import Account, authorization_epoch
 from ostiary.domain.binding import Binding, Bound
 from ostiary.domain.caller import Caller
@@ -23,18 +22,7 @@ from ostiary.services.context import Context
 from ostiary.services.issuing import granted_scope
 from ostiary.services.moving import bound_of
 from ostiary.services.signing_keys import SigningKeys
-
-
-class Expired(InvalidToken):
-    """The credential was genuine and is past its `exp`. Outside it looks like any other invalid token."""
-
-    def __init__(self, token: AccessToken) -> None:
-        super().__init__(private="expired")
-        self.token = token
-
-
-class UnknownSigningKey(InvalidToken):
-    """No key of ours has this `kid`, as far as this process knows. Outside it looks like any other invalid token."""
+from ostiary.services.token_verification import UnknownSigningKey, Verification, claimed_audience
 
 
 class Seen:
@@ -74,12 +62,10 @@ class Recognition:
 
     def __init__(self, context: Context, keys: SigningKeys, feed: Feed) -> None:
         self._context = context
-        self._keys = keys
         self._feed = feed
         self._replica = context.replica
         self._monotonic = context.clock.monotonic
-        self._audience = (context.policy.issuer, *context.policy.audiences)
-        self._rules: dict[tuple[str, tuple[str, ...]], jose.Policy] = {}
+        self.verification = Verification(context.policy, keys)
         self._known: dict[bytes, _Recognised] = {}
         self._seen: dict[str, Seen] = {}
         self._unwritten: dict[str, float] = {}
@@ -166,18 +152,18 @@ class Recognition:
         if opaque.is_session_token(credential):
             return await self._recognise_session(credential, now)
         try:
-            token, kid = self.verify(credential, now, audience)
+            token, kid = self.verification.verify(credential, now, audience)
         except UnknownSigningKey:
             # another process may have rotated a moment ago; all who ask at once share one question
             await self._feed.ask()
-            token, kid = self.verify(credential, now, audience)
+            token, kid = self.verification.verify(credential, now, audience)
         if token.kind is Kind.STATEFUL:
             return await self._recognise_reference(credential, token, kid, now)
         return await self._recognise_stateless(credential, token, kid, now)
 
     async def recognise_for_anybody(self, credential: str, now: float) -> Caller:
         """The same, whomever the credential is meant for: for what its mere holder may do with it."""
-        return await self.recognise(credential, now, audience=_claimed_audience(credential))
+        return await self.recognise(credential, now, audience=claimed_audience(credential))
 
     def still_holds(self, caller: Caller) -> bool:
         """Whether nothing has been revoked, since this caller was recognised, that it rests on; its key aside."""
@@ -199,41 +185,6 @@ class Recognition:
         if isinstance(freshness, Stale) and self._replica.age(now) < freshness.most:
             return
         await self._feed.ask(limits.ASK_SECONDS)
-
-    def verify(self, credential: str, now: float, audience: tuple[str, ...] = ()) -> tuple[AccessToken, str]:
-        """An access JWT of this issuer, read, and the id of the key that signed it; signature, type, issuer and times
-        hold, of the token inside if it is encrypted. Says nothing about revocation, or about whom it is meant for.
-        Raises InvalidToken or Expired."""
-        ring = self._keys.ring
-        try:
-            token = ring.show(credential) if jose.is_encrypted(credential) else credential
-            verified = ring.verify_signature(token)
-            row = KIND_OF_TYPE.get(verified.header.type or "")
-            if row is None:
-                raise InvalidToken(private="not an access token")
-            rules = self._rules.get((row.typ, audience)) or self._rules_for(row.typ, audience)
-            try:
-                return row.read(jose.check_claims(verified, rules, now)), verified.header.kid or ""
-            except jose.Expired:
-                expired_at = float(jose.decode_unverified(token).claims["exp"])
-                claims = jose.check_claims(verified, rules, expired_at - 1.0)
-                raise Expired(row.read(claims)) from None
-        except jose.UnknownKey as error:
-            raise UnknownSigningKey(private=error.code) from None
-        except jose.JoseError as error:
-            raise InvalidToken(private=error.code) from None
-
-    def _rules_for(self, typ: str, audience: tuple[str, ...]) -> jose.Policy:
-        if len(self._rules) >= limits.REMEMBERED_CLIENTS:
-            self._rules.clear()
-        rules = jose.Policy(
-            issuer=self._context.policy.issuer,
-            audience=(*self._audience, *audience),
-            type=typ,
-            leeway=self._context.policy.clock_leeway,
-        )
-        self._rules[typ, audience] = rules
-        return rules
 
     async def _recognise_session(self, credential: str, now: float) -> Caller:
         digest = opaque.token_digest(self._context.derived, credential)
@@ -414,16 +365,6 @@ class Recognition:
         for session_id in [known for known in self._seen if known not in used]:
             del self._seen[session_id]
         return len(over)
-
-
-def _claimed_audience(credential: str) -> tuple[str, ...]:
-    """Whom an unverified token says that it is meant for; empty if it cannot be read."""
-    try:
-        audience = jose.decode_unverified(credential).claims.get("aud")
-    except jose.JoseError:
-        return ()
-    names = audience if isinstance(audience, list) else [audience]
-    return tuple(name for name in names[: limits.AUDIENCES_PER_TOKEN] if isinstance(name, str) and name)
 
 
 def _key(credential: str) -> bytes:

@@ -10,16 +10,15 @@ may die.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ostiary import limits
-from ostiary.credentials.derived_keys import digest
-from ostiary.domain import throttle as rules
 from ostiary.domain.throttle import Throttle
 from ostiary.errors import TooManyAttempts
 from ostiary.services.context import Context, judged_again
+from ostiary.services.login_counters import Counter, Counters
 from ostiary.stores.port import Add, Change, Remove, Swap
 
 _UNDER_WAY = "under way: "
@@ -29,7 +28,7 @@ _LOOK_AGAIN = 0.03  # seconds; a password takes about as long
 class Attempt:
     """One attempt under way. Call `succeeded` if the password was right; otherwise it stays counted."""
 
-    def __init__(self, throttling: "Throttling", counters: "list[_Counter]", gates: "list[_Gate]") -> None:
+    def __init__(self, throttling: "Throttling", counters: "list[Counter]", gates: "list[_Gate]") -> None:
         self._throttling = throttling
         self._counters = counters
         self._gates = gates
@@ -69,22 +68,12 @@ class _Gate:
         return max(self.under_way - others_than, _count(self.everywhere, now) - 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Counter:
-    """How one counter is judged, raised, and lowered after a success (given how many others are under way)."""
-
-    id: str
-    left: Callable[[Throttle, float], int]
-    wait: Callable[[Throttle, float], float]
-    raised: Callable[[Throttle, float], Throttle]
-    forgiven: Callable[[Throttle, int], Throttle]
-
-
 class Throttling:
     """Use cases of throttles."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._counters = Counters(context)
         self._gates: dict[str, _Gate] = {}
 
     @asynccontextmanager
@@ -94,7 +83,7 @@ class Throttling:
         """Around one look at a password. `name` is what was typed, in normal form: it is counted whether or not such an
         account exists. `durable` False if whoever asks writes something durable before the attempt is answered, also
         when it fails. Raises TooManyAttempts if it may not be made now."""
-        counters = self._counters(name, network, device)
+        counters = self._counters.of(name, network, device)
         gates = [self._gates.setdefault(counter.id, _Gate()) for counter in counters]
         for gate in gates:
             gate.users += 1
@@ -115,47 +104,12 @@ class Throttling:
         """Forget the account's failures: an administrator enabled it, or its password was reset."""
 
         async def attempt() -> bool | None:
-            counter = await self._context.store.throttles.get(self._account_id(name))
+            counter = await self._context.store.throttles.get(self._counters.account_id(name))
             return True if counter is None or await self._context.write(Remove(counter)) else None
 
         await judged_again(attempt)
 
-    def _account_id(self, name: str) -> str:
-        # a digest: people type passwords into the wrong field
-        return "account:" + digest(self._context.derived.token_digest, "throttle " + name).hex()[:40]
-
-    def _counters(self, name: str, network: str, device: str | None) -> list[_Counter]:
-        policy = self._context.policy.throttle
-        known = device is not None
-
-        def of_account(identifier: str) -> _Counter:
-            return _Counter(
-                id=identifier,
-                left=lambda throttle, now: rules.attempts_left(throttle, policy, now, known_device=known),
-                wait=lambda throttle, now: rules.wait_of_account(throttle, policy, now, known_device=known),
-                raised=rules.count_failure,
-                forgiven=lambda throttle, others: replace(throttle, failures=min(throttle.failures, others)),
-            )
-
-        if known:
-            return [of_account("device:" + digest(self._context.derived.token_digest, f"{name} {device}").hex()[:40])]
-        network_id = "network:" + rules.network_of(network)
-        return [
-            _Counter(
-                id=network_id,
-                left=lambda throttle, now: (
-                    0
-                    if rules.wait_of_network(throttle, policy, now) > 0
-                    else max(1, policy.address_failures - throttle.failures)
-                ),
-                wait=lambda throttle, now: rules.wait_of_network(throttle, policy, now),
-                raised=lambda throttle, now: rules.count_network_failure(throttle, policy, now),
-                forgiven=lambda throttle, _others: replace(throttle, failures=max(0, throttle.failures - 1)),
-            ),
-            of_account(self._account_id(name)),
-        ]
-
-    async def _enter(self, counters: list[_Counter], gates: list[_Gate], *, durable: bool) -> None:
+    async def _enter(self, counters: list[Counter], gates: list[_Gate], *, durable: bool) -> None:
         """Count the attempt on all of its counters in one write, once all of them let it."""
         while True:
             async with _locked(gates):
@@ -191,7 +145,7 @@ class Throttling:
             else:
                 await left.wait()
 
-    async def _leave(self, counters: list[_Counter], gates: list[_Gate], attempt: Attempt) -> None:
+    async def _leave(self, counters: list[Counter], gates: list[_Gate], attempt: Attempt) -> None:
         """It is over; a right one is taken off its counters again, in one write."""
         async with _locked(gates):
             for gate in gates:
@@ -210,7 +164,7 @@ class Throttling:
 
     async def lower(
         self,
-        counters: list[_Counter],
+        counters: list[Counter],
         gates: list[_Gate],
         *,
         forgive: bool = True,
@@ -229,7 +183,7 @@ class Throttling:
         ]
         return await self._write(gates, lowered, self._marked(counters, gates, now, -1), with_)
 
-    def _marked(self, counters: list[_Counter], gates: list[_Gate], now: float, step: int) -> list[Throttle | None]:
+    def _marked(self, counters: list[Counter], gates: list[_Gate], now: float, step: int) -> list[Throttle | None]:
         """The records of attempts under way everywhere, one more or less; None where nobody else would look at them."""
         return [
             replace(
@@ -272,7 +226,7 @@ class Throttling:
             gate.everywhere = _as_stored(mark) or gate.everywhere
         return True
 
-    async def _read(self, counters: list[_Counter], gates: list[_Gate]) -> None:
+    async def _read(self, counters: list[Counter], gates: list[_Gate]) -> None:
         """Those that this process does not know."""
         unread = [(counter, gate) for counter, gate in zip(counters, gates, strict=True) if not gate.is_read]
         if not unread:

@@ -20,8 +20,9 @@ from ostiary.domain.session import Kind, Session
 from ostiary.domain.signing_key import KeyState
 from ostiary.errors import InvalidToken
 from ostiary.services.context import Context
-from ostiary.services.recognition import Expired, Recognition
+from ostiary.services.recognition import Recognition
 from ostiary.services.signing_keys import SigningKeys
+from ostiary.services.token_verification import Expired
 
 _REFRESHES = frozenset((Presented.CURRENT, Presented.PREDECESSOR))
 _KEY_CODES = MappingProxyType({KeyState.RETIRED: "key_retired", KeyState.REVOKED: "key_revoked"})
@@ -89,7 +90,7 @@ class TokenReports:
         if report.type not in KIND_OF_TYPE:
             return report  # asked for by whoever gave the rules; no request of ours is made with it
         try:
-            read, kid = self._recognition.verify(token, now)
+            read, kid = self._recognition.verification.verify(token, now)
         except Expired as expired:
             return _with(
                 report, *await self._state(expired.token, report.signature.kid if report.signature else "", now)

@@ -15,7 +15,7 @@ from ostiary.services.clients import Known
 from ostiary.services.exchange import OWN_SESSION, ServiceToken
 from ostiary.services.introspection import RESPONSE_TYPE
 from ostiary.services.issuing import granted_scope
-from ostiary.services.recognition import Expired
+from ostiary.services.token_verification import Expired
 
 GRANTS = ("refresh_token", TOKEN_EXCHANGE, CLIENT_CREDENTIALS)
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105

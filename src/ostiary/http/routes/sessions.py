@@ -17,8 +17,8 @@ from ostiary.http.bodies import (
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Endpoint
 from ostiary.http.problems import json_response
-from ostiary.services.recognition import Expired
 from ostiary.services.sign_in import LoginRequest
+from ostiary.services.token_verification import Expired
 
 CLEAR_SITE_DATA = '"cache", "cookies", "storage"'
 
