@@ -276,7 +276,7 @@ async def test_attempts_of_a_server_that_died_hold_nobody_up(start_on_file: Star
         for _ in range(5):
             await _guess(here)
         store = here.system.store
-        mark = await store.throttles.get("under way: " + here.system.throttling._account_id("alice"))
+        mark = await store.throttles.get("under way: " + here.system.throttling._counters.account_id("alice"))
         assert mark is not None
         assert await store.write(Swap(replace(mark, failures=3)))
         waiting = asyncio.create_task(_guess(here))
