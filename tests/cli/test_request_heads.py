@@ -131,6 +131,45 @@ async def test_trailers_are_no_headers(anyio_backend: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("begun", "piece"),
+    [
+        (CHUNKED + b"X: ", b"a" * 8192),
+        (CHUNKED, b"a: b\r\n" * 1000),
+        (CHUNKED.removesuffix(b"0\r\n") + b"2;x=", b"a" * 8192),
+    ],
+    ids=["trailer", "trailers", "extension of a chunk"],
+)
+async def test_a_trailer_without_end_is_431(anyio_backend: str, begun: bytes, piece: bytes) -> None:
+    """What follows a body without end is refused and the connection is closed, before memory is full of it
+    (section 1)."""
+    app = Remembering()
+    async with served(app) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(begun)
+        flooding = asyncio.create_task(flood(writer, piece))
+        assert b" 431 " in await reader.readline()
+        with suppress(ConnectionError):
+            await reader.read()  # ends when the server closes
+        await flooding
+        writer.close()
+
+
+async def test_a_long_body_in_small_pieces_is_no_trailer(anyio_backend: str) -> None:
+    """How large a body may be is the application's to say, in however many pieces it comes."""
+    app = Remembering()
+    async with served(app) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(CHUNKED.removesuffix(b"0\r\n"))
+        for _ in range(200):
+            writer.write(b"400\r\n" + b"a" * 1024 + b"\r\n")
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        assert b" 200 " in await reader.readline()
+        writer.close()
+    assert len(app.seen) == 1
+
+
+@pytest.mark.parametrize(
     ("target", "host"),
     [(b"/", b"x"), (b"http://evil.example/", b"evil.example"), (b"http://[::1]:81/a?b", b"[::1]:81"), (b"*", b"x")],
 )

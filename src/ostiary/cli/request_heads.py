@@ -31,21 +31,34 @@ def _bounded() -> "type[HttpToolsProtocol]":
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class BoundedHeads(HttpToolsProtocol):
-        """Refuses a head of more than `limits.HEAD_BYTES`, forgets trailers, believes no Host beside a whole URL, and
-        takes no more requests ahead than `limits.PIPELINED_REQUESTS`."""
+        """Refuses a head of more than `limits.HEAD_BYTES`, and as much that is neither head nor body: a trailer, which
+        it forgets. Believes no Host beside a whole URL, and takes no more requests ahead than
+        `limits.PIPELINED_REQUESTS`."""
 
         _head = 0
+        _beside = 0  # bytes since the last head, body or message ended; the parser keeps a trailer that does not
         _refused = False
 
         def data_received(self, data: bytes) -> None:
             if self._refused:
                 return
+            self._beside += len(data)
             super().data_received(data)
             scope: Any = self.scope  # None before the first request
             if scope is not None and "method" not in scope and not self._refused:  # a head that has not ended yet
                 self._head = self._head + len(data) if self._head else 1 + self._size()
                 if self._head > limits.HEAD_BYTES:
                     self._refuse(HeadersTooLarge())
+            elif self._beside > limits.HEAD_BYTES and not self._refused:
+                self._refuse(HeadersTooLarge())
+
+        def on_body(self, body: bytes) -> None:
+            super().on_body(body)
+            self._beside = 0
+
+        def on_message_complete(self) -> None:
+            super().on_message_complete()
+            self._beside = 0
 
         def on_headers_complete(self) -> None:
             if len(self.pipeline) >= limits.PIPELINED_REQUESTS:
@@ -53,7 +66,7 @@ def _bounded() -> "type[HttpToolsProtocol]":
             if not self.url.startswith((b"/", b"*")):
                 self._use_host_of_target()
             super().on_headers_complete()
-            self._head = 0
+            self._head = self._beside = 0
             # what comes after a chunked body under the name of a header is none (RFC 9110 section 6.5.1)
             self.headers = _DROPPED
 
