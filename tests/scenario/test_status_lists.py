@@ -52,6 +52,19 @@ async def test_what_ends_at_one_node_is_set_at_the_other(start_shared: StartServ
         assert await _is_set(one, staying.credential)
 
 
+async def test_a_node_that_names_no_lists_tells_the_truth_of_others(start_shared: StartServer) -> None:
+    """M-63: while the setting is changed node by node, or was turned off, tokens that name a list live on: a list that
+    has not heard of their end would vouch for them."""
+    async with start_shared(status_lists=True) as one, start_shared(status_lists=False) as off:
+        await one.account("alice")
+        ending, staying = await one.log_in(carrier=STATELESS), await one.log_in(carrier=STATELESS)
+        assert not await _is_set(off, ending.credential)
+        assert (await ending.log_out()).status == 200
+        assert await _is_set(off, ending.credential)
+        assert not await _is_set(off, staying.credential)
+        assert "status" not in _decoded((await off.log_in(carrier=STATELESS)).credential.split(".")[1])
+
+
 async def test_no_two_sessions_hold_a_place(start_shared: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """M-45: parallel logins at two nodes that draw from four places get four different ones, and the others none."""
     monkeypatch.setattr(limits, "STATUS_LIST_PLACES", 4)

@@ -74,9 +74,7 @@ class StatusLists:
             return signed.token
 
     async def _catch_up(self, now: float) -> None:
-        if not self._context.policy.status_lists:
-            self._go_by((await self._context.store.issuer()).everything)
-            return
+        """Also where no token of this process names a list: those of another, or of before a restart, may."""
         while True:
             answer = await self._followers.probe(self._cursor, node="", lends=False)
             probe = answer.probe

@@ -197,10 +197,11 @@ class Revocations(Protocol):
         ...
 
     async def catch_up(self, cursor: Cursor) -> Probe | None:
-        """Some of what follows a cursor that the log holds, in bulk, for whoever is far behind: a `packed` probe of
-        some megabytes at most, which ends with an item that the log holds. It is never `complete`, and tells nobody
-        that anybody is alive: it lends nothing, an ordinary probe has to follow, and so it may come from wherever one
-        can read. None where what follows is better told item by item, because it is little or holds a mark."""
+        """Some of what follows the cursor, in bulk, for whoever is far behind: a `packed` probe of some megabytes at
+        most, which ends with an item that the log holds. It is never `complete`, and tells nobody that anybody is
+        alive: it lends nothing, an ordinary probe has to follow, and so it may come from wherever one can read. None
+        where the log does not hold the cursor's item, and where what follows is better told item by item, because it
+        is little or holds a mark."""
         ...
 
     def hints(self) -> AsyncIterator[tuple[Entry, ...]]:

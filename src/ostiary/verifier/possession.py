@@ -68,7 +68,11 @@ def origins_of(origins: Sequence[str], audience: Sequence[str]) -> frozenset[str
 
 
 def path_of(url: str) -> str:
-    """The decoded path of a request's address, or of what stands in its first line."""
+    """The decoded path of a request's address, or of what stands in its first line. Raises ProofRefused: frameworks
+    make an address of whatever was sent as `Host`."""
     if url.startswith("/"):  # also `//`, which `urlsplit` takes for a host
         return unquote(url.partition("?")[0].partition("#")[0])
-    return unquote(urlsplit(url).path) or "/"
+    try:
+        return unquote(urlsplit(url).path) or "/"
+    except ValueError:
+        raise ProofRefused(private="the request's own address cannot be read") from None

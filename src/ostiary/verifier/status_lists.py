@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 from ostiary import jose, limits
 from ostiary.clock import SYSTEM_CLOCK, Clock
-from ostiary.errors import OstiaryError
 from ostiary.jose.claims import read_date
 from ostiary.jose.encoding import Unreadable, decode_bytes, decode_object
 from ostiary.revocation.replica import Verdict
@@ -113,7 +112,7 @@ class StatusLists:
         try:
             document = self._fetch(uri, SYSTEM_CLOCK.monotonic() + limits.FETCH_SECONDS)
             found = self._read(document.body, uri, keys, sent_at)
-        except (OstiaryError, jose.JoseError, ValueError, zlib.error):
+        except Exception:  # noqa: BLE001 - whatever it is, those who wait must hear of it, and the next ones try again
             found = None
         with self._lock:
             self._flights.pop(uri, None)

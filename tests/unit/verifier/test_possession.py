@@ -210,6 +210,12 @@ def test_the_origins_are_the_services_own(issuer: FakeIssuer, client: Client) ->
     assert "origins" in refused.value.private
 
 
+def test_an_address_that_is_none(issuer: FakeIssuer, client: Client) -> None:
+    """Frameworks make the request's address of whatever was sent as `Host`: that is 401, and no error of ours."""
+    with pytest.raises(ProofRefused):
+        check(issuer.verifier(), client.sends(), url="https://[/notes/1")
+
+
 @pytest.mark.parametrize(("method", "url"), [(None, URL), ("GET", None), (None, None)])
 def test_nobody_said_what_was_asked_for(
     issuer: FakeIssuer, client: Client, method: str | None, url: str | None

@@ -21,7 +21,7 @@ class Lists:
         self.issuer = issuer
         self.set: set[int] = set()
         self.asked: list[str] = []
-        self.down = False
+        self.down: Exception | None = None
         self.change: Callable[[dict[str, Any]], Any] = dict
         self.typ = "statuslist+jwt"
         self.key: jose.Key | None = None
@@ -32,8 +32,8 @@ class Lists:
         if "/status-lists/" not in url:
             return self.issuer.fetch(url, deadline)
         self.asked.append(url)
-        if self.down:
-            raise FetchFailed("down")
+        if self.down is not None:
+            raise self.down
         return Document(body=self.token().encode())
 
     def token(self) -> str:
@@ -172,10 +172,10 @@ def test_a_list_of_somebody_elses(issuer: FakeIssuer, lists: Lists) -> None:
     lists.key, lists.typ = None, "at+jwt"
     with pytest.raises(Unavailable):
         verifier.verify_sync(token)
-    lists.typ, lists.down = "statuslist+jwt", True
+    lists.typ, lists.down = "statuslist+jwt", FetchFailed("down")
     with pytest.raises(Unavailable):
         verifier.verify_sync(token)
-    lists.down = False
+    lists.down = None
     assert verifier.verify_sync(token).account_id == "acc_ada"
 
 
@@ -183,12 +183,23 @@ def test_what_is_kept_grows_too_old(issuer: FakeIssuer, lists: Lists) -> None:
     """A list that cannot be fetched anew is not believed for longer: 503 for tokens that were remembered, too."""
     verifier, token = issuer.verifier(fetch=lists, check_status=True), issuer.token(status=named())
     assert verifier.verify_sync(token).account_id == "acc_ada"
-    lists.down = True
+    lists.down = FetchFailed("down")
     issuer.clock.advance(9)
     assert verifier.verify_sync(token).account_id == "acc_ada"
     issuer.clock.advance(1)
     with pytest.raises(Unavailable):
         verifier.verify_sync(token)
+
+
+@pytest.mark.parametrize("wrong", [ConnectionError("a client's own"), RuntimeError(), OverflowError()])
+def test_whatever_goes_wrong_is_heard_of(issuer: FakeIssuer, lists: Lists, wrong: Exception) -> None:
+    """A way to fetch that raises what it should not is 503 as well, and the next request tries again."""
+    verifier, token = issuer.verifier(fetch=lists, check_status=True), issuer.token(status=named())
+    lists.down = wrong
+    with pytest.raises(Unavailable):
+        verifier.verify_sync(token)
+    lists.down = None
+    assert verifier.verify_sync(token).account_id == "acc_ada"
 
 
 def test_a_bomb(issuer: FakeIssuer, lists: Lists, monkeypatch: pytest.MonkeyPatch) -> None:

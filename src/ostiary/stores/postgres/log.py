@@ -50,7 +50,7 @@ class Revocations(Part):
             "WITH page AS (SELECT count(*) AS count, count(id) AS packed, max(until) AS until, "
             "string_agg(id, '') AS ids, max(position) AS last FROM (SELECT position, "
             f"CASE WHEN {ended} THEN until END AS until, CASE WHEN {ended} THEN substr(entry_id, 5) END AS id "
-            f"FROM {items} WHERE position > $1 ORDER BY position LIMIT $2) i) "
+            f"FROM {items} WHERE position > $1 AND {held} ORDER BY position LIMIT $4) i) "
             f"SELECT g.generation, page.*, (SELECT nonce FROM {items} WHERE position = page.last) FROM {log} g, page"
         )
         self._not_packed = (
@@ -83,13 +83,13 @@ class Revocations(Part):
     async def catch_up(self, cursor: Cursor) -> Probe | None:
         """A stretch of the log is one group, which is kept as long as its last: what ended together expires together.
         What is not packed is read after it; a purge between the two removes only what has expired."""
-        position = _where(cursor)[0]
+        where = _where(cursor)
 
         async def ask(connection: Connection) -> tuple[Any, list[Any]]:
-            found = await connection.fetchrow(self._packed, position, limits.CATCH_UP_ITEMS)
+            found = await connection.fetchrow(self._packed, *where, limits.CATCH_UP_ITEMS)
             count, packed, last = found[1], found[2], found[5]
             others = packed < count and count >= limits.CATCH_UP_LEAST
-            return found, await connection.fetch(self._not_packed, position, last) if others else []
+            return found, await connection.fetch(self._not_packed, where[0], last) if others else []
 
         (generation, count, packed, until, ids, last, nonce), rest = await self._pools.log.read(ask)
         if count < limits.CATCH_UP_LEAST or nonce is None:

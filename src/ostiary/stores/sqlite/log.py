@@ -163,6 +163,8 @@ def _packed(connection: sqlite3.Connection, cursor: Cursor) -> Probe | None:
     """A stretch of the log is one group, which is kept as long as its last: what ended together expires together."""
     connection.execute("BEGIN")  # one view of the log for all that is asked
     try:
+        if not _probe(connection, cursor, 0).matches:
+            return None
         count, last = connection.execute(_COUNT, (cursor.position, limits.CATCH_UP_ITEMS)).fetchone()
         if count < limits.CATCH_UP_LEAST:
             return None

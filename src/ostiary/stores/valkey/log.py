@@ -67,7 +67,7 @@ class Revocations:
     async def catch_up(self, cursor: Cursor) -> Probe | None:
         """A block of the log is one group, which is kept as long as its last: what ended together expires together."""
         blocks = limits.CATCH_UP_ITEMS // _BLOCK
-        found = await self._lanes.log.run(scripts.CATCH_UP, _where(cursor)[0], blocks)
+        found = await self._lanes.log.run(scripts.CATCH_UP, *_where(cursor), blocks)
         if found is None:
             return None
         generation, (name, item), told, packed = found

@@ -115,6 +115,16 @@ class CatchingUp(StoreCase):
         assert await store.revocations.catch_up(Cursor()) is None
         assert await store.revocations.catch_up(head) is None
 
+    async def test_only_after_an_item_that_the_log_holds(self, store: Store) -> None:
+        """Whoever stood in a log that was lost since it asked last has not read what now stands before its place."""
+        await append(store, ended(2 * limits.CATCH_UP_LEAST + 900))
+        last = (await store.revocations.probe(Cursor(), 10)).items[-1]
+
+        held = await store.revocations.catch_up(Cursor(position=last.position, nonce=last.nonce))
+        assert held is not None or not store.shared
+        assert await store.revocations.catch_up(Cursor(position=last.position, nonce=last.nonce ^ 1)) is None
+        assert await store.revocations.catch_up(Cursor(position=10**9, nonce=last.nonce)) is None
+
     async def test_what_was_purged_is_not_told_in_bulk_either(self, store: Store) -> None:
         """The log forgets, and what is packed of it with it; what comes afterwards is told as ever."""
         await append(store, ended(limits.CATCH_UP_LEAST + 100))
