@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ def typed(shell: Shell, arguments: tuple[str, ...], *answers: tuple[str, str]) -
         start_new_session=True,
     )
     os.close(child)
+    stop = threading.Timer(60, process.kill)  # one that waits for an answer that never comes fails its test
+    stop.start()
     shown, seen = b"", 0
     waiting = list(answers)
     while True:
@@ -45,6 +48,7 @@ def typed(shell: Shell, arguments: tuple[str, ...], *answers: tuple[str, str]) -
             else:
                 os.write(parent, answer.encode() + b"\n")
     os.close(parent)
+    stop.cancel()
     return process.wait(timeout=30), shown.decode().replace("\r\n", "\n")
 
 

@@ -38,8 +38,8 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Usage(f"{question} There is no terminal to ask: say --yes")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     with _interruptible():
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline().strip().lower()
     if answer not in ("y", "yes"):
         raise Declined("not confirmed; nothing was changed")
