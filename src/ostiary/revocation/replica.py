@@ -134,22 +134,25 @@ class Replica:
         """True if a credential of this session version, account epoch and signing key has been revoked.
 
         The epoch comparison alone also serves kinds whose rights are read from the store: there it means "read again".
+
+        Another thread may be learning meanwhile (a verifier's feed), so what covers something else is looked at after
+        it: packed sessions, those before a mark, and at last the floor.
         """
-        if epoch < self.floor or kid in self._keys.known:
+        if kid in self._keys.known:
             return True
         accounts, sessions = self._accounts, self._sessions
         if accounts.known:  # asked directly: this is done for every request
             known = accounts.known.get(accounts.key_of(account_id))
             if known is not None and epoch < known[0]:
                 return True
-        if sessions.bases:
-            if version < sessions.lowest(session_id):
-                return True
-        elif sessions.known:
+        if not sessions.bases and sessions.known:
             known = sessions.known.get(sessions.key_of(session_id))
             if known is not None and version < known[0]:
                 return True
-        return self._before_mark is not None and version < self._before_mark.lowest(session_id)
+        if sessions.bases and version < sessions.lowest(session_id):
+            return True
+        before = self._before_mark
+        return (before is not None and version < before.lowest(session_id)) or epoch < self.floor
 
     def client_refused(self, client_id: str, epoch: int) -> bool:
         """True if what was issued to this client under this epoch of its has been revoked."""

@@ -96,20 +96,24 @@ class Table:
         return bool(self._due.by_second or self._due_packable.by_second or self.bases)
 
     def lowest(self, entry_id: str) -> int:
-        """The lowest value that is accepted, 0 if nothing is known."""
+        """The lowest value that is accepted, 0 if nothing is known. Another thread may be learning meanwhile: what moves
+        to a base is in it before it leaves `known`, so bases are looked at last."""
         if not self.bases:
-            return self.known.get(self.key_of(entry_id), _NOTHING)[0]
+            known = self.known.get(self.key_of(entry_id), _NOTHING)[0]
+            if known or not self.bases:
+                return known
         if self._unsorted:
             for base in self.bases:
                 base.sort()
             self._unsorted = False
         key, place = self._place_of(entry_id)
+        known = self.known.get(key, _NOTHING)[0]
         if place is not None:
             at, word = place
             for base in self.bases:
                 if word in base.buckets[at]:
                     return self._packs or 0
-        return self.known.get(key, _NOTHING)[0]
+        return known
 
     def _is_prefix(self, entry_id: str) -> bool:
         return len(entry_id) == len(self._prefix) + PREFIX_CHARS and self._place_of(entry_id)[1] is not None

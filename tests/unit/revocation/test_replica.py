@@ -2,6 +2,8 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -377,3 +379,55 @@ def test_expiry_is_half_open() -> None:
 
     assert [replica.forget_expired(now) for now in (8.999, 9.0, 9.0)] == [0, 1, 0]
     assert [replica.session_version("s")] == [0]
+
+
+class Interrupted(dict[int | str, tuple[int, int]]):
+    """What is known, with another thread that learns at the very moment at which this one looks."""
+
+    def __init__(self, known: dict[int | str, tuple[int, int]], learn: Callable[[], object]) -> None:
+        super().__init__(known)
+        self._learn: Callable[[], object] | None = learn
+
+    def __contains__(self, key: object) -> bool:
+        self._interrupt()
+        return super().__contains__(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As ever, afterwards."""
+        self._interrupt()
+        return super().get(key, default)
+
+    def _interrupt(self) -> None:
+        learn, self._learn = self._learn, None
+        if learn is not None:
+            learn()
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["the first", "more"])
+def test_what_is_packed_meanwhile_is_refused(is_first: bool) -> None:
+    """M-06: a request's thread that looks while the feed's packs finds what has ended, in the one place or the other."""
+    replica = Replica(lease=math.inf, young=0 if not is_first else 1)
+    ended = [Entry(scope=Scope.SESSION, id=f"ses_{c * 22}", value=ENDED_VERSION, until=9.0) for c in "abc"]
+    table = replica._sessions
+    if is_first:
+        replica.apply(ended[:1])
+    else:
+        replica.apply(ended[:2])
+        assert table.bases
+        table._young = 1
+        replica.apply(ended[2:])
+    looked_for = ended[0].id if is_first else ended[2].id
+    table.known = Interrupted(table.known, table._pack)
+    assert replica.refuses(looked_for, 1, "acc_x", 0, "k")
+    assert not table.known
+    assert replica.session_version(looked_for) == ENDED_VERSION
+
+
+def test_what_a_floor_covers_meanwhile_is_refused() -> None:
+    """M-06: a request's thread that looks while the feed's hears of an end of everything refuses what had ended."""
+    replica = Replica(lease=math.inf)
+    replica.apply([Entry(scope=Scope.ACCOUNT, id="acc_x", value=3, until=9.0)])
+    everything = Entry(scope=Scope.EVERYTHING, id="", value=1, until=math.inf)
+    replica._keys.known = Interrupted({}, lambda: replica.apply([everything]))
+    assert replica.refuses("ses_x", 1, "acc_x", 2, "k")
+    assert not replica._accounts.known
