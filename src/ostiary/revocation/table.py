@@ -96,8 +96,8 @@ class Table:
         return bool(self._due.by_second or self._due_packable.by_second or self.bases)
 
     def lowest(self, entry_id: str) -> int:
-        """The lowest value that is accepted, 0 if nothing is known. Another thread may be learning meanwhile: what moves
-        to a base is in it before it leaves `known`, so bases are looked at last."""
+        """The lowest value that is accepted, 0 if nothing is known. Another thread may be learning meanwhile: what
+        moves to a base is in it before it leaves `known`, so bases are looked at last."""
         if not self.bases:
             known = self.known.get(self.key_of(entry_id), _NOTHING)[0]
             if known or not self.bases:

@@ -405,8 +405,8 @@ class Interrupted(dict[int | str, tuple[int, int]]):
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["the first", "more"])
 def test_what_is_packed_meanwhile_is_refused(is_first: bool) -> None:
-    """M-06: a request's thread that looks while the feed's packs finds what has ended, in the one place or the other."""
-    replica = Replica(lease=math.inf, young=0 if not is_first else 1)
+    """M-06: a request's thread that looks while the feed's packs finds what has ended, here or there."""
+    replica = Replica(lease=math.inf, young=1 if is_first else 0)
     ended = [Entry(scope=Scope.SESSION, id=f"ses_{c * 22}", value=ENDED_VERSION, until=9.0) for c in "abc"]
     table = replica._sessions
     if is_first:
