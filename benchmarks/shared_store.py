@@ -179,16 +179,13 @@ def _requests(
     store: Measured, directory: Path, port: int, pid: int, seeded: dict[str, Any], say: Callable[[str], None]
 ) -> list[Row]:
     generator = requests.Generator(directory, port)
-    generator.prepare("open", "/open", [])
-    generator.prepare("open too", "/open-too", [])
     rows = []
     for kind in seed.KINDS:
         # stateful ones were refreshed, which leaves their access tokens as they were
         headers = [each["header"] for each in seeded[kind]]
         headers = [header for header in headers if requests.status(port, "/me", header) == 200]
         assert len(headers) >= 100, f"{kind}: {len(headers)}"
-        generator.prepare("open, sent the credential", "/open", headers)
-        generator.prepare(str(kind), "/me", headers)
+        requests._prepare(generator, str(kind), headers)
         generator.run(str(kind), "/me", requests.SECONDS)
         before = store.looked()
         ratio, by_cpu, _, alike = requests._of_kind(generator, str(kind), pid)
