@@ -11,6 +11,7 @@ from ostiary.domain.account import ADMIN, USER
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, Probe
 from ostiary.revocation.feed import Source
+from ostiary.services.accounts import AccountPatch
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +136,24 @@ async def test_a_demotion_reaches_the_other_server(start_shared: StartServer, ki
         refused = await bob.get("/v1/admin/stats")
         assert (refused.status, refused.code) == (403, "forbidden")
         assert (await bob.look()).status == 200
+
+
+async def test_a_refresh_elsewhere_knows_of_a_demotion_at_once(start_shared: StartServer) -> None:
+    """The account that a node remembers from the last refresh is worth nothing once another node changed it, also
+    before the node has heard of that (M-30)."""
+    async with start_shared() as here, start_shared() as there:
+        account = await here.account("bob", ADMIN, USER)
+        bob = (await here.log_in("bob", Carrier("stateless", "bearer"))).copy(there)
+        assert (await bob.renew()).status == 200
+        assert (await bob.get("/v1/admin/stats")).status == 200
+        await here.admin()
+        _cut(there)
+
+        await here.system.accounts.change(account.id, AccountPatch(roles=(USER,)), actor="cli")
+
+        assert (await bob.renew()).status == 200
+        refused = await bob.get("/v1/admin/stats")
+        assert (refused.status, refused.code) == (403, "forbidden")
 
 
 async def test_a_rotated_key_signs_for_both(start_shared: StartServer, renewing: Carrier) -> None:

@@ -112,11 +112,12 @@ class _PathApp:
         except Exception:
             log.exception("unexpected error at %s %s", request.method, endpoint.path if endpoint else "?")
             response = refused(call, dialect, InternalError())
-        # what the handler sets comes after, and so wins over, what a renewal in passing set
-        lines = services.cookies.one_of_each([*call.cookies, *response.headers.getlist("Set-Cookie")])
-        del response.headers["Set-Cookie"]
-        for line in lines:
-            response.headers.append("Set-Cookie", line)
+        if call.cookies or any(name == b"set-cookie" for name, _ in response.raw_headers):
+            # what the handler sets comes after, and so wins over, what a renewal in passing set
+            lines = services.cookies.one_of_each([*call.cookies, *response.headers.getlist("Set-Cookie")])
+            del response.headers["Set-Cookie"]
+            for line in lines:
+                response.headers.append("Set-Cookie", line)
         # a method that nobody knows is a word of the client's own
         method, path = (request.method, endpoint.path) if endpoint else ("other", "other")
         services.metrics.answered(method, path, response.status_code, services.clock.monotonic() - began)

@@ -102,7 +102,7 @@ class Housekeeping:
         now = self._context.now()
         self._context.replica.forget_expired(now)
         self._recognition.forget_expired(now)
-        self._refresh.forget_old_counts(now)
+        self._refresh.forget_old(now)
         self._proofs.forget_expired(now)
         self._client_authentication.forget_old_counts(now)
 

@@ -55,7 +55,6 @@ class Issuing:
         """New credentials for a new session, or for one that goes on under a raised version: what it had is dead.
         Returns the session to write and the secret that only the client will hold."""
         context = self._context
-        session = self._with_last_expiry(session, now)
         secret = context.random(opaque.SESSION_TOKEN_BYTES)
         if session.kind is Kind.SESSION:
             token = opaque.session_token(secret)
@@ -70,7 +69,7 @@ class Issuing:
             if session.refresh
             else RefreshState(generation=generation, digest=refresh.digest, rotated_at=now)
         )
-        return replace(session, refresh=state), refresh.text
+        return replace(session, refresh=state, credential_expires_at=self._last_expiry(session, now)), refresh.text
 
     def rotated(self, session: Session, presented: RefreshToken, now: float) -> tuple[Session, str]:
         """The session with its next refresh token current, and that token."""
@@ -78,7 +77,8 @@ class Issuing:
         nonce = self._context.random(16)
         successor = self.successor(presented, nonce)
         state = rotate(session.refresh, digest=successor.digest, nonce=nonce, now=now)
-        return self._with_last_expiry(replace(session, refresh=state, last_seen_at=now), now), successor.text
+        last = self._last_expiry(session, now)
+        return replace(session, refresh=state, last_seen_at=now, credential_expires_at=last), successor.text
 
     async def placed(
         self, session: Session, account: Account, everything: int, now: float
@@ -181,9 +181,7 @@ class Issuing:
     def _life(self, kind: Kind) -> float:
         return max(1.0, self._context.policy.lifetimes.of_access_token(kind))
 
-    def _with_last_expiry(self, session: Session, now: float) -> Session:
+    def _last_expiry(self, session: Session, now: float) -> float:
         """Also covers an access token that a racing tab gets within the grace window, which writes nothing."""
-        if session.kind is Kind.SESSION:
-            return session
         last = now + self._life(session.kind) + self._context.policy.lifetimes.refresh_grace + 1.0
-        return replace(session, credential_expires_at=max(session.credential_expires_at, last))
+        return max(session.credential_expires_at, last)

@@ -1,8 +1,11 @@
 """Rotation of refresh tokens. The rules are `ostiary.domain.refresh`'s; here they are carried out in one write."""
 
+from typing import NamedTuple
+
+from ostiary import limits
 from ostiary.credentials import opaque
 from ostiary.credentials.opaque import RefreshToken
-from ostiary.domain.account import Account, Issuer
+from ostiary.domain.account import Account
 from ostiary.domain.audit import Event
 from ostiary.domain.binding import Binding, Place, place_of
 from ostiary.domain.refresh import Presented, judge
@@ -19,13 +22,23 @@ class _Reused(InvalidGrant):
     """An old refresh token came, and its session has ended. Outside it looks like any other invalid grant."""
 
 
+class _Remembered(NamedTuple):
+    """An account at its last refresh. A store that has lost something may count revisions a second time: what was
+    remembered under another `generation` of its log is worth nothing."""
+
+    account: Account
+    at: float
+    generation: int | None
+
+
 class Refresh:
     """The use case of renewing credentials."""
 
     def __init__(self, context: Context, issuing: Issuing) -> None:
         self._context = context
         self._issuing = issuing
-        self._rates: dict[str, tuple[str, float, int]] = {}
+        self._rates: dict[str, tuple[float, int]] = {}
+        self._remembered: dict[str, _Remembered] = {}
 
     async def refresh(
         self, text: str, client: Client, *, key_thumbprint: str | None = None, scope: tuple[str, ...] | None = None
@@ -82,7 +95,8 @@ class Refresh:
         """`counts` is False where a race was lost and the same request is judged again."""
         context = self._context
         now = context.now()
-        session, account, issuer = await self._read(presented.session_id)
+        store = context.store
+        session, issuer = await context.together(store.sessions.get(presented.session_id), store.issuer())
         if session is None or session.refresh is None:
             raise InvalidGrant(private="no such session")
         if not session.is_live(now, issuer.everything):
@@ -103,6 +117,9 @@ class Refresh:
         if bound is not None and bound.binding is Binding.END and bound.place.left_for(_place_of(client)):
             await self._end_moved(session, client, now)
             return None
+        # a remembered one will do where a write follows: that expects it unchanged, and if it fails, the store is asked
+        account = self._recalled(session.account_id) if meaning is Presented.CURRENT and counts else None
+        account = account or await store.accounts.get(session.account_id)
         if account is None or account.disabled:
             raise InvalidGrant(private="account gone or disabled")
         if meaning is Presented.PREDECESSOR:
@@ -116,21 +133,9 @@ class Refresh:
         issued = self._issuing.issued(account, rotated, issuer.everything, secret, now, narrowed_to=scope)
         if not await context.write(Swap(rotated), Expect(account), *placed):
             return None
+        self._remember(account, now)
         context.measures.refreshes["rotated"] += 1
         return issued
-
-    async def _read(self, session_id: str) -> tuple[Session | None, Account | None, Issuer]:
-        """A session and what it is judged by: in one turn of the store, if this process knows whose session it is."""
-        store = self._context.store
-        counted = self._rates.get(session_id)
-        if counted is not None:
-            account_id = counted[0]
-            return await self._context.together(
-                store.sessions.get(session_id), store.accounts.get(account_id), store.issuer()
-            )
-        session, issuer = await self._context.together(store.sessions.get(session_id), store.issuer())
-        account = await store.accounts.get(session.account_id) if session is not None else None
-        return session, account, issuer
 
     async def _end_reused(self, session: Session, presented: RefreshToken, client: Client, now: float) -> None:
         """Somebody else holds, or held, this session's tokens: it is over for both. Returns if it lost a race."""
@@ -170,16 +175,29 @@ class Refresh:
 
     def _count(self, session: Session, now: float) -> None:
         """`refreshes_per_minute`, in this process: a client in a loop, not an attack, is what this stops."""
-        _, started, count = self._rates.get(session.id, (session.account_id, now, 0))
+        started, count = self._rates.get(session.id, (now, 0))
         if now - started >= 60.0:
             started, count = now, 0
         if count >= self._context.policy.refreshes_per_minute:
             raise TooManyAttempts(int(started + 60.0 - now) + 1)
-        self._rates[session.id] = (session.account_id, started, count + 1)
+        self._rates[session.id] = (started, count + 1)
 
-    def forget_old_counts(self, now: float) -> None:
+    def _remember(self, account: Account, now: float) -> None:
+        """As the store has just said that it still is."""
+        self._remembered.pop(account.id, None)
+        self._remembered[account.id] = _Remembered(account, now, self._context.replica.generation)
+        if len(self._remembered) > limits.REMEMBERED_ACCOUNTS:
+            del self._remembered[next(iter(self._remembered))]
+
+    def _recalled(self, account_id: str) -> Account | None:
+        found = self._remembered.get(account_id)
+        return found.account if found is not None and found.generation == self._context.replica.generation else None
+
+    def forget_old(self, now: float) -> None:
         """Housekeeping."""
-        self._rates = {key: value for key, value in self._rates.items() if now - value[1] < 60.0}
+        long_ago = now - limits.REMEMBERED_ACCOUNT_SECONDS
+        self._remembered = {key: value for key, value in self._remembered.items() if value.at > long_ago}
+        self._rates = {key: value for key, value in self._rates.items() if now - value[0] < 60.0}
 
 
 def _place_of(client: Client) -> Place:
