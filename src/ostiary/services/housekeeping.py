@@ -71,7 +71,7 @@ class Housekeeping:
             asyncio.create_task(self._every(FORGET_INTERVAL, self.forget), name="ostiary-forget"),
             asyncio.create_task(self._every(PURGE_INTERVAL, self._purge), name="ostiary-purge"),
             asyncio.create_task(self._every(SAMPLE_INTERVAL, self._overview.sample), name="ostiary-sample"),
-            asyncio.create_task(self._tell(), name="ostiary-tell"),
+            asyncio.create_task(self._every(TELL_INTERVAL, self._nodes.tell, at_once=True), name="ostiary-tell"),
         ]
 
     async def stop(self) -> None:
@@ -83,12 +83,6 @@ class Housekeeping:
                 await task
         with contextlib.suppress(OstiaryError):
             await self.flush()
-
-    async def _tell(self) -> None:
-        """At once, so that nobody looks at a node that has said nothing yet, and then again and again."""
-        with contextlib.suppress(OstiaryError):
-            await self._nodes.tell()
-        await self._every(TELL_INTERVAL, self._nodes.tell)
 
     async def flush(self) -> None:
         """Tell the store when sessions were last used, and which turned up elsewhere."""
@@ -123,9 +117,12 @@ class Housekeeping:
     async def _purge(self) -> None:
         await self.purge()
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
+        """`at_once`: the first time too, so that nobody looks at a node that has said nothing yet."""
         while True:
-            await asyncio.sleep(seconds)
+            if not at_once:
+                await asyncio.sleep(seconds)
+            at_once = False
             try:
                 await work()
             except OstiaryError as error:
