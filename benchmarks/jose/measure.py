@@ -89,7 +89,7 @@ def full_cache(now: int) -> dict[str, float]:
     gc.collect()
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return {"MB": taken / 1e6, "entries": len(verifier._cache)}
+    return {"MB": taken / 1e6, "entries": len(verifier._recognition._cache)}
 
 
 def versions() -> dict[str, str]:

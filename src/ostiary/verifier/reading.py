@@ -11,11 +11,6 @@ from ostiary.jose import Claims, JoseError, TokenRejected, WrongType, decode_unv
 from ostiary.verifier.cache import TokenCache
 from ostiary.verifier.errors import CredentialRefused
 
-PROFILE = ("sub", "client_id", "iat", "jti")
-"""Claims that every access token of RFC 9068 has, beyond those that are always demanded."""
-REVOCABLE = ("sid", "sv", "ep")
-"""Claims without which nothing of Ostiary's could be revoked before it expires."""
-
 _ABSENT: Mapping[str, Any] = {
     "client_id": "", "sid": "", "sv": 0, "ep": 0, "auth_time": 0, "scope": "", "roles": (),
 }  # fmt: skip

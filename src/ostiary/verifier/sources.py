@@ -1,4 +1,7 @@
-"""What a verifier is built from: where keys come from, and who knows what has been revoked."""
+"""What a verifier is built from: where keys come from, and who knows what has been revoked.
+
+What only some verifiers need is imported where it is made.
+"""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,6 +13,9 @@ from ostiary.verifier.waiting import Steps
 
 if TYPE_CHECKING:
     import ssl
+
+    from ostiary.verifier.fetching import Fetch
+    from ostiary.verifier.status_lists import StatusLists
 
 
 class KeySource(Protocol):
@@ -80,3 +86,15 @@ def following(
 
     check_issuer(issuer)
     return Following(issuer, client_of(client), clock=clock, url=feed_uri, ssl_context=ssl_context)
+
+
+def status_lists(
+    issuer: str, fetch: "Fetch | None", ssl_context: "ssl.SSLContext | None", clock: Clock, leeway: float
+) -> "StatusLists":
+    """Who looks tokens up in the status lists of the issuer."""
+    from ostiary import limits
+    from ostiary.verifier.fetching import HttpFetch
+    from ostiary.verifier.status_lists import StatusLists
+
+    default = HttpFetch(ssl_context, accept="application/statuslist+jwt", max_bytes=limits.STATUS_LIST_CHARS)
+    return StatusLists(issuer, fetch or default, clock=clock, leeway=leeway)

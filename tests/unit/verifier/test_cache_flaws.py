@@ -36,7 +36,7 @@ def test_defect_2_refusals_are_stored(issuer: FakeIssuer) -> None:
     verifier = issuer.verifier()
     good = [issuer.token(jti=str(number)) for number in range(10)]
     callers = [verifier.verify_sync(token) for token in good]
-    before = (len(verifier._cache), verifier._cache.bytes)
+    before = (len(verifier._recognition._cache), verifier._recognition._cache.bytes)
     forger = jose.Key.generate("ES256", kid="one")
     for number in range(200):
         for bad in (
@@ -49,7 +49,7 @@ def test_defect_2_refusals_are_stored(issuer: FakeIssuer) -> None:
         ):
             with pytest.raises(CredentialRefused):
                 verifier.verify_sync(bad)
-    assert (len(verifier._cache), verifier._cache.bytes) == before
+    assert (len(verifier._recognition._cache), verifier._recognition._cache.bytes) == before
     assert all(verifier.verify_sync(token) is caller for token, caller in zip(good, callers, strict=True))
 
 
@@ -66,7 +66,7 @@ def test_defect_3_a_key_that_is_gone_is_still_accepted(issuer: FakeIssuer) -> No
     with pytest.raises(CredentialRefused) as refused:
         verifier.verify_sync(token)
     assert refused.value.private == "unknown_key"
-    assert len(verifier._cache) == 0
+    assert len(verifier._recognition._cache) == 0
 
 
 def test_a_key_of_the_same_name_that_is_another(issuer: FakeIssuer) -> None:
@@ -90,7 +90,7 @@ def test_what_an_old_key_set_vouched_for_takes_no_room(issuer: FakeIssuer) -> No
     issuer.rotate("two")
     issuer.clock.advance(60)
     verifier.verify_sync(issuer.token())
-    assert len(verifier._cache) == 1
+    assert len(verifier._recognition._cache) == 1
 
 
 def test_an_unchanged_key_set_costs_nothing(issuer: FakeIssuer) -> None:
@@ -133,7 +133,7 @@ def test_a_changed_policy_counts_at_the_next_call(issuer: FakeIssuer) -> None:
     """An entry belongs to the policy that it was verified under, and to no equal or later one."""
     verifier, token = issuer.verifier(), issuer.token()
     assert verifier.verify_sync(token)
-    verifier._policy = jose.Policy(issuer=issuer.issuer, audience="https://other.example", type="at+jwt")
+    verifier._recognition._policy = jose.Policy(issuer=issuer.issuer, audience="https://other.example", type="at+jwt")
     with pytest.raises(CredentialRefused):
         verifier.verify_sync(token)
 
@@ -167,7 +167,7 @@ def test_expiry_counts_in_the_cache(issuer: FakeIssuer) -> None:
     with pytest.raises(CredentialRefused) as refused:
         verifier.verify_sync(token)
     assert refused.value.private == "expired: exp"
-    assert len(verifier._cache) == 0
+    assert len(verifier._recognition._cache) == 0
 
 
 class Known:

@@ -217,5 +217,5 @@ def test_what_is_kept_is_bounded(issuer: FakeIssuer, lists: Lists) -> None:
         uri = f"{ISSUER}/status-lists/{number}"
         lists.change = lambda claims, uri=uri: claims | {"sub": uri}  # type: ignore[misc]
         verifier.verify_sync(issuer.token(jti=str(number), status=named(uri=uri)))
-    assert verifier._status is not None
-    assert len(verifier._status._lists) <= limits.STATUS_LISTS_KEPT
+    assert verifier._recognition._status is not None
+    assert len(verifier._recognition._status._lists) <= limits.STATUS_LISTS_KEPT
