@@ -7,6 +7,8 @@ The public names, nothing else. They are resolved on first use, so that ``from o
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ostiary.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from ostiary import jose as jose
     from ostiary.compose import Ostiary as Ostiary
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from ostiary.revocation.freshness import stale as stale
     from ostiary.settings import Settings as Settings
 
-__version__ = "0.1.0"
 __all__ = ["Account", "Caller", "Ostiary", "OstiaryError", "Settings", "jose", "stale"]
 
 _HOMES = {

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ from ostiary.cli.app import make_app
 from ostiary.cli.shell import run
 
 Add = Callable[..., dict[str, Any]]
+
+
+def test_one_version() -> None:
+    """The package calls itself what its metadata calls it."""
+    described = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert described["project"]["version"] == __version__
 
 
 def test_version_and_help(ostiary: Shell) -> None:

@@ -2,7 +2,7 @@
 
 from cyclopts import App
 
-from ostiary import __version__
+from ostiary.version import __version__
 
 _NOUNS = {
     "account": "Create, change and end accounts.",

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import uvicorn
 
-from ostiary import __version__
 from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
 from ostiary.cli.output import note
@@ -17,6 +16,7 @@ from ostiary.cli.server import Server, loop_factory
 from ostiary.downloads import DownloadServer
 from ostiary.errors import Misconfigured
 from ostiary.settings import state_folder
+from ostiary.version import __version__
 
 _GRACE = 30  # seconds that downloads under way get when the server is told to stop
 _KEEP_ALIVE = 30

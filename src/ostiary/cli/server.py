@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from ostiary import __version__
 from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
 from ostiary.cli.metrics_server import metrics_served
@@ -20,6 +19,7 @@ from ostiary.cli.workers import Supervisor, Worker
 from ostiary.compose import Ostiary
 from ostiary.errors import Unavailable
 from ostiary.settings import Settings
+from ostiary.version import __version__
 
 _GRACE = 10  # seconds that answers under way get when the server is told to stop
 _KILL_AFTER = 5  # seconds more after which a worker that has not ended is killed

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from ostiary import __version__
 from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.errors import Misconfigured
@@ -49,6 +48,7 @@ from ostiary.services.status_lists import StatusLists
 from ostiary.services.throttling import Throttling
 from ostiary.settings import Settings, secret_key_of
 from ostiary.stores.port import Store, Swap
+from ostiary.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
