@@ -17,6 +17,7 @@ from ostiary.domain.username import normalise_username, username_key_or_none
 from ostiary.errors import InvalidToken, LastAdmin, NotFound, RegistrationClosed, UsernameTaken
 from ostiary.revocation.entry import Entry, Scope
 from ostiary.services.account_search import search
+from ostiary.services.asking import Asking, still_may
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import end_session, live_sessions, refuse_older_credentials, void_account_tokens
 from ostiary.services.issuing import Issued, Issuing
@@ -192,19 +193,22 @@ class Accounts:
 
         return await judged_again(attempt)
 
-    async def reset_password(self, account_id: str, new: str, *, actor: str) -> Ended:
-        """By somebody in charge: every session ends, failed logins are forgiven. Raises NotFound, PasswordRejected."""
+    async def reset_password(self, account_id: str, new: str, *, actor: str, asking: Asking | None = None) -> Ended:
+        """By somebody in charge: every session ends, failed logins are forgiven. Raises NotFound, PasswordRejected, and
+        what `still_may` raises."""
         account = await self.get(account_id)
         self._passwords.check_rules(new, username=account.username, email=account.email)
         password_hash = await self._passwords.hash(new)
 
         async def attempt() -> Ended | None:
+            conditions = await still_may(self._context, asking)
             account = await self.get(account_id)
             now = self._context.now()
             issuer = await self._context.store.issuer()
             raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
             live = await live_sessions(self._context, account.id, issuer.everything, now)
             written = await self._context.write(
+                *conditions,
                 Swap(replace(raised, password_hash=password_hash, password_changed_at=now)),
                 entry,
                 *self._end(live, now, EndReason.PASSWORD_CHANGED),
@@ -217,12 +221,19 @@ class Accounts:
         return ended
 
     async def change(
-        self, account_id: str, patch: AccountPatch, *, actor: str, client: Client | None = None
+        self,
+        account_id: str,
+        patch: AccountPatch,
+        *,
+        actor: str,
+        client: Client | None = None,
+        asking: Asking | None = None,
     ) -> tuple[Account, Ended]:
-        """Raises NotFound, InvalidRequest, LastAdmin."""
+        """Raises NotFound, InvalidRequest, LastAdmin, and what `still_may` raises."""
 
         async def attempt() -> tuple[Account, Ended] | None:
-            return await self._change(account_id, patch, actor, client)
+            conditions = await still_may(self._context, asking)
+            return await self._change(account_id, patch, actor, client, conditions)
 
         account, ended = await judged_again(attempt)
         if patch.disabled is False:
@@ -230,7 +241,7 @@ class Accounts:
         return account, ended
 
     async def _change(
-        self, account_id: str, patch: AccountPatch, actor: str, client: Client | None
+        self, account_id: str, patch: AccountPatch, actor: str, client: Client | None, conditions: list[Change]
     ) -> tuple[Account, Ended] | None:
         account = await self.get(account_id)
         now = self._context.now()
@@ -247,7 +258,7 @@ class Accounts:
         if changed == account:
             return account, self._context.ended(0)
         over: list[Session] = []
-        changes: list[Change] = await self._guard_last_admin(account, changed, issuer)
+        changes: list[Change] = [*conditions, *await self._guard_last_admin(account, changed, issuer)]
         roles_changed = changed.roles != account.roles
         newly_disabled = changed.disabled and not account.disabled
         if newly_disabled:
@@ -274,19 +285,19 @@ class Accounts:
         return replace(changed, revision=account.revision + 1), self._context.ended(len(over))
 
     async def delete(
-        self, account_id: str, *, actor: str, client: Client | None = None, owner: Caller | None = None
+        self, account_id: str, *, actor: str, client: Client | None = None, asking: Asking | None = None
     ) -> Ended:
-        """Raises NotFound, LastAdmin; InvalidToken if the `owner` who asks is no longer logged in as when they did."""
+        """Raises NotFound, LastAdmin, and what `still_may` raises."""
 
         async def attempt() -> Ended | None:
+            conditions = await still_may(self._context, asking)
             account = await self.get(account_id)
             now = self._context.now()
             issuer = await self._context.store.issuer()
             live = await live_sessions(self._context, account.id, issuer.everything, now)
-            if owner and not any((one.id, one.version) == (owner.session_id, owner.version) for one in live):
-                raise InvalidToken(private="the session ended meanwhile")
             raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
             changes: list[Change] = [
+                *conditions,
                 *await self._guard_last_admin(account, replace(raised, disabled=True), issuer),
                 Remove(account),
                 entry,
@@ -303,7 +314,7 @@ class Accounts:
         """Raises WrongPassword, TooManyAttempts, LastAdmin, InvalidToken."""
         account = await self.get(caller.account_id)
         await self._passwords.prove(account, password, client, session_id=caller.session_id)
-        return await self.delete(account.id, actor=account.id, client=client, owner=caller)
+        return await self.delete(account.id, actor=account.id, client=client, asking=Asking(caller))
 
     async def end_everything(self, *, actor: str, client: Client | None = None) -> Ended:
         """Everybody has to log in again. One write, however many sessions there are."""

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from starlette.responses import Response
 
+from ostiary.domain.account import ADMIN
 from ostiary.domain.session import EndReason, Kind
 from ostiary.errors import InvalidRequest
 from ostiary.http.answers.accounts import AccountAnswer, AccountsAnswer, ChangedAccountAnswer, account_view
@@ -20,6 +21,7 @@ from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Endpoint, Query
 from ostiary.http.problems import json_response
 from ostiary.services.accounts import KEEP, AccountPatch
+from ostiary.services.asking import Asking
 
 _CURSOR = Query(name="cursor", description="`next` of the page before.")
 _LIMIT = Query(name="limit", description="Rows of a page, 1 to 100.")
@@ -50,7 +52,7 @@ async def change_account(call: Call) -> Response:
         email=body.email if isinstance(body.email, str | None) else KEEP,
     )
     account, ended = await call.services.accounts.change(
-        call.path("id"), patch, actor=call.me.account_id, client=call.client
+        call.path("id"), patch, actor=call.me.account_id, client=call.client, asking=Asking(call.me, ADMIN)
     )
     ended = await call.settled(ended)
     return json_response(ChangedAccountAnswer(account=account_view(account), ended=ended.ended, bound=ended.bound))
@@ -58,7 +60,9 @@ async def change_account(call: Call) -> Response:
 
 async def delete_account(call: Call) -> Response:
     """DELETE /v1/admin/accounts/{id}"""
-    ended = await call.services.accounts.delete(call.path("id"), actor=call.me.account_id, client=call.client)
+    ended = await call.services.accounts.delete(
+        call.path("id"), actor=call.me.account_id, client=call.client, asking=Asking(call.me, ADMIN)
+    )
     return json_response(ended_answer(await call.settled(ended)))
 
 

@@ -21,6 +21,7 @@ from ostiary.http.routes.pages.common import (
 )
 from ostiary.http.routes.pages.step_up import confirm, is_fresh
 from ostiary.services.accounts import AccountPatch
+from ostiary.services.asking import Asking
 
 _EVENTS = 12  # of the activity that are shown at once
 
@@ -84,6 +85,7 @@ async def change_profile(call: Call) -> Response:
             AccountPatch(display_name=name or None, email=email or None),
             actor=call.me.account_id,
             client=call.client,
+            asking=Asking(call.me),
         )
     except InvalidRequest as error:
         return await _account(call, error=error, form="profile", typed=(name, email))

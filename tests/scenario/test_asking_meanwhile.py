@@ -1,0 +1,109 @@
+"""Whoever is shut out while their change is under way changes nothing: the write itself is on condition that they may
+still ask for it (M-30, M-31)."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from tests.scenario.world import ONE_OF_EACH_KIND, PASSWORD, Carrier, Device, Reply, Server
+
+from ostiary.domain.account import ADMIN, USER, Account
+from ostiary.stores.port import Change, Remove, Swap
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("store_name", ["memory", "sqlite", "postgres", "valkey", "mixed"], indirect=True),
+]
+Meanwhile = Callable[[], Awaitable[Reply]]
+
+
+def before_the_change_of(server: Server, account_id: str, meanwhile: Meanwhile, patch: pytest.MonkeyPatch) -> list[int]:
+    """Let something happen between what a change of this account was judged by and its write; what that answered."""
+    write = server.store.write
+    answered: list[int] = []
+
+    async def late(*changes: Change, durable: bool = True) -> bool:
+        changed = {
+            change.record.id
+            for change in changes
+            if isinstance(change, Swap | Remove) and isinstance(change.record, Account)
+        }
+        if account_id in changed and not answered:
+            answered.append(0)  # what follows may write it too
+            answered[0] = (await meanwhile()).status
+        return await write(*changes, durable=durable)
+
+    patch.setattr(server.store, "write", late)
+    return answered
+
+
+@pytest.mark.parametrize("kind", ONE_OF_EACH_KIND, ids=str)
+@pytest.mark.parametrize("how", ["logged out", "others ended", "everything ended"])
+async def test_a_profile_is_not_changed_by_a_session_that_has_ended(
+    server: Server, kind: Carrier, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of the own profile that was under way when its session ended is 401, and the profile as it was."""
+    root, owner = await server.admin(), await server.log_in("alice", kind)
+    other, same = await server.log_in("alice", kind), owner.copy()
+    meanwhile: dict[str, Meanwhile] = {
+        "logged out": same.log_out,
+        "others ended": lambda: other.post("/v1/sessions/end-others"),
+        "everything ended": lambda: root.post("/v1/admin/end-everything"),
+    }
+    answered = before_the_change_of(server, owner.account_id, meanwhile[how], monkeypatch)
+
+    refused = await owner.patch("/v1/me", {"display_name": "Somebody Else"})
+
+    assert answered == [200]
+    assert (refused.status, refused.code) == (401, "invalid_token")
+    assert (await server.system.accounts.get(owner.account_id)).display_name == "Alice Liddell"
+
+
+async def _demoted(server: Server) -> tuple[Device, Meanwhile]:
+    """An administrator with a fresh proof, and the demotion by another one."""
+    root, bob = await server.admin(), await server.account("bob", ADMIN, USER)
+    device = await server.log_in("bob")
+    return device, lambda: root.patch(f"/v1/admin/accounts/{bob.id}", {"roles": [USER]})
+
+
+@pytest.mark.parametrize("what", ["roles", "disable", "delete"])
+async def test_an_administrator_demoted_meanwhile_changes_nobody(
+    server: Server, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that was under way when the role was taken away is 403, and the other account as it was."""
+    carol = await server.account("carol")
+    bob, demotion = await _demoted(server)
+    answered = before_the_change_of(server, carol.id, demotion, monkeypatch)
+
+    place = f"/v1/admin/accounts/{carol.id}"
+    if what == "delete":
+        refused = await bob.delete(place)
+    else:
+        refused = await bob.patch(place, {"roles": [ADMIN]} if what == "roles" else {"disabled": True})
+
+    assert answered == [200]
+    assert (refused.status, refused.code) == (403, "forbidden")
+    assert await server.system.accounts.get(carol.id) == carol
+
+
+async def test_a_password_is_not_reset_by_who_was_demoted_during_the_hash(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the new password is hashed the administrator is demoted: it is 403, and the old password stays."""
+    carol = await server.account("carol")
+    bob, demotion = await _demoted(server)
+    assert (await bob.get("/admin")).status == 200
+    hash_, answered = server.hasher.hash, []
+
+    async def slowly(password: str) -> str:
+        monkeypatch.setattr(server.hasher, "hash", hash_)
+        answered.append((await demotion()).status)
+        return await hash_(password)
+
+    monkeypatch.setattr(server.hasher, "hash", slowly)
+
+    refused = await bob.send("POST", f"/admin/accounts/{carol.id}/password", form={})
+
+    assert answered == [200]
+    assert refused.status == 403
+    assert await server.system.accounts.get(carol.id) == carol
+    assert (await server.device().log_in("carol", PASSWORD)).status == 200
