@@ -13,7 +13,7 @@ from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, Probe, Scope
 from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Replica, Verdict
-from ostiary.stores.memory_log import MemoryLog
+from ostiary.stores.memory.log import MemoryLog
 
 T = TypeVar("T")
 

@@ -1,16 +1,14 @@
-"""The store in this process's own memory: for one process, and gone with it.
+"""What each kind of record can be found by: the promises of the port's parts, kept by dictionaries and sorted lists.
 
-No method awaits anything, so whatever happens between entering and leaving one is atomic on the event loop. Records are
-frozen and therefore handed out as they are.
+Records are frozen and therefore handed out as they are.
 """
 
 import bisect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from ostiary.clock import SYSTEM_CLOCK
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
 from ostiary.domain.client import Client
@@ -18,17 +16,12 @@ from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
 from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
-from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Entry
-from ostiary.stores import port
-from ostiary.stores.memory_log import MemoryLog
-from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Swap
 from ostiary.stores.rows import folded
 
 R = TypeVar("R", Account, Session, Throttle, SigningKey, AuditEvent, Issuer, Client, Spent)
 
 
-class _Table(Generic[R]):
+class Table(Generic[R]):
     """Records of one type by id, with the ids in order, and what else must be unique by its value."""
 
     def __init__(self, unique: Callable[[R], object | None] = lambda _: None) -> None:
@@ -88,7 +81,7 @@ def _first(records: Iterable[R], limit: int) -> list[R]:
     return [record for record, _ in zip(records, range(limit), strict=False)]
 
 
-class _Accounts(_Table[Account]):
+class Accounts(Table[Account]):
     def __init__(self) -> None:
         super().__init__(lambda account: account.username_key)
         self.names: list[str] = []  # in order
@@ -137,7 +130,7 @@ def _is_among(account: Account, only: str) -> bool:
     return not only or (account.disabled if only == "disabled" else account.is_enabled_admin)
 
 
-class _Sessions(_Table[Session]):
+class Sessions(Table[Session]):
     def __init__(self) -> None:
         super().__init__(lambda session: session.token_digest)
         self.accounts: dict[str, set[str]] = {}
@@ -226,27 +219,27 @@ class _Sessions(_Table[Session]):
         return self.drop_all(over)
 
 
-class _Throttles(_Table[Throttle]):
+class Throttles(Table[Throttle]):
     async def purge(self, *, before: float) -> int:
         return self.drop_all(lambda throttle: throttle.last_failure_at < before)
 
 
-class _SigningKeys(_Table[SigningKey]):
+class SigningKeys(Table[SigningKey]):
     async def all(self) -> list[SigningKey]:
         return [self.by_id[key_id] for key_id in self.ids]
 
 
-class _Clients(_Table[Client]):
+class Clients(Table[Client]):
     async def page(self, *, after: str = "", limit: int) -> list[Client]:
         return _first(self.after(after), limit)
 
 
-class _Spent(_Table[Spent]):
+class SpentOnce(Table[Spent]):
     async def purge(self, *, before: float) -> int:
         return self.drop_all(lambda spent: spent.until < before)
 
 
-class _Audit(_Table[AuditEvent]):
+class Audit(Table[AuditEvent]):
     async def page(
         self, *, account_id: str = "", event: str = "", session_id: str = "", before: str = "", limit: int
     ) -> list[AuditEvent]:
@@ -264,109 +257,3 @@ class _Audit(_Table[AuditEvent]):
 
     async def purge(self, *, before: float) -> int:
         return self.drop_all(lambda event: event.at < before)
-
-
-class MemoryStore:
-    """See the module. `issuer()` and everything else begin anew with each object. `uptime`: seconds, by a clock that is
-    never set."""
-
-    def __init__(self, *, uptime: Callable[[], float] = SYSTEM_CLOCK.monotonic) -> None:
-        self.accounts: port.Accounts
-        self.accounts = accounts = _Accounts()
-        self.sessions: port.Sessions
-        self.sessions = sessions = _Sessions()
-        self.throttles: port.Throttles
-        self.throttles = throttles = _Throttles()
-        self.signing_keys: port.SigningKeys
-        self.signing_keys = signing_keys = _SigningKeys()
-        self.clients: port.Clients
-        self.clients = clients = _Clients()
-        self.spent: port.SpentOnce
-        self.spent = spent = _Spent()
-        self.audit: port.Audit
-        self.audit = audit = _Audit()
-        self.revocations: port.Revocations
-        self.revocations = log = MemoryLog(uptime)
-        issuers = _Table[Issuer]()
-        issuers.put(Issuer(revision=1))
-        self._log = log
-        self._issuers = issuers
-        self._tables: dict[type[Record], Any] = {
-            Account: accounts,
-            Session: sessions,
-            Throttle: throttles,
-            SigningKey: signing_keys,
-            AuditEvent: audit,
-            Issuer: issuers,
-            Client: clients,
-            Spent: spent,
-        }
-        self._closed = False
-
-    @property
-    def immediate(self) -> bool:
-        """True."""
-        return True
-
-    @property
-    def shared(self) -> bool:
-        """False: no other process can see it."""
-        return False
-
-    @property
-    def fencing(self) -> float:
-        """0: there is no other."""
-        return 0.0
-
-    def announce(self) -> None:
-        """Nobody else can open it."""
-
-    def others_serve(self) -> bool:
-        return False
-
-    async def issuer(self) -> Issuer:
-        return next(iter(self._issuers.by_id.values()))
-
-    async def write(self, *changes: Change, durable: bool = True) -> bool:  # noqa: ARG002 - see the port
-        await self.check()
-        undo: list[Callable[[], object]] = []
-        entries: list[Entry] = []
-        for change in changes:
-            if isinstance(change, Append):
-                entries.append(change.entry)
-            elif not self._apply(change, undo):
-                for step in reversed(undo):
-                    step()
-                return False
-        for entry in entries:
-            self._log.append(entry)
-        if entries:
-            self._log.tell(*entries)
-        return True
-
-    def _apply(self, change: Add | Swap | Expect | Remove, undo: list[Callable[[], object]]) -> bool:
-        """Do one change, and note how to undo it; False, and nothing done, if its condition does not hold."""
-        record = change.record
-        table = self._tables[type(record)]
-        stored = table.by_id.get(record.id)
-        if isinstance(change, Add):
-            if stored is not None or not table.put(replace(record, revision=1)):
-                return False
-            undo.append(lambda: table.drop(record.id))
-            return True
-        if stored is None or stored.revision != record.revision:
-            return False
-        if isinstance(change, Swap):
-            if not table.put(replace(record, revision=record.revision + 1)):
-                return False
-        elif isinstance(change, Remove):
-            table.drop(record.id)
-        undo.append(lambda: table.put(stored))
-        return True
-
-    async def check(self) -> None:
-        if self._closed:
-            raise Unavailable(private="the memory store is closed")
-
-    async def close(self) -> None:
-        self._closed = True
