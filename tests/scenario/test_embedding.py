@@ -2,16 +2,17 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from tests.scenario.world import (
     CHEAP,
     IN_COOKIES,
@@ -29,6 +30,8 @@ from ostiary.domain.session import Kind
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
+
+SECURE = "https://testserver/auth"
 
 
 def _scope(device: Device, kind: str = "http", **headers: str) -> Scope:
@@ -113,6 +116,87 @@ async def test_a_dependency_renews_in_passing_where_it_can_hand_out_the_cookies(
     cookies = response.headers.getlist("set-cookie")
     assert [line.split("=", 1)[0] for line in cookies] == [SESSION_COOKIE, REFRESH_COOKIE]
     assert response.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("kind", [Kind.STATEFUL, Kind.STATELESS])
+@pytest.mark.parametrize("path", ["/answers", "/raises", "/breaks", "/demands", "/twice"])
+def test_what_a_dependency_renews_reaches_the_client_whatever_is_answered(path: str, kind: Kind) -> None:
+    """A handler that answers with a response of its own, or fails, or asks twice, costs nobody the login: the cookies
+    of the renewal go out once, kept by nobody, and the next renewal succeeds (M-44)."""
+    time = FakeClock()
+    auth = Ostiary(Settings(database="memory:", issuer=SECURE), clock=time.clock, password_parameters=CHEAP)
+    demands = auth.require("admin")
+
+    async def handler(request: Request) -> Response:
+        caller = await (demands(request) if path == "/demands" else auth.caller(request))
+        if path == "/twice":
+            await auth.account(request, Response())
+        if path == "/raises":
+            raise HTTPException(404)
+        if path == "/breaks":
+            raise LookupError
+        return PlainTextResponse(caller.account_id, headers={"Cache-Control": "public, max-age=60"})
+
+    routes = [Mount("/auth", auth.asgi), Mount("/", routes=[Route(path, handler)])]
+    app = Starlette(routes=routes, lifespan=auth.lifespan)
+    expected = {"/raises": 404, "/breaks": 500, "/demands": 403}.get(path, 200)
+    with TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as client:
+        person = {"username": "alice", "password": PASSWORD}
+        assert client.post("/auth/v1/accounts", json=person).status_code == 201
+        login = client.post("/auth/v1/login", json={**person, "kind": kind.value, "transport": "cookie"})
+        assert login.status_code == 200
+        for _ in range(2):
+            time.advance(901.0)
+            answer = client.get(path)
+            assert answer.status_code == expected
+            names = [line.split("=", 1)[0] for line in answer.headers.get_list("set-cookie")]
+            assert names == [SESSION_COOKIE, REFRESH_COOKIE]
+            assert answer.headers.get_list("cache-control") == ["no-store"]
+        assert client.get(path).headers.get_list("set-cookie") == []
+    assert not auth.running
+
+
+def test_a_socket_learns_who_calls_by_a_dependency() -> None:
+    """Dependencies take a WebSocket as they take a request: who may not open one gets 1008, and another site with our
+    cookies may not (M-50, M-06)."""
+    auth = Ostiary(Settings(database="memory:", issuer=SECURE), password_parameters=CHEAP)
+    demands = auth.require("admin")
+
+    async def greet(socket: WebSocket) -> None:
+        account = await auth.account(socket, Response())
+        await socket.accept()
+        await socket.send_text(account.username)
+        await socket.close()
+
+    async def rule(socket: WebSocket) -> None:
+        await demands(socket, Response())
+
+    routes = [Mount("/auth", auth.asgi), WebSocketRoute("/greet", greet), WebSocketRoute("/rule", rule)]
+    with TestClient(Starlette(routes=routes, lifespan=auth.lifespan), base_url="https://testserver") as client:
+        person = {"username": "alice", "password": PASSWORD}
+        assert client.post("/auth/v1/accounts", json=person).status_code == 201
+        client.post("/auth/v1/login", json=person)
+        cookie = {"Cookie": f"{SESSION_COOKIE}={client.cookies[SESSION_COOKIE]}"}
+        client.cookies.clear()
+
+        with client.websocket_connect("/greet", headers=cookie) as socket:
+            assert socket.receive_text() == "alice"
+        for path, headers, reason in [
+            ("/greet", {}, "not_authenticated"),
+            ("/greet", {**cookie, "Origin": "https://evil.example"}, "csrf_rejected"),
+            ("/rule", cookie, "forbidden"),
+        ]:
+            with pytest.raises(WebSocketDisconnect) as refused, client.websocket_connect(path, headers=headers):
+                pass
+            assert (refused.value.code, refused.value.reason) == (1008, reason)
+
+
+def test_dependencies_say_by_their_types_what_they_need() -> None:
+    """FastAPI hands in what a parameter is annotated with: a connection of either sort, and the response (M-44)."""
+    auth = Ostiary(Settings(database="memory:", issuer=SECURE), password_parameters=CHEAP)
+    for dependency in (auth.caller, auth.account, auth.require("admin")):
+        hints = get_type_hints(dependency)
+        assert (hints["request"], hints["response"]) == (HTTPConnection, Response)
 
 
 async def test_the_account_that_a_dependency_gives_holds_no_hash(server: Server, carrier: Carrier) -> None:

@@ -9,8 +9,8 @@ from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -29,6 +29,7 @@ from ostiary.http.dpop import ProofReader
 from ostiary.http.pages import Pages
 from ostiary.http.problems import headers_of
 from ostiary.http.protect import Protect, Running, check_rights
+from ostiary.http.renewals import deliver, delivering, is_delivered
 from ostiary.http.services import Services
 from ostiary.passwords import Argon2Parameters
 from ostiary.revocation.freshness import Freshness, Stale, check_freshness
@@ -127,11 +128,13 @@ class Ostiary:
         return self._services
 
     @asynccontextmanager
-    async def lifespan(self, app: object = None) -> AsyncIterator[None]:  # noqa: ARG002 - the shape that ASGI servers call
-        """Start the system; stop it at the end. To be handed to the outermost application."""
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Start the system; stop it at the end. To be handed to the outermost application: what a dependency renews in
+        passing is put onto what leaves that one."""
         await self.start()
         try:
-            yield
+            with delivering(app):
+                yield
         finally:
             await self.stop()
 
@@ -189,20 +192,22 @@ class Ostiary:
         answer = resource_answer(document)
         return Response(answer.body, headers=dict(answer.headers))
 
-    async def caller(self, request: Request, response: Response = _NOWHERE) -> Caller:
-        """A FastAPI dependency, and for any Starlette request: who calls. Raises HTTPException 401, 403 or 503.
+    async def caller(self, request: HTTPConnection, response: Response = _NOWHERE) -> Caller:
+        """A FastAPI dependency, and for any Starlette request: who calls. Raises HTTPException 401, 403 or 503; for a
+        WebSocket, WebSocketException 1008.
 
-        The cookies of a renewal in passing go onto `response`; without one, an expired credential is refused.
+        The cookies of a renewal in passing go onto whatever is answered; where nobody runs `lifespan`, onto `response`.
+        Without that, and for a WebSocket, an expired credential is refused.
         """
         return await self._authenticated(request, response)
 
-    async def account(self, request: Request, response: Response = _NOWHERE) -> Account:
+    async def account(self, request: HTTPConnection, response: Response = _NOWHERE) -> Account:
         """A FastAPI dependency: the caller's account, read from the store, without its password hash."""
         caller = await self._authenticated(request, response)
         try:
             account, _ = await self.system.sessions.current(caller)
         except OstiaryError as error:
-            raise _http_exception(error) from None
+            raise _refusal(request, error) from None
         return replace(account, password_hash="")
 
     def require(
@@ -212,29 +217,33 @@ class Ostiary:
         known not to have been revoked as well as `freshness` wants it. Raises Misconfigured."""
         wanted = self._agreed(freshness)
 
-        async def dependency(request: Request, response: Response = _NOWHERE) -> Caller:
+        async def dependency(request: HTTPConnection, response: Response = _NOWHERE) -> Caller:
             caller = await self._authenticated(request, response, wanted)
             try:
                 check_rights(caller, self._clock.wall(), role, fresh)
             except OstiaryError as error:
-                raise _http_exception(error) from None
+                raise _refusal(request, error) from None
             return caller
 
         return dependency
 
-    async def _authenticated(self, request: Request, response: Response | None, freshness: Freshness = "ask") -> Caller:
-        now = self._clock.wall()
+    async def _authenticated(
+        self, request: HTTPConnection, response: Response | None, freshness: Freshness = "ask"
+    ) -> Caller:
+        now, scope = self._clock.wall(), request.scope
+        everywhere = is_delivered(scope)
+        may_renew = everywhere or (response is not None and scope["type"] == "http")
         try:
             authenticator = self._running.here or await self._started_authenticator()
-            caller = None if freshness == "fresh" else authenticator.known(request.scope, now)
+            caller = None if freshness == "fresh" else authenticator.known(scope, now)
             if caller is not None:
                 return caller
-            found = await authenticator.authenticate(
-                request.scope, now, may_renew=response is not None, freshness=freshness
-            )
+            found = await authenticator.authenticate(scope, now, may_renew=may_renew, freshness=freshness)
         except OstiaryError as error:
-            raise _http_exception(error) from None
-        if response is not None and found.cookies:
+            raise _refusal(request, error) from None
+        if everywhere:
+            deliver(scope, found.cookies)
+        elif response is not None and found.cookies:
             for line in found.cookies:
                 response.headers.append("Set-Cookie", line)
             response.headers["Cache-Control"] = "no-store"
@@ -292,7 +301,9 @@ class _MetricsAlone:
         await self._auth.services.metrics.answer(scope, receive, send)
 
 
-def _http_exception(error: OstiaryError) -> HTTPException:
+def _refusal(request: HTTPConnection, error: OstiaryError) -> HTTPException | WebSocketException:
+    if request.scope["type"] == "websocket":
+        return WebSocketException(1008, reason=error.code)  # as `protect` closes it
     return HTTPException(error.status, detail=error.code, headers=headers_of(error))
 
 

@@ -11,6 +11,7 @@ from ostiary.domain.caller import Caller
 from ostiary.errors import Forbidden, OstiaryError, ReauthenticationRequired
 from ostiary.http.authentication import Authenticated, Authenticator
 from ostiary.http.problems import problem
+from ostiary.http.renewals import with_cookies
 from ostiary.revocation.freshness import Freshness
 
 
@@ -108,12 +109,6 @@ def check_rights(caller: Caller, now: float, role: str | None, fresh: float | No
 
 def _with_cookies(send: Send, found: Authenticated) -> Send:
     async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            lines = [(b"set-cookie", line.encode("latin-1")) for line in found.cookies]
-            message = {
-                **message,
-                "headers": [*message.get("headers", ()), *lines, (b"cache-control", b"no-store")],
-            }
-        await send(message)
+        await send(with_cookies(message, found.cookies) if message["type"] == "http.response.start" else message)
 
     return sending
