@@ -156,6 +156,54 @@ async def test_a_refresh_elsewhere_knows_of_a_demotion_at_once(start_shared: Sta
         assert (refused.status, refused.code) == (403, "forbidden")
 
 
+@pytest.mark.parametrize("how", ["session", "account", "everything", "disabled"])
+async def test_a_refresh_elsewhere_knows_of_an_end_at_once(start_shared: StartServer, how: str) -> None:
+    """The session that a node remembers from the last refresh is worth nothing once another node ended it, also before
+    the node has heard of that (M-07)."""
+    async with start_shared() as here, start_shared() as there:
+        account = await here.account("alice")
+        away = (await here.log_in("alice", Carrier("stateful", "bearer"))).copy(there)
+        assert (await away.renew()).status == 200
+        assert (await away.renew()).status == 200
+        _cut(there)
+
+        if how == "session":
+            await away.copy(here).log_out()
+        elif how == "account":
+            await here.system.sessions.end_all(account.id, actor="cli")
+        elif how == "everything":
+            await here.system.accounts.end_everything(actor="cli")
+        else:
+            await here.system.accounts.change(account.id, AccountPatch(disabled=True), actor="cli")
+
+        refused = await away.renew()
+        assert (refused.status, refused.code) == (400, "invalid_grant")
+        refused = await away.copy(here).renew()
+        assert (refused.status, refused.code) == (400, "invalid_grant")
+
+
+async def test_a_session_that_is_renewed_in_turns(start_shared: StartServer) -> None:
+    """Each node remembers another state of the session than it has by now: whoever renews it in turns is never refused,
+    and what was renewed twice elsewhere is reuse for both (M-42, M-43)."""
+    async with start_shared() as here, start_shared() as there:
+        await here.account("alice")
+        phone = await here.log_in("alice", Carrier("stateless", "bearer"))
+        away = phone.copy(there)
+        assert (await away.renew()).status == 200
+        thief = away.copy()
+        back = away.copy(here)
+        assert (await back.renew()).status == 200
+        away = back.copy(there)
+        assert (await away.renew()).status == 200
+
+        refused = await thief.renew()
+
+        assert (refused.status, refused.code) == (400, "invalid_grant")
+        for device in (away, away.copy(here)):
+            refused = await device.renew()
+            assert (refused.status, refused.code) == (400, "invalid_grant")
+
+
 async def test_a_rotated_key_signs_for_both(start_shared: StartServer, renewing: Carrier) -> None:
     """What one signs with its new key, the other accepts at once: the key was published before it signed."""
     async with start_shared() as here, start_shared() as there:

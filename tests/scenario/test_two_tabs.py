@@ -35,6 +35,20 @@ async def _exactly_one_lives(first: Device, tabs: list[Device], clock: FakeClock
     assert not await first.server.events(Event.REFRESH_REUSED)
 
 
+async def test_a_tab_that_renews_again_costs_one_write(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M-40: what the last refresh saw is not looked up for the next: the write finds out whether it still holds."""
+    phone = await server.log_in("alice", Carrier("stateful", "bearer"))
+    assert (await phone.renew()).status == 200
+
+    async def not_asked(session_id: str) -> None:
+        raise AssertionError(session_id)
+
+    for part in (server.store.sessions, server.store.accounts):
+        monkeypatch.setattr(part, "get", not_asked)
+    assert (await phone.renew()).status == 200
+    assert (await phone.renew()).status == 200
+
+
 @ON_POSTGRES
 @pytest.mark.parametrize("renewing", RACERS, ids=str)
 async def test_fifty_tabs_at_once(server: Server, clock: FakeClock, renewing: Carrier) -> None:

@@ -17,6 +17,7 @@ from ostiary.domain.audit import AuditEvent, Event
 from ostiary.domain.session import Lifetimes
 from ostiary.domain.throttle import ThrottlePolicy
 from ostiary.errors import Conflict, Unavailable
+from ostiary.revocation.entry import Entry
 from ostiary.revocation.everywhere import refused_everywhere
 from ostiary.revocation.replica import Replica
 from ostiary.services.measures import Measures
@@ -140,18 +141,22 @@ class Context:
         """All or nothing; what was revoked is refused here before this returns. `durable`: see the port."""
         if not await self.store.write(*changes, durable=durable):
             return False
-        entries = [change.entry for change in changes if isinstance(change, Append)]
+        entries = []
+        for change in changes:
+            if isinstance(change, Append):
+                entries.append(change.entry)
+            elif isinstance(change, Add) and isinstance(change.record, AuditEvent):
+                self.measures.events[change.record.event] += 1
+        if entries:
+            await self._revoked(entries)
+        return True
+
+    async def _revoked(self, entries: list[Entry]) -> None:
         self.replica.apply(entries)
-        self.measures.events.update(
-            change.record.event
-            for change in changes
-            if isinstance(change, Add) and isinstance(change.record, AuditEvent)
-        )
-        if entries and self.store.shared:
+        if self.store.shared:
             # a server that came later may have a longer lease; it said so before it read the log
             self.agreed.lease = max(self.agreed.lease, (await self.store.issuer()).lease)
             _BOUND.set(await self._bound_now())
-        return True
 
     async def _bound_now(self) -> float:
         """The bound of what was just written: 0 also on a store that cannot tell at a glance who shares it, if no node

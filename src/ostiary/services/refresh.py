@@ -1,11 +1,8 @@
 """Rotation of refresh tokens. The rules are `ostiary.domain.refresh`'s; here they are carried out in one write."""
 
-from typing import NamedTuple
-
-from ostiary import limits
 from ostiary.credentials import opaque
 from ostiary.credentials.opaque import RefreshToken
-from ostiary.domain.account import Account
+from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import Event
 from ostiary.domain.binding import Binding, Place, place_of
 from ostiary.domain.refresh import Presented, judge
@@ -15,20 +12,12 @@ from ostiary.services.context import Client, Context, judged_again
 from ostiary.services.ending import end_session
 from ostiary.services.issuing import Issued, Issuing
 from ostiary.services.moving import bound_of
+from ostiary.services.remembered import Remembered
 from ostiary.stores.port import Change, Expect, Swap
 
 
 class _Reused(InvalidGrant):
     """An old refresh token came, and its session has ended. Outside it looks like any other invalid grant."""
-
-
-class _Remembered(NamedTuple):
-    """An account at its last refresh. A store that has lost something may count revisions a second time: what was
-    remembered under another `generation` of its log is worth nothing."""
-
-    account: Account
-    at: float
-    generation: int | None
 
 
 class Refresh:
@@ -38,7 +27,7 @@ class Refresh:
         self._context = context
         self._issuing = issuing
         self._rates: dict[str, tuple[float, int]] = {}
-        self._remembered: dict[str, _Remembered] = {}
+        self._remembered = Remembered(lambda: context.replica.generation)
 
     async def refresh(
         self, text: str, client: Client, *, key_thumbprint: str | None = None, scope: tuple[str, ...] | None = None
@@ -92,11 +81,11 @@ class Refresh:
         *,
         counts: bool,
     ) -> Issued | None:
-        """`counts` is False where a race was lost and the same request is judged again."""
+        """`counts` is False where a race was lost and the same request is judged again: by what the store says."""
         context = self._context
         now = context.now()
-        store = context.store
-        session, issuer = await context.together(store.sessions.get(presented.session_id), store.issuer())
+        known = self._remembered.recall(presented, now) if counts else None
+        session, issuer, account = known or await self._look_up(presented)
         if session is None or session.refresh is None:
             raise InvalidGrant(private="no such session")
         if not session.is_live(now, issuer.everything):
@@ -117,9 +106,7 @@ class Refresh:
         if bound is not None and bound.binding is Binding.END and bound.place.left_for(_place_of(client)):
             await self._end_moved(session, client, now)
             return None
-        # a remembered one will do where a write follows: that expects it unchanged, and if it fails, the store is asked
-        account = self._recalled(session.account_id) if meaning is Presented.CURRENT and counts else None
-        account = account or await store.accounts.get(session.account_id)
+        account = account or await context.store.accounts.get(session.account_id)
         if account is None or account.disabled:
             raise InvalidGrant(private="account gone or disabled")
         if meaning is Presented.PREDECESSOR:
@@ -131,11 +118,16 @@ class Refresh:
         rotated, secret = self._issuing.rotated(session, presented, now)
         rotated, placed = await self._issuing.placed(rotated, account, issuer.everything, now)
         issued = self._issuing.issued(account, rotated, issuer.everything, secret, now, narrowed_to=scope)
-        if not await context.write(Swap(rotated), Expect(account), *placed):
+        if not await context.write(Swap(rotated, session), Expect(account), Expect(issuer), *placed):
             return None
-        self._remember(account, now)
+        self._remembered.keep(rotated, account, issuer, now)
         context.measures.refreshes["rotated"] += 1
         return issued
+
+    async def _look_up(self, presented: RefreshToken) -> tuple[Session | None, Issuer, Account | None]:
+        store = self._context.store
+        session, issuer = await self._context.together(store.sessions.get(presented.session_id), store.issuer())
+        return session, issuer, None
 
     async def _end_reused(self, session: Session, presented: RefreshToken, client: Client, now: float) -> None:
         """Somebody else holds, or held, this session's tokens: it is over for both. Returns if it lost a race."""
@@ -182,21 +174,9 @@ class Refresh:
             raise TooManyAttempts(int(started + 60.0 - now) + 1)
         self._rates[session.id] = (started, count + 1)
 
-    def _remember(self, account: Account, now: float) -> None:
-        """As the store has just said that it still is."""
-        self._remembered.pop(account.id, None)
-        self._remembered[account.id] = _Remembered(account, now, self._context.replica.generation)
-        if len(self._remembered) > limits.REMEMBERED_ACCOUNTS:
-            del self._remembered[next(iter(self._remembered))]
-
-    def _recalled(self, account_id: str) -> Account | None:
-        found = self._remembered.get(account_id)
-        return found.account if found is not None and found.generation == self._context.replica.generation else None
-
     def forget_old(self, now: float) -> None:
         """Housekeeping."""
-        long_ago = now - limits.REMEMBERED_ACCOUNT_SECONDS
-        self._remembered = {key: value for key, value in self._remembered.items() if value.at > long_ago}
+        self._remembered.forget_old(now)
         self._rates = {key: value for key, value in self._rates.items() if now - value[0] < 60.0}
 
 

@@ -43,9 +43,13 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """Replace the record if nobody else has since it was read, and its unique fields are still free. Never creates."""
+    """Replace the record if nobody else has since it was read, and its unique fields are still free. Never creates.
+
+    `was`: the record as it was read, if the caller has it at hand. A backend may then write only what differs; what is
+    stored is the same."""
 
     record: Record
+    was: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ record alone, and are never read back; they exist to be indexed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from operator import attrgetter
+from operator import attrgetter, is_not
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -57,10 +57,17 @@ def _texts_to_json(value: tuple[str, ...]) -> str:
 class Table(Generic[R]):
     """One table: `columns` in the order in which `to_row` gives values and `from_row` expects the first of them.
 
-    `stored` are the columns to select; `columns` are those and the derived ones.
+    `stored` are the columns to select; `columns` are those and the derived ones. `moving`: columns that
+    are also changed where the revision stays.
     """
 
-    def __init__(self, name: str, record: type[R], derived: Mapping[str, Callable[[R], object]] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        record: type[R],
+        derived: Mapping[str, Callable[[R], object]] | None = None,
+        moving: Sequence[str] = (),
+    ) -> None:
         hints = get_type_hints(record)
         names = _names(record)
         nested = next((name for name in names if RefreshState in get_args(hints[name])), None)
@@ -78,6 +85,8 @@ class Table(Generic[R]):
         self._get_inner = attrgetter(*inner)
         self._make_inner = _maker(RefreshState, inner)
         self._no_inner = [None] * len(inner)
+        self._derived = [True] * len(self._derive)
+        self._always = [plain.index(name) for name in moving]
 
     def to_row(self, record: R) -> list[Any]:
         """One value for each of `columns`."""
@@ -89,6 +98,15 @@ class Table(Generic[R]):
             row.extend(self._no_inner if inner is None else self._get_inner(inner))
         row.extend([derive(record) for derive in self._derive])
         return row
+
+    def differs(self, record: R, was: R) -> tuple[bool, ...]:
+        """Which of `columns` may be another in the row of `record` than in the one that `was` was read from."""
+        found = [*map(is_not, self._get(record), self._get(was))]
+        for at in self._always:
+            found[at] = True
+        if self._get_nested is not None:
+            found += [self._get_nested(record) is not self._get_nested(was)] * len(self._no_inner)
+        return (*found, *self._derived)
 
     def from_row(self, row: Sequence[Any]) -> R:
         """The record of one row of `stored`."""
@@ -147,7 +165,9 @@ ACCOUNTS = Table(
         "enabled_admin": lambda account: account.is_enabled_admin,
     },
 )
-SESSIONS = Table("sessions", Session, {"idle_expires_at": lambda session: session.idle_expires_at})
+SESSIONS = Table(
+    "sessions", Session, {"idle_expires_at": lambda session: session.idle_expires_at}, moving=("last_seen_at",)
+)
 THROTTLES = Table("throttles", Throttle)
 SIGNING_KEYS = Table("signing_keys", SigningKey)
 AUDIT_EVENTS = Table("audit_events", AuditEvent)

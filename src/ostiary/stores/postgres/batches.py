@@ -225,7 +225,7 @@ class _Text:
         return numbers
 
     def _lock(self, name: str, lock: Locks) -> None:
-        table, strength = lock.table.name, "UPDATE" if lock.exclusive else "SHARE"
+        table = lock.table.name
         found = _found(self._next, len(lock.records) > 1)
         self._next += 2
         if len(lock.records) == 1:
@@ -233,7 +233,7 @@ class _Text:
         else:
             source, order = f"{table} t, {_V.format(self._next - 2, self._next - 1)}", "ORDER BY t.id "
             count = f"cardinality(${self._next - 2}::text[])"
-        tail = f"{found} AND {self._done} {order}FOR {strength} OF t"
+        tail = f"{found} AND {self._done} {order}{_strength(lock)}"
         self._steps.append(f"{name} AS MATERIALIZED (SELECT 1 FROM {source} WHERE {tail})")
         self._done = f"(SELECT count(*) FROM {name}) = {count}"
 
@@ -268,6 +268,14 @@ class _Text:
             f"${n + 5}::double precision[]) WITH ORDINALITY AS e(nonce, scope, entry_id, value, until, at))"
         )
         self._next += 6
+
+
+def _strength(lock: Locks) -> str:
+    """Every refresh expects the issuer's one row. Locked by all of them, it would be rewritten by each; and nobody who
+    changes it looks at what they change."""
+    if lock.exclusive:
+        return "FOR UPDATE OF t"
+    return "" if lock.table.only_seen else "FOR SHARE OF t"
 
 
 _V = "unnest(${}::text[], ${}::bigint[]) AS v(id, revision)"

@@ -27,13 +27,15 @@ _DERIVED = {"email_folded": "text", "enabled_admin": "boolean", "idle_expires_at
 @dataclass(frozen=True)
 class Statements(Generic[R]):
     """Of one table, whose `name` is written with its schema. `order`: tables are locked in the order of this number,
-    so that no two writes wait for each other."""
+    so that no two writes wait for each other. `only_seen`: who expects its row unchanged sees that it is, and does not
+    lock it."""
 
     table: rows.Table[R]
     name: str
     order: int
     types: tuple[str, ...]
     unique: bool
+    only_seen: bool = False
 
     @cached_property
     def revision_at(self) -> int:
@@ -94,7 +96,7 @@ class Schema:
         self.name = name
         self.prefix = f'"{name}".' if name else ""
         self.channel = f"ostiary_{name}"[:63]
-        self.issuers = self._of(rows.ISSUERS, Issuer, 0)
+        self.issuers = self._of(rows.ISSUERS, Issuer, 0, only_seen=True)
         self.accounts = self._of(rows.ACCOUNTS, Account, 1, unique=True)
         self.clients = self._of(rows.CLIENTS, Client, 2)
         self.sessions = self._of(rows.SESSIONS, Session, 3, unique=True)
@@ -116,9 +118,11 @@ class Schema:
             AuditEvent: self.audit_events,
         }
 
-    def _of(self, table: rows.Table[R], record: type[R], order: int, *, unique: bool = False) -> Statements[R]:
+    def _of(
+        self, table: rows.Table[R], record: type[R], order: int, *, unique: bool = False, only_seen: bool = False
+    ) -> Statements[R]:
         types = tuple(_DERIVED.get(name) or _type_of(record, name) for name in table.columns)
-        return Statements(table, self.prefix + table.name, order, types, unique)
+        return Statements(table, self.prefix + table.name, order, types, unique, only_seen)
 
 
 def _type_of(record: type[Any], column: str) -> str:

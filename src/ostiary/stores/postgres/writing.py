@@ -107,7 +107,8 @@ def _steps(schema: Schema, changes: Sequence[Change]) -> Iterator[tuple[str, lis
             arguments = [[record.id, record.revision] for record in records]
         else:
             assert kind is Expect  # noqa: S101 - there is no other
-            text = f"SELECT 1 FROM {table.name} WHERE id = $1 AND revision = $2 FOR SHARE"
+            text = f"SELECT 1 FROM {table.name} WHERE id = $1 AND revision = $2"
+            text = text if table.only_seen else f"{text} FOR SHARE"
             arguments = [[record.id, record.revision] for record in records]
         yield (text if kind is Expect else f"{text} RETURNING 1"), arguments
     entries = [change.entry for change in changes if isinstance(change, Append)]

@@ -2,7 +2,10 @@
 
 import secrets
 import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress
 from typing import Any, Generic, TypeVar
 
 from ostiary.domain.account import Account, Issuer
@@ -18,14 +21,16 @@ from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Swa
 
 R = TypeVar("R")
 _UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+_EXPECTED_AT_ONCE = 4  # records, by the statement of a swap: more would be a statement for each number of them
 _NONCES = 2**53 - 1  # what JSON carries everywhere
 
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Statements(Generic[R]):
-    """Of one table. `select` wants a WHERE appended; `swap` takes a whole row, then id and revision."""
+    """Of one table. `select` wants a WHERE appended; `swap` takes a whole row, then id and revision, and may have
+    `and_expect` of other tables appended."""
 
     table: rows.Table[R]
     revision_at: int
@@ -33,6 +38,7 @@ class Statements(Generic[R]):
     add: str
     swap: str
     expect: str
+    and_expect: str
     remove: str
 
     def one(self, connection: sqlite3.Connection, where: str, *values: Any) -> R | None:
@@ -45,6 +51,16 @@ class Statements(Generic[R]):
         return [self.table.from_row(row) for row in connection.execute(self.select + where, values)]
 
 
+@lru_cache(maxsize=256)
+def _swap_of(statements: Statements[Any], differs: tuple[bool, ...]) -> str:
+    """As `swap`, for these of the columns: indexes of others are left alone."""
+    return _swap_text(statements.table.name, compress(statements.table.columns, differs))
+
+
+def _swap_text(table: str, columns: Iterable[str]) -> str:
+    return f"UPDATE {table} SET {', '.join(f'{column} = ?' for column in columns)} WHERE id = ? AND revision = ?"
+
+
 def _statements(table: rows.Table[R]) -> Statements[R]:
     columns = table.columns
     return Statements(
@@ -53,9 +69,9 @@ def _statements(table: rows.Table[R]) -> Statements[R]:
         select=f"SELECT {', '.join(table.stored)} FROM {table.name} ",
         add=f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
         "ON CONFLICT DO NOTHING",
-        swap=f"UPDATE {table.name} SET {', '.join(f'{column} = ?' for column in columns)} "
-        "WHERE id = ? AND revision = ?",
+        swap=_swap_text(table.name, columns),
         expect=f"SELECT 1 FROM {table.name} WHERE id = ? AND revision = ?",
+        and_expect=f" AND EXISTS (SELECT 1 FROM {table.name} AS e WHERE e.id = ? AND e.revision = ?)",
         remove=f"DELETE FROM {table.name} WHERE id = ? AND revision = ?",
     )
 
@@ -94,7 +110,11 @@ class Batch:
 
     def __call__(self, connection: sqlite3.Connection) -> bool:
         """Do them in turn; False at the first whose condition does not hold: the caller undoes what went before. What
-        is only expected is looked at first, so that nothing has to be undone for it."""
+        is only expected is looked at first, so that nothing has to be undone for it; by the statement of the change
+        itself, if that is one swap."""
+        only = self._changes[0] if len(self._changes) == 1 else None
+        if isinstance(only, Swap) and len(self._expected) <= _EXPECTED_AT_ONCE:
+            return _swap(connection, only, self._expected)
         return all(_is_as_read(connection, record) for record in self._expected) and all(
             _apply(connection, change) for change in self._changes
         )
@@ -113,16 +133,27 @@ def _apply(connection: sqlite3.Connection, change: Append | Add | Swap | Remove)
             statements = _OF[type(record)]
             row = _with_revision(statements, record, 1)
             return connection.execute(statements.add, row).rowcount == 1
-        case Swap(record):
-            return _swap(connection, _OF[type(record)], record)
+        case Swap():
+            return _swap(connection, change)
         case Remove(record):
             return connection.execute(_OF[type(record)].remove, (record.id, record.revision)).rowcount == 1
 
 
-def _swap(connection: sqlite3.Connection, statements: Statements[Any], record: Record) -> bool:
+def _swap(connection: sqlite3.Connection, swap: Swap, expected: Sequence[Record] = ()) -> bool:
+    record = swap.record
+    statements = _OF[type(record)]
     row = _with_revision(statements, record, record.revision + 1)
+    text = statements.swap
+    if swap.was is not None:
+        differs = [*statements.table.differs(record, swap.was)]
+        differs[statements.revision_at] = True
+        text, row = _swap_of(statements, tuple(differs)), [*compress(row, differs)]
+    values = [*row, record.id, record.revision]
+    for one in expected:
+        text += _OF[type(one)].and_expect
+        values += (one.id, one.revision)
     try:
-        return connection.execute(statements.swap, (*row, record.id, record.revision)).rowcount == 1
+        return connection.execute(text, values).rowcount == 1
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode in _UNIQUE:
             return False  # another account has the new user name

@@ -89,6 +89,50 @@ class Records(StoreCase):
             assert await store.write(Swap(at_revision(PLAIN[kind], revision))) is False
 
     @kinds
+    async def test_swap_stores_the_whole_record_whatever_it_was(self, store: Store, kind: str) -> None:
+        """A backend that is told what was read may write less; what is stored is the same, and so is the condition."""
+        await add(store, PLAIN[kind])
+        assert await store.write(Swap(at_revision(CHANGED[kind], 0), at_revision(PLAIN[kind], 1))) is False
+        for revision, new, old in ((1, CHANGED, PLAIN), (2, PLAIN, CHANGED), (3, PLAIN, PLAIN)):
+            was = at_revision(old[kind], revision)
+            assert await store.write(Swap(at_revision(new[kind], revision), was))
+            assert await find(store, PLAIN[kind]) == at_revision(new[kind], revision + 1)
+            assert await store.write(Swap(at_revision(new[kind], revision), was)) is False
+
+    async def test_a_session_that_was_touched_is_swapped_whole(self, store: Store) -> None:
+        """What activity has moved since the session was read moves to where the swap says, and counts as seen then."""
+        await add(store, builders.session())
+        was = builders.session(revision=1)
+        await store.sessions.touch({was.id: NOW + 60})
+        renewed = replace(was, refresh=builders.refresh_state())
+        assert await store.write(Swap(renewed, was))
+        assert await find(store, was) == replace(renewed, revision=2)
+        idle = was.idle_expires_at
+        assert await store.sessions.count_not_ended(everything=0, now=idle - 0.001) == 1
+        assert await store.sessions.count_not_ended(everything=0, now=idle) == 0
+        without = replace(renewed, refresh=None, ended_at=NOW, revision=2)
+        assert await store.write(Swap(without, replace(renewed, revision=2)))
+        assert await find(store, was) == replace(without, revision=3)
+        assert await store.sessions.of_account(was.account_id) == []
+
+    async def test_expect_of_the_issuer(self, store: Store) -> None:
+        """M-41: whoever writes on condition that nothing was ended for everybody writes nothing once it was."""
+        await add(store, builders.account(), builders.session())
+        issuer, account, session = await store.issuer(), builders.account(revision=1), builders.session(revision=1)
+        assert await store.write(Swap(session, session), Expect(account), Expect(issuer))
+        assert await store.write(Swap(replace(issuer, everything=1)))
+        session = replace(session, revision=2)
+        renewed = replace(session, last_seen_at=NOW + 1)
+        assert await store.write(Swap(renewed, session), Expect(account), Expect(issuer)) is False
+        assert await store.write(Swap(renewed), Expect(issuer), Add(builders.throttle())) is False
+        assert await store.write(Expect(account), Expect(issuer)) is False
+        assert await find(store, session) == session
+        now = await store.issuer()
+        assert await store.write(Swap(renewed, session), Expect(replace(account, revision=2)), Expect(now)) is False
+        assert await store.write(Swap(renewed, session), Expect(account), Expect(now))
+        assert await find(store, session) == replace(renewed, revision=3)
+
+    @kinds
     async def test_expect_changes_nothing(self, store: Store, kind: str) -> None:
         """It holds while the revision is the stored one, however the rest of the record reads."""
         await add(store, PLAIN[kind])
