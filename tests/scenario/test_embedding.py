@@ -119,7 +119,7 @@ async def test_a_dependency_renews_in_passing_where_it_can_hand_out_the_cookies(
 
 
 @pytest.mark.parametrize("kind", [Kind.STATEFUL, Kind.STATELESS])
-@pytest.mark.parametrize("path", ["/answers", "/raises", "/breaks", "/demands", "/twice"])
+@pytest.mark.parametrize("path", ["/answers", "/raises", "/breaks", "/demands", "/twice", "/guarded/"])
 def test_what_a_dependency_renews_reaches_the_client_whatever_is_answered(path: str, kind: Kind) -> None:
     """A handler that answers with a response of its own, or fails, or asks twice, costs nobody the login: the cookies
     of the renewal go out once, kept by nobody, and the next renewal succeeds (M-44)."""
@@ -137,9 +137,12 @@ def test_what_a_dependency_renews_reaches_the_client_whatever_is_answered(path: 
             raise LookupError
         return PlainTextResponse(caller.account_id, headers={"Cache-Control": "public, max-age=60"})
 
-    routes = [Mount("/auth", auth.asgi), Mount("/", routes=[Route(path, handler)])]
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        raise LookupError
+
+    routes = [Mount("/auth", auth.asgi), Mount("/guarded", auth.protect(broken)), Route(path, handler)]
     app = Starlette(routes=routes, lifespan=auth.lifespan)
-    expected = {"/raises": 404, "/breaks": 500, "/demands": 403}.get(path, 200)
+    expected = {"/raises": 404, "/breaks": 500, "/guarded/": 500, "/demands": 403}.get(path, 200)
     with TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as client:
         person = {"username": "alice", "password": PASSWORD}
         assert client.post("/auth/v1/accounts", json=person).status_code == 201

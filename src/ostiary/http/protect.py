@@ -11,7 +11,7 @@ from ostiary.domain.caller import Caller
 from ostiary.errors import Forbidden, OstiaryError, ReauthenticationRequired
 from ostiary.http.authentication import Authenticated, Authenticator
 from ostiary.http.problems import problem
-from ostiary.http.renewals import with_cookies
+from ostiary.http.renewals import deliver, is_delivered, with_cookies
 from ostiary.revocation.freshness import Freshness
 
 
@@ -84,7 +84,9 @@ class Protect:
             if caller is None:
                 found = await authenticator.authenticate(scope, now, may_renew=is_http, freshness=self._freshness)
                 caller = found.caller
-                if found.cookies:
+                if found.cookies and is_delivered(scope):
+                    deliver(scope, found.cookies)  # onto what is said where `app` only raises, too
+                elif found.cookies:
                     send = _with_cookies(send, found)
             if self._demanding:
                 check_rights(caller, now, self._role, self._fresh)
