@@ -1,56 +1,18 @@
 """The issuer's signing keys: made, published before they sign, rotated, retired, revoked."""
 
 import asyncio
-import contextlib
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from ostiary import jose, limits
-from ostiary.credentials.derived_keys import seal, unseal
+from ostiary import limits
 from ostiary.domain.account import Issuer
 from ostiary.domain.audit import Event
 from ostiary.domain.signing_key import ENCRYPTION_ALGORITHM, KeyState, SigningKey
 from ostiary.errors import InvalidRequest, Misconfigured, NotFound
 from ostiary.revocation.entry import KEY_REVOKED, KEYS_CHANGED, Entry, Scope
 from ostiary.services.context import Context, Ended, judged_again
+from ostiary.services.key_ring import Ring, new_key, ring_of
 from ostiary.services.key_use import KeyUse, uses
 from ostiary.stores.port import Add, Append, Change, Swap
-
-_CONTENT_ENCRYPTION = ("A256GCM",)
-_NONE = jose.EncryptionKeySet(())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ring:
-    """The keys of one moment: what signs, what verifies, what is published. Replaced whole, never changed."""
-
-    signer: jose.Key
-    key_sets: tuple[jose.KeySet, ...]
-    jwks: bytes
-    hider: jose.EncryptionKey | None = None
-    hiders: jose.EncryptionKeySet = _NONE
-
-    def verify_signature(self, token: str) -> jose.Verified:
-        """Raises `jose.JoseError`. More than one set only while HS256 and an asymmetric algorithm overlap: a set has
-        one symmetry."""
-        *others, last = self.key_sets
-        for keys in others:
-            with contextlib.suppress(jose.UnknownKey, jose.AlgorithmNotAllowed):
-                return jose.verify_signature(token, keys)
-        return jose.verify_signature(token, last)
-
-    def hide(self, token: str, random: Callable[[int], bytes]) -> str:
-        """A signed token, encrypted to ourselves. Raises Misconfigured if there is no key to do it with: a token is
-        never sent in the clear instead."""
-        if self.hider is None:
-            raise Misconfigured("No encryption key is active.")
-        return jose.encrypt_token(token, self.hider, random=random)
-
-    def show(self, token: str) -> str:
-        """The signed token inside one that we encrypted: to be verified now. Raises `jose.JoseError`."""
-        return jose.decrypt_token(token, self.hiders)
 
 
 class SigningKeys:
@@ -81,7 +43,7 @@ class SigningKeys:
         """Read the keys; make the first ones if there are none, and for a process that serves, ones of the algorithm
         that is now configured. One after the other, so that keys which were read first never replace newer ones."""
         async with self._loading:
-            self._ring = self._read(await self._current(serving=serving))
+            self._ring = ring_of(await self._current(serving=serving), self._context.derived.seal)
 
     async def reload(self) -> None:
         """Read the keys again: another process changed them, or the store was emptied and needs its first ones."""
@@ -271,63 +233,7 @@ class SigningKeys:
         raise NotFound("No signing key has this id.")
 
     def _new(self, now: float, state: KeyState, algorithm: str) -> SigningKey:
-        key = (
-            jose.EncryptionKey.generate(algorithm, random=self._context.random)
-            if algorithm == ENCRYPTION_ALGORITHM
-            else jose.Key.generate(algorithm)
-        )
-        kid = key.thumbprint()
-        private = json.dumps(key.to_jwk(private=True)).encode()
-        return SigningKey(
-            id=kid,
-            algorithm=algorithm,
-            state=state,
-            public_jwk="" if key.symmetric else json.dumps(key.to_jwk()),
-            sealed=seal(self._context.derived.seal, private, context=kid, nonce=self._context.random(12)),
-            created_at=now,
-        )
-
-    def _open(self, record: SigningKey) -> jose.Key:
-        return jose.Key.from_jwk(self._unsealed(record), alg=record.algorithm)
-
-    def _open_hider(self, record: SigningKey) -> jose.EncryptionKey:
-        return jose.EncryptionKey.from_jwk(self._unsealed(record), alg=record.algorithm, encs=_CONTENT_ENCRYPTION)
-
-    def _unsealed(self, record: SigningKey) -> bytes:
-        return unseal(self._context.derived.seal, record.sealed, context=record.id)
-
-    def _read(self, records: list[SigningKey]) -> Ring:
-        signer: jose.Key | None = None
-        public_keys: list[jose.Key] = []
-        secret_keys: list[jose.Key] = []
-        published: list[dict[str, Any]] = []
-        hider: jose.EncryptionKey | None = None
-        hiders: list[jose.EncryptionKey] = []
-        for record in records:
-            if not record.verifies:
-                continue
-            if record.encrypts:
-                hiders.append(self._open_hider(record))
-                hider = hiders[-1] if record.state is KeyState.ACTIVE else hider
-                continue
-            if record.state is KeyState.ACTIVE:
-                signer = self._open(record)
-            if record.is_published:
-                public = json.loads(record.public_jwk)
-                published.append(public | {"use": "sig", "alg": record.algorithm, "kid": record.id})
-                public_keys.append(jose.Key.from_jwk(public, alg=record.algorithm))
-            else:
-                secret_keys.append(self._open(record))
-        if signer is None:
-            raise Misconfigured("No signing key is active.")
-        key_sets = tuple(jose.KeySet(keys) for keys in (public_keys, secret_keys) if keys)
-        return Ring(
-            signer=signer,
-            key_sets=key_sets,
-            jwks=json.dumps({"keys": published}).encode(),
-            hider=hider,
-            hiders=jose.EncryptionKeySet(hiders),
-        )
+        return new_key(algorithm, state, now, sealing=self._context.derived.seal, random=self._context.random)
 
     def _changed(self, now: float) -> Append:
         return Append(Entry(scope=Scope.KEY, id="", value=KEYS_CHANGED, until=self._context.keep_until(now, now)))
