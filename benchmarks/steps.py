@@ -40,11 +40,11 @@ async def _steps() -> list[Row]:
             scopes = [scope_of("/me", each.header) for each in seeded]
             for _ in range(2):
                 await microseconds(protected, scopes)
-            authenticator, recognition = auth.services.authenticator, auth.system.recognition
+            authenticator, known = auth.services.authenticator, auth.system.recognition.known
             now = time.time()
             credentials = [each.header[1].rpartition("=" if kind is Kind.SESSION else " ")[2] for each in seeded]
             at_once = [credential.encode() for credential in credentials]
-            callers = [recognition.known(credential, now) for credential in credentials]
+            callers = [known.find(credential, now) for credential in credentials]
             refuses = auth.system.context.replica.refuses
             bare = min([await microseconds(_nothing, scopes) for _ in range(ROUNDS)])
             whole = min([await microseconds(protected, scopes) for _ in range(ROUNDS)])
@@ -54,9 +54,9 @@ async def _steps() -> list[Row]:
                     lambda scope: authenticator.known(scope, now),  # noqa: B023
                     scopes,
                 ),
-                "  of that, recognising": _least(lambda raw: recognition.at_once(raw, now), at_once),  # noqa: B023
+                "  of that, recognising": _least(lambda raw: known.at_once(raw, now), at_once),  # noqa: B023
                 "recognising it after something was revoked": _least(
-                    lambda text: recognition.known(text, now),  # noqa: B023
+                    lambda text: known.find(text, now),  # noqa: B023
                     credentials,
                 ),
                 "  of that, the look at revocations": _least(

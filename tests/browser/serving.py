@@ -95,7 +95,7 @@ def let_the_proof_grow_old(site: Site, username: str) -> None:
     async def age(system: System) -> None:
         for session in await system.store.sessions.of_account(account.id):
             assert await system.store.write(Swap(replace(session, auth_time=session.auth_time - 1000)))
-        system.recognition._known.clear()
+        system.recognition.known._entries.clear()
 
     site.inside.do(age)
 

@@ -290,7 +290,7 @@ async def test_nothing_stays_behind(tmp_path: Path, caplog: pytest.LogCaptureFix
         tokens += [tokens[1][:-6] + "AAAAAA", "ost_st_" + "b" * 43, "eyJhbGciOiJub25lIn0.e30."]
         caplog.clear()
         recognition = site.auth.services.recognition
-        remembered, before = dict(recognition._known), dump(database)
+        remembered, before = dict(recognition.known._entries), dump(database)
         for token in tokens:
             response = await site.post("/debugger", form={"token": token})
             assert response.status_code == 200
@@ -306,8 +306,8 @@ async def test_nothing_stays_behind(tmp_path: Path, caplog: pytest.LogCaptureFix
             for part in token.split("."):
                 assert len(part) < 20 or part not in caplog.text + response.text
         assert dump(database) == before
-        assert dict(recognition._known) == remembered
-        assert recognition.take_unwritten() == {}
+        assert dict(recognition.known._entries) == remembered
+        assert recognition.known.take_unwritten() == {}
 
 
 async def test_a_token_in_the_address_is_not_looked_at(site: Site) -> None:

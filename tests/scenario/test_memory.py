@@ -80,7 +80,7 @@ async def test_memory_returns_to_zero(server: Server, clock: FakeClock, carrier:
 
     await until(forgotten)
     assert not any(table.waits for table in (replica._sessions, replica._accounts, replica._keys))
-    assert (len(recognition._known), len(recognition._seen)) == (0, 0)
+    assert (len(recognition.known._entries), len(recognition.known._seen)) == (0, 0)
     left = await server.store.revocations.probe(Cursor(), 1000)
     assert len(left.items) <= 1  # the newest stays, so that cursors can match
 

@@ -39,7 +39,7 @@ def _read(system: System) -> Mapping[str, float]:
     numbers = {
         "ostiary_revocation_entries": float(len(replica)),
         "ostiary_revocation_bound_seconds": system.bound,
-        "ostiary_recognised_credentials": float(len(system.recognition)),
+        "ostiary_recognised_credentials": float(len(system.recognition.known)),
         "ostiary_password_hashes_waiting": float(system.passwords.waiting),
     }
     if replica.lease_until != math.inf:

@@ -85,7 +85,7 @@ class Authenticator:
         self._derived = derived
         self._issuer = config.issuer
         self._session_equals = cookies.session_equals
-        self._recognised_at_once = recognition.at_once
+        self._recognised_at_once = recognition.known.at_once
         self.trusted = frozenset(origin.encode() for origin in (config.origin, *config.trusted_origins))
 
     def presented(self, scope: Scope) -> Presented | None:

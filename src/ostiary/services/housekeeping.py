@@ -86,7 +86,7 @@ class Housekeeping:
 
     async def flush(self) -> None:
         """Tell the store when sessions were last used, and which turned up elsewhere."""
-        unwritten = self._recognition.take_unwritten()
+        unwritten = self._recognition.known.take_unwritten()
         if unwritten:
             await self._context.store.sessions.touch(unwritten)
         await self._moving.flush()
@@ -95,7 +95,7 @@ class Housekeeping:
         """Drop from memory what has expired."""
         now = self._context.now()
         self._context.replica.forget_expired(now)
-        self._recognition.forget_expired(now)
+        self._recognition.known.forget_expired(now)
         self._refresh.forget_old(now)
         self._proofs.forget_expired(now)
         self._client_authentication.forget_old_counts(now)

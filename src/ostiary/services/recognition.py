@@ -1,12 +1,9 @@
 """From a credential to its caller: the request path.
 
-A credential that this process has recognised before costs a dictionary look-up and a look at the replica: no I/O, no
-await. One seen for the first time is verified (JWT) or looked up (session token), and remembered. What was remembered
-is looked at again when the replica says that something about its session or account has changed, and after
-`limits.RECOGNISED_SECONDS`; revocations are remembered for longer than that, so forgetting one never revives anything.
+One that this process remembers is told at once (`recognised.py`). One seen for the first time is verified (JWT) or
+looked up (session token), and remembered; so is one of which the replica says that something about its session or
+account has changed, and one that was remembered for `limits.RECOGNISED_SECONDS`.
 """
-
-import math
 
 from ostiary import jose, limits
 from ostiary.credentials import opaque
@@ -21,40 +18,9 @@ from ostiary.revocation.freshness import Freshness, Stale
 from ostiary.services.context import Context
 from ostiary.services.issuing import granted_scope
 from ostiary.services.moving import bound_of
+from ostiary.services.recognised import Entry, RecognisedCredentials, Seen
 from ostiary.services.signing_keys import SigningKeys
 from ostiary.services.token_verification import UnknownSigningKey, Verification, claimed_audience
-
-
-class Seen:
-    """When a session was last used, shared by all of its remembered credentials."""
-
-    __slots__ = ("at", "idle_lifetime", "written_at")
-
-    def __init__(self, at: float, idle_lifetime: float) -> None:
-        self.at = at
-        self.written_at = at
-        self.idle_lifetime = idle_lifetime
-
-
-class _Recognised:
-    """One remembered credential.
-
-    `is_simple`: nothing but the credential has to be looked at (`Caller.needs_no_more_than`). If so, what `known` found
-    holds while now < `until`, as far as time goes, and until the replica has heard of more than `changes`.
-    """
-
-    __slots__ = ("caller", "changes", "epoch", "expires_at", "is_simple", "kid", "seen", "until", "version")
-
-    def __init__(self, caller: Caller, seen: Seen, *, version: int, epoch: int, kid: str, expires_at: float) -> None:
-        self.caller = caller
-        self.seen = seen
-        self.is_simple = False
-        self.until = -math.inf
-        self.changes = 0
-        self.version = version
-        self.epoch = epoch
-        self.kid = kid
-        self.expires_at = expires_at
 
 
 class Recognition:
@@ -66,54 +32,7 @@ class Recognition:
         self._replica = context.replica
         self._monotonic = context.clock.monotonic
         self.verification = Verification(context.policy, keys)
-        self._known: dict[bytes, _Recognised] = {}
-        self._seen: dict[str, Seen] = {}
-        self._unwritten: dict[str, float] = {}
-
-    def at_once(self, credential: bytes, now: float) -> Caller | None:
-        """The caller, at the least cost: if the credential, as it stands in the header, is remembered and simple, and
-        nothing whatever was revoked since `known` let it pass. None says nothing, then it is for `recognise` to say."""
-        entry = self._known.get(credential)
-        if entry is None:
-            return None
-        replica = self._replica
-        if now >= entry.until or entry.changes != replica.changes or self._monotonic() >= replica.lease_until:
-            return None
-        entry.seen.at = now
-        return entry.caller
-
-    def known(self, credential: str, now: float) -> Caller | None:
-        """The caller, if this credential is remembered, nothing has changed, and this process may say so by its lease.
-        Never raises, never waits."""
-        if self._monotonic() >= self._replica.lease_until:
-            return None
-        return self._remembered(credential, now)
-
-    def _remembered(self, credential: str, now: float) -> Caller | None:
-        entry = self._known.get(_key(credential))
-        if entry is None:
-            return None
-        caller = entry.caller
-        seen = entry.seen
-        if (
-            now >= entry.expires_at
-            or now >= seen.at + seen.idle_lifetime
-            or self._replica.refuses(caller.session_id, entry.version, caller.account_id, entry.epoch, entry.kid)
-            or (caller.client_epoch is not None and self._replica.client_refused(caller.client_id, caller.client_epoch))
-        ):
-            return None
-        self._mark(caller.session_id, seen, now)
-        if entry.is_simple:
-            entry.changes = self._replica.changes
-            # it was last used no earlier than `written_at`, so it cannot lie idle before that
-            entry.until = min(
-                entry.expires_at, seen.written_at + min(seen.idle_lifetime, float(limits.LAST_SEEN_INTERVAL))
-            )
-        return caller
-
-    def __len__(self) -> int:
-        """Credentials that are remembered."""
-        return len(self._known)
+        self.known = RecognisedCredentials(context.replica, self._monotonic, context.policy.issuer)
 
     async def recognise(
         self, credential: str, now: float, freshness: Freshness = "ask", *, audience: tuple[str, ...] = ()
@@ -128,7 +47,7 @@ class Recognition:
             await self._feed.ask(limits.ASK_SECONDS)
         else:
             await self.check_lease(freshness)
-        caller = self._remembered(credential, now)
+        caller = self.known.find(credential, now)
         if caller is not None:
             return caller
         try:
@@ -144,7 +63,7 @@ class Recognition:
         return caller
 
     async def _first_sight(self, credential: str, now: float, audience: tuple[str, ...]) -> Caller:
-        self._known.pop(_key(credential), None)
+        self.known.discard(credential)
         if len(credential) > limits.CREDENTIAL_CHARS and not (
             len(credential) <= limits.ENCRYPTED_CREDENTIAL_CHARS and jose.is_encrypted(credential)
         ):
@@ -205,7 +124,7 @@ class Recognition:
         self, credential: str, session: Session, kid: str, expires_at: float, audience: tuple[str, ...], now: float
     ) -> Caller:
         """Kinds whose rights are on the server: the session's row and the account's decide."""
-        seen = self._seen_of(session)
+        seen = self.known.seen_of(session)
         for _ in range(limits.SWAP_ATTEMPTS):
             issuer, account = await self._context.together(
                 self._context.store.issuer(), self._context.store.accounts.get(session.account_id)
@@ -221,18 +140,8 @@ class Recognition:
         else:
             raise InvalidToken(private="the store is behind what it revoked")
         caller = self._caller(session, account, epoch, expires_at, audience)
-        self._mark(session.id, seen, now)
-        self._remember(
-            credential,
-            _Recognised(
-                caller,
-                seen,
-                version=session.version,
-                epoch=epoch,
-                kid=kid,
-                expires_at=min(expires_at, session.expires_at, now + limits.RECOGNISED_SECONDS),
-            ),
-        )
+        until = min(expires_at, session.expires_at, now + limits.RECOGNISED_SECONDS)
+        self.known.put(credential, Entry(caller, seen, kid=kid, expires_at=until), now)
         return caller
 
     async def _recognise_stateless(self, credential: str, token: AccessToken, kid: str, now: float) -> Caller:
@@ -259,25 +168,13 @@ class Recognition:
             client_epoch=token.client_epoch,
             may_act=token.may_act,
         )
-        seen = self._seen.get(token.session_id)
-        if seen is None:
-            # the store knows of the login or refresh that issued the token, and nothing later
-            issued_at = token.expires_at - self._context.policy.lifetimes.access_token
-            seen = self._seen[token.session_id] = Seen(issued_at, float("inf"))
-        self._mark(token.session_id, seen, now)
-        self._remember(
-            credential,
-            _Recognised(
-                caller,
-                seen,
-                version=token.version,
-                epoch=token.epoch,
-                kid=kid,
-                # whoever stole a signing key can sign any `exp`: what it signed must not be remembered for longer than
-                # the revocation of that key
-                expires_at=min(token.expires_at, now + limits.RECOGNISED_SECONDS),
-            ),
-        )
+        # the store knows of the login or refresh that issued the token, and nothing later
+        issued_at = token.expires_at - self._context.policy.lifetimes.access_token
+        seen = self.known.seen_since(token.session_id, issued_at)
+        # whoever stole a signing key can sign any `exp`: what it signed must not be remembered for longer than the
+        # revocation of that key
+        until = min(token.expires_at, now + limits.RECOGNISED_SECONDS)
+        self.known.put(credential, Entry(caller, seen, kid=kid, expires_at=until), now)
         return caller
 
     async def _bound_of(self, session_id: str) -> Bound | None:
@@ -316,57 +213,3 @@ class Recognition:
             and session.everything == everything
             and now < min(seen.at + session.idle_lifetime, session.expires_at)
         )
-
-    def last_seen(self, session: Session) -> float:
-        """When this session was last used, as far as this process or the store knows."""
-        seen = self._seen.get(session.id)
-        return max(session.last_seen_at, seen.at) if seen else session.last_seen_at
-
-    def take_unwritten(self) -> dict[str, float]:
-        """Sessions whose last use the store should be told of, at most once a minute each."""
-        unwritten, self._unwritten = self._unwritten, {}
-        return unwritten
-
-    def _seen_of(self, session: Session) -> Seen:
-        seen = self._seen.get(session.id)
-        if seen is None:
-            seen = self._seen[session.id] = Seen(session.last_seen_at, session.idle_lifetime)
-        seen.idle_lifetime = session.idle_lifetime
-        seen.at = max(seen.at, session.last_seen_at)
-        seen.written_at = max(seen.written_at, session.last_seen_at)
-        return seen
-
-    def _mark(self, session_id: str, seen: Seen, now: float) -> None:
-        seen.at = max(seen.at, now)
-        if now - seen.written_at >= limits.LAST_SEEN_INTERVAL:
-            seen.written_at = now
-            self._unwritten[session_id] = now
-
-    def _remember(self, credential: str, entry: _Recognised) -> None:
-        if len(self._known) >= limits.RECOGNISED_CREDENTIALS:
-            self._make_room()
-        entry.is_simple = entry.caller.needs_no_more_than(self._context.policy.issuer)
-        self._known[_key(credential)] = entry
-
-    def _make_room(self) -> None:
-        """Forget the sixteenth that was recognised first; only genuine credentials ever get in."""
-        for credential in list(self._known)[: limits.RECOGNISED_CREDENTIALS // 16]:
-            del self._known[credential]
-        used = {entry.caller.session_id for entry in self._known.values()}
-        for session_id in [known for known in self._seen if known not in used]:
-            del self._seen[session_id]
-
-    def forget_expired(self, now: float) -> int:
-        """Housekeeping: drop credentials that are past their time; how many."""
-        over = [credential for credential, entry in self._known.items() if now >= entry.expires_at]
-        for credential in over:
-            del self._known[credential]
-        used = {entry.caller.session_id for entry in self._known.values()}
-        for session_id in [known for known in self._seen if known not in used]:
-            del self._seen[session_id]
-        return len(over)
-
-
-def _key(credential: str) -> bytes:
-    """What it is remembered under. A genuine one is ASCII without question marks, so no other text has its key."""
-    return credential.encode("ascii", "replace")

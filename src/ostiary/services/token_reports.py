@@ -183,7 +183,7 @@ class TokenReports:
         return checks
 
     def _life(self, session: Session, everything: int, now: float) -> Check:
-        seen = replace(session, last_seen_at=self._recognition.last_seen(session))
+        seen = replace(session, last_seen_at=self._recognition.known.last_seen(session))
         if seen.is_live(now, everything):
             return Check(name="session", outcome=Outcome.PASSED, at=seen.idle_expires_at)
         if seen.ended_at is not None:

@@ -49,7 +49,7 @@ async def me(call: Call) -> Response:
         MeAnswer(
             account=account_view(account),
             session=session_view(
-                session, current_id=session.id, last_seen_at=call.services.recognition.last_seen(session)
+                session, current_id=session.id, last_seen_at=call.services.recognition.known.last_seen(session)
             ),
             kind=call.me.kind.value,
             expires_at=instant(call.me.expires_at),
@@ -133,7 +133,7 @@ async def exported(call: Call) -> Response:
         account=account_view(account),
         password_changed_at=instant(account.password_changed_at),
         sessions=[
-            session_view(one, current_id=session.id, last_seen_at=services.recognition.last_seen(one))
+            session_view(one, current_id=session.id, last_seen_at=services.recognition.known.last_seen(one))
             for one in await services.sessions.of_account(account.id)
         ],
         activity=[activity_view(event) for event in events],

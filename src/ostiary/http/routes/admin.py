@@ -89,7 +89,7 @@ async def list_sessions(call: Call) -> Response:
         session_view(
             session,
             current_id=call.me.session_id,
-            last_seen_at=recognition.last_seen(session),
+            last_seen_at=recognition.known.last_seen(session),
             with_account=True,
         )
         for session in sessions

@@ -150,7 +150,7 @@ async def list_sessions(call: Call) -> Response:
     return json_response(
         SessionsAnswer(
             sessions=[
-                session_view(session, current_id=call.me.session_id, last_seen_at=recognition.last_seen(session))
+                session_view(session, current_id=call.me.session_id, last_seen_at=recognition.known.last_seen(session))
                 for session in sessions
             ],
             next=None,

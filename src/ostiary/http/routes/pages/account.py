@@ -51,7 +51,7 @@ async def _account(
                 ip=session.client_ip,
                 kind=session.kind,
                 created_at=session.created_at,
-                last_seen_at=services.recognition.last_seen(session),
+                last_seen_at=services.recognition.known.last_seen(session),
                 expires_at=session.expires_at,
                 current=session.id == current.id,
             )

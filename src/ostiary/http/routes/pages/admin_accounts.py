@@ -60,7 +60,7 @@ async def _accounts(
         following=following,
         opened=opened,
         sessions=sessions,
-        last_seen=services.recognition.last_seen,
+        last_seen=services.recognition.known.last_seen,
         events=events,
         own=opened is not None and opened.id == call.me.account_id,
         refusal=error_text(t, refusal, None) if refusal else None,

@@ -23,7 +23,7 @@ async def sessions(call: Call) -> Response:
         query={"kind": kind, "account": account},
         sessions=found,
         names=await names_of(call, [account, *(session.account_id for session in found)]),
-        last_seen=services.recognition.last_seen,
+        last_seen=services.recognition.known.last_seen,
         kinds=("", *(kind.value for kind in Kind)),
         kind=kind,
         account=account,
