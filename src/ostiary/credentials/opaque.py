@@ -3,12 +3,11 @@
 Prefixes are fixed so that scanners find leaked ones. Everything after them is base64url without padding.
 """
 
-import binascii
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 
 from ostiary.credentials.derived_keys import DerivedKeys, digest, mac
+from ostiary.jose.encoding import decode_bytes, encode_bytes
 
 SESSION_TOKEN_PREFIX = "ost_st_"  # noqa: S105
 REFRESH_TOKEN_PREFIX = "ost_rt_"  # noqa: S105
@@ -29,16 +28,15 @@ _DEVICE_CHARS = 43
 
 def encode(raw: bytes) -> str:
     """base64url without padding."""
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return encode_bytes(raw).decode()
 
 
 def decode(text: str) -> bytes | None:
     """Strict: the one encoding of these bytes, or None."""
     try:
-        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (ValueError, binascii.Error):
+        return decode_bytes(text.encode())
+    except ValueError:  # also text that is no Unicode
         return None
-    return raw if encode(raw) == text else None
 
 
 def session_id(raw: bytes) -> str:

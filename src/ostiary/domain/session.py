@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ostiary import limits
+from ostiary.domain.copies import changer
 from ostiary.domain.refresh import RefreshState
 
 ENDED_VERSION = 2**53 - 1
@@ -98,6 +99,10 @@ class Session:
     def is_live(self, now: float, everything: int) -> bool:
         """The first rule above."""
         return self.ended_at is None and self.everything == everything and now < self.idle_expires_at
+
+
+changed = changer(Session)
+"""A session with some of its fields changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

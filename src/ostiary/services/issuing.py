@@ -10,7 +10,7 @@ from ostiary.credentials.kinds import TOKEN_KINDS
 from ostiary.credentials.opaque import RefreshToken
 from ostiary.domain.account import Account, authorization_epoch
 from ostiary.domain.refresh import RefreshState, replace_all, rotate
-from ostiary.domain.session import Kind, Session
+from ostiary.domain.session import Kind, Session, changed
 from ostiary.domain.status_list import place_for, read_places, status_list_uri
 from ostiary.services.context import Context
 from ostiary.services.signing_keys import SigningKeys
@@ -78,7 +78,7 @@ class Issuing:
         successor = self.successor(presented, nonce)
         state = rotate(session.refresh, digest=successor.digest, nonce=nonce, now=now)
         last = self._last_expiry(session, now)
-        return replace(session, refresh=state, last_seen_at=now, credential_expires_at=last), successor.text
+        return changed(session, refresh=state, last_seen_at=now, credential_expires_at=last), successor.text
 
     async def placed(
         self, session: Session, account: Account, everything: int, now: float

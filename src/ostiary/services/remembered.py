@@ -6,13 +6,12 @@ time: what was remembered under another generation of its log is worth nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ostiary import limits
 from ostiary.credentials.opaque import RefreshToken
 from ostiary.domain.account import Account, Issuer
-from ostiary.domain.session import Session
+from ostiary.domain.session import Session, changed
 
 
 class Known(NamedTuple):
@@ -55,7 +54,7 @@ class Remembered:
         if self._generation != self._generation_now():
             self._forget_all()
         self._issuer = issuer
-        session = replace(written, revision=written.revision + 1)  # as the store has it now
+        session = changed(written, revision=written.revision + 1)  # as the store has it now
         _put_last(self._sessions, session.id, (now, session), limits.REMEMBERED_SESSIONS)
         _put_last(self._accounts, account.id, (now, account), limits.REMEMBERED_ACCOUNTS)
 

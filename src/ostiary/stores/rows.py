@@ -6,7 +6,7 @@ record alone, and are never read back; they exist to be indexed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter, is_not
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
@@ -16,6 +16,7 @@ import msgspec
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
 from ostiary.domain.client import Client
+from ostiary.domain.copies import maker, names_of
 from ostiary.domain.refresh import RefreshState
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
@@ -69,10 +70,10 @@ class Table(Generic[R]):
         moving: Sequence[str] = (),
     ) -> None:
         hints = get_type_hints(record)
-        names = _names(record)
+        names = names_of(record)
         nested = next((name for name in names if RefreshState in get_args(hints[name])), None)
         plain = [name for name in names if name != nested]
-        inner = _names(RefreshState)
+        inner = names_of(RefreshState)
         self.name = name
         self.stored: tuple[str, ...] = (*plain, *(f"{nested}_{inner_name}" for inner_name in inner if nested))
         self.columns: tuple[str, ...] = (*self.stored, *(derived or ()))
@@ -80,10 +81,10 @@ class Table(Generic[R]):
         self._codecs = [(at, codec) for at, name in enumerate(plain) if (codec := _codec(hints[name])) is not None]
         self._width = len(plain)
         self._get = attrgetter(*plain)
-        self._make = _maker(record, plain if nested is None else [*plain, nested])
+        self._make = maker(record, plain if nested is None else [*plain, nested])
         self._get_nested = attrgetter(nested) if nested else None
         self._get_inner = attrgetter(*inner)
-        self._make_inner = _maker(RefreshState, inner)
+        self._make_inner = maker(RefreshState, inner)
         self._no_inner = [None] * len(inner)
         self._derived = [True] * len(self._derive)
         self._always = [plain.index(name) for name in moving]
@@ -117,29 +118,6 @@ class Table(Generic[R]):
             inner = row[self._width :]
             values.append(None if inner[0] is None else self._make_inner(inner))
         return self._make(values)
-
-
-def _names(record: type[Any]) -> list[str]:
-    return [field.name for field in fields(record)]
-
-
-def _maker(record: type[R], names: list[str]) -> Callable[[Sequence[Any]], R]:
-    """What makes a record of the values of these of its fields, which must be all.
-
-    It fills the slots directly: a frozen dataclass's own constructor looks each up by name, which takes four times as
-    long, and half of a look-up in SQLite would be that.
-    """
-    assert set(names) == set(_names(record)) and not hasattr(record, "__post_init__")  # noqa: S101, PT018
-    fill = [getattr(record, name).__set__ for name in names]
-    new = object.__new__
-
-    def make(values: Sequence[Any]) -> R:
-        made = new(record)
-        for put, value in zip(fill, values, strict=True):
-            put(made, value)
-        return made
-
-    return make
 
 
 def folded(text: str | None) -> str | None:
