@@ -181,3 +181,39 @@ def test_an_error_reaches_its_waiter_and_the_thread_lives_on(pool: HashPool) -> 
     assert isinstance(failed, ZeroDivisionError)
     assert failed.__traceback__ is None
     assert pool.submit(lambda: "next").result(SOON) == "next"
+
+
+@pytest.mark.anyio
+async def test_who_waits_in_a_loop_gets_what_came_of_it(pool: HashPool) -> None:
+    """The result, or the error without its traceback; one that waits when the pool is closed is told so."""
+    assert await pool.run(threading.get_ident) != threading.get_ident()
+    with pytest.raises(ZeroDivisionError) as caught:
+        await pool.run(lambda: 1 // 0)
+    frames = caught.value.__traceback__
+    while frames is not None and frames.tb_next is not None:
+        frames = frames.tb_next
+    assert frames is not None
+    assert frames.tb_frame.f_code.co_name == "run"
+    gate, _ = hold(pool)
+    waiting = asyncio.ensure_future(pool.run(lambda: "never"))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(asyncio.to_thread(pool.close))
+    with pytest.raises(Unavailable):
+        await waiting
+    gate.open.set()
+    await closing
+    with pytest.raises(Unavailable):
+        await pool.run(lambda: "never")
+
+
+@pytest.mark.anyio
+async def test_nothing_is_told_to_who_went_away(pool: HashPool) -> None:
+    """A waiter that is cancelled while its job runs disturbs neither the thread nor the loop."""
+    gate = Gate()
+    task = asyncio.create_task(pool.run(gate))
+    assert await asyncio.to_thread(gate.begun.wait, SOON)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.open.set()
+    assert await pool.run(lambda: "next") == "next"

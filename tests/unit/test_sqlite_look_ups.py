@@ -146,3 +146,14 @@ async def test_one_change_that_is_refused_leaves_its_group_alone(store: SqliteSt
     assert await asyncio.gather(*writes) == [True, False, True, False]
     assert await store.throttles.get("c") is None
     assert await store.throttles.get("a") == builders.throttle("a", revision=2)
+
+
+async def test_a_write_that_is_alone_needs_no_savepoint(store: SqliteStore) -> None:
+    """M-42: one that is refused half-way changes nothing, and what it would have undone is copied nowhere before."""
+    seen: list[str] = []
+    await store._lanes.writer.submit(lambda connection: connection.set_trace_callback(seen.append))
+    assert await store.write(Add(builders.throttle("a")), Add(builders.throttle("b")))
+    assert not await store.write(Add(builders.throttle("c")), Add(builders.throttle("b")), Add(builders.throttle("d")))
+    assert [await store.throttles.get(name) is None for name in "abcd"] == [False, False, True, True]
+    assert await store.write(Add(builders.throttle("c")))
+    assert "SAVEPOINT one" not in seen

@@ -1,10 +1,12 @@
 """User names: which are accepted, and which are the same."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostiary.domain.username import normalise_username, username_key_or_none
+from ostiary.domain.username import _normalised_by_the_rules, normalise_username, username_key_or_none
 from ostiary.errors import InvalidRequest
 from ostiary.limits import USERNAME_CHARS
 
@@ -174,3 +176,16 @@ def test_case_does_not_matter(raw: str) -> None:
     key, capitals = username_key_or_none(raw), username_key_or_none(raw.casefold())
     if key is not None and capitals is not None:
         assert key == capitals
+
+
+@given(st.text(st.characters(max_codepoint=0x17F), max_size=USERNAME_CHARS + 2))
+def test_plain_names_take_a_shorter_way_to_the_same_end(raw: str) -> None:
+    """ASCII names are judged at once, and exactly as the rules judge them one by one."""
+
+    def judged(rules: Callable[[str], str]) -> str:
+        try:
+            return rules(raw)
+        except InvalidRequest as error:
+            return f"refused: {error}"
+
+    assert judged(normalise_username) == judged(_normalised_by_the_rules)

@@ -15,6 +15,7 @@ The rules, in the spirit of RFC 8265 section 3.3 (UsernameCaseMapped) with the m
 Characters that Unicode assigns later were refused before, so a newer Unicode table never changes a key in use.
 """
 
+import re
 import unicodedata
 
 from ostiary.errors import InvalidRequest
@@ -25,6 +26,7 @@ _ROUNDS = 4  # every single code point settles after one; a row of marks that fo
 _WORD_CATEGORIES = frozenset({"Ll", "Lu", "Lo", "Lm", "Mn", "Mc", "Nd"})
 _EAST_ASIAN = frozenset({"CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "BOPOMOFO", "HANGUL"})
 _NO_SCRIPT = frozenset({"MODIFIER", "COMBINING"})
+_PLAIN = re.compile(f"(?=.*[A-Za-z0-9])[!-~]{{1,{USERNAME_CHARS}}}")  # ASCII: one script, one set of digits, no marks
 # Letters and marks that render as nothing (Default_Ignorable_Code_Point), and the conjoining jamo that RFC 8264
 # section 9.9 keeps out of identifiers because they draw the same syllable in two ways.
 _INVISIBLE = (
@@ -46,6 +48,11 @@ def normalise_username(raw: str) -> str:
 
     Raises ``InvalidRequest``, with a message that says which rule is broken and nothing of the input.
     """
+    return raw.lower() if _PLAIN.fullmatch(raw) else _normalised_by_the_rules(raw)
+
+
+def _normalised_by_the_rules(raw: str) -> str:
+    """The same for any text; for those that `_PLAIN` matches, it is dearer."""
     key = _folded(raw)
     if not 1 <= len(key) <= USERNAME_CHARS:
         raise InvalidRequest(f"A user name has 1 to {USERNAME_CHARS} characters")

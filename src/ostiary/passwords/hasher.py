@@ -76,11 +76,11 @@ class PasswordHasher:
 
     async def hash(self, password: str) -> str:
         """Return the text to store. Raises as ``hash_now``, and ``Overloaded`` when the queue is full."""
-        return await asyncio.wrap_future(self._pool.submit(lambda: self.hash_now(password)))
+        return await self._pool.run(lambda: self.hash_now(password))
 
     async def verify(self, stored: str | None, password: str) -> Verdict:
         """Judge ``password``; ``stored`` None (no such account) never matches. Raises ``Overloaded``, as ``hash``."""
-        return await asyncio.wrap_future(self._pool.submit(lambda: self.verify_now(stored, password)))
+        return await self._pool.run(lambda: self.verify_now(stored, password))
 
     def hash_now(self, password: str) -> str:
         """Hash in the calling thread. Raises ``InvalidRequest`` for what ``judge_password`` would never let through."""

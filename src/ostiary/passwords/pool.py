@@ -4,6 +4,7 @@ A job that finds the queue full is refused at once (``Overloaded``). A job whose
 the queue, so that its place is free again and nothing is computed. One that has begun runs to its end.
 """
 
+import asyncio
 import os
 import sys
 import threading
@@ -11,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ostiary.errors import Misconfigured, Overloaded, Unavailable
 from ostiary.limits import HASH_QUEUE
@@ -32,7 +33,7 @@ class HashPool:
         self._queue = queue
         self._niceness = niceness
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._waiting: deque[tuple[_Promise, Callable[[], Any]]] = deque()
         self._running = 0
         self._threads: list[threading.Thread] = []
         self._closed = False
@@ -49,18 +50,32 @@ class HashPool:
     def submit(self, job: Callable[[], T]) -> "Future[T]":
         """Queue ``job``. Raises ``Overloaded`` when queue and threads are full, ``Unavailable`` when closed."""
         future: Future[T] = Future()
+        self._queue_up(future, job)
+        future.add_done_callback(self._withdraw)
+        return future
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """The same for whoever waits in an event loop: the thread tells the loop in one call what came of it."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        promise = _LoopPromise(future, loop)
+        self._queue_up(promise, job)
+        try:
+            return await future
+        finally:
+            self._withdraw(promise)
+
+    def _queue_up(self, promise: "_Promise", job: Callable[[], Any]) -> None:
         with self._changed:
             if self._closed:
                 raise Unavailable(private="the hash pool is closed")
             if len(self._waiting) + self._running >= self._queue + self._workers:
                 seconds = -(-len(self._waiting) // (self._workers * _JOBS_PER_SECOND))
                 raise Overloaded(private="the hash queue is full", retry_after=max(1, seconds))
-            self._waiting.append((future, job))
+            self._waiting.append((promise, job))
             if len(self._threads) < self._workers and len(self._waiting) + self._running > len(self._threads):
                 self._begin_thread()
             self._changed.notify()
-        future.add_done_callback(self._withdraw)
-        return future
 
     def close(self) -> None:
         """Refuse new jobs, fail those that wait with ``Unavailable``, and return when the running ones have ended."""
@@ -69,17 +84,17 @@ class HashPool:
             dropped = list(self._waiting)
             self._waiting.clear()
             self._changed.notify_all()
-        for future, _ in dropped:
-            if future.set_running_or_notify_cancel():
-                future.set_exception(Unavailable(private="the hash pool was closed"))
+        for promise, _ in dropped:
+            if promise.set_running_or_notify_cancel():
+                promise.set_exception(Unavailable(private="the hash pool was closed"))
         for thread in self._threads:
             thread.join()
 
-    def _withdraw(self, future: "Future[Any]") -> None:
-        if not future.cancelled():
+    def _withdraw(self, promise: "_Promise") -> None:
+        if not promise.cancelled():
             return
         with self._changed:
-            self._waiting = deque(item for item in self._waiting if item[0] is not future)
+            self._waiting = deque(item for item in self._waiting if item[0] is not promise)
 
     def _begin_thread(self) -> None:
         name = f"ostiary-hash-{len(self._threads)}"
@@ -95,23 +110,68 @@ class HashPool:
                     if self._closed:
                         return
                     self._changed.wait()
-                future, job = self._waiting.popleft()
-                if not future.set_running_or_notify_cancel():
+                promise, job = self._waiting.popleft()
+                if not promise.set_running_or_notify_cancel():
                     continue
                 self._running += 1
-            _run(future, job)
-            del future, job  # a thread that waits keeps no password alive
+            _run(promise, job)
+            del promise, job  # a thread that waits keeps no password alive
             with self._changed:
                 self._running -= 1
 
 
-def _run(future: "Future[T]", job: Callable[[], T]) -> None:
+class _Promise(Protocol):
+    """What a thread asks of `concurrent.futures.Future`."""
+
+    def cancelled(self) -> bool: ...
+    def set_running_or_notify_cancel(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
+
+class _LoopPromise:
+    """The same over a future of an event loop. Wrapping the other kind would cost locks and one more turn of the
+    loop."""
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self, future: "asyncio.Future[Any]", loop: asyncio.AbstractEventLoop) -> None:
+        self._future = future
+        self._loop = loop
+
+    def cancelled(self) -> bool:
+        return self._future.cancelled()
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return not self._future.cancelled()
+
+    def set_result(self, result: Any, /) -> None:
+        self._tell(result, None)
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        self._tell(None, exception)
+
+    def _tell(self, result: Any, error: BaseException | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(_settle, self._future, result, error)
+
+
+def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return  # its waiter was cancelled
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+def _run(promise: _Promise, job: Callable[[], Any]) -> None:
     try:
         result = job()
     except BaseException as error:  # noqa: BLE001  the waiter's to handle, whatever it is
-        future.set_exception(error.with_traceback(None))  # frames would show the password to who prints locals
+        promise.set_exception(error.with_traceback(None))  # frames would show the password to who prints locals
     else:
-        future.set_result(result)
+        promise.set_result(result)
 
 
 def available_cores() -> int:

@@ -115,17 +115,17 @@ class SignIn:
         context = self._context
         device_mark = opaque.device_mark(context.derived, proven.id, context.random(16))
 
+        judged = False
+
         async def attempt() -> Issued | None:
-            nonlocal proven
+            nonlocal proven, judged
             now = context.now()
-            account, issuer, sessions = await context.together(
-                context.store.accounts.get(proven.id),
-                context.store.issuer(),
-                context.store.sessions.of_account(proven.id),
+            if judged:  # the first write finds out by itself whether the account is as it was
+                proven = await self._proven_anew(proven, request)
+            account, judged = proven, True
+            issuer, sessions = await context.together(
+                context.store.issuer(), context.store.sessions.of_account(account.id)
             )
-            if account is None or account.disabled or not await self._is_still_right(request, proven, account):
-                raise InvalidCredentials(private="the account changed while its password was looked at")
-            proven = account
             live = [session for session in sessions if session.is_live(now, issuer.everything)]
             replaces = request.replaces if transport is Transport.COOKIE else None
             replaced = [session for session in live if session.id == replaces]
@@ -137,7 +137,7 @@ class SignIn:
             session, placed = await self._issuing.placed(session, account, issuer.everything, now)
             changes: list[Change] = [
                 # swapped though unchanged: parallel logins are judged one after the other, so the cap is exact
-                Swap(account),
+                Swap(account, was=account),
                 Add(session),
                 *placed,
                 context.audit(
@@ -172,12 +172,16 @@ class SignIn:
 
         return await judged_again(attempt)
 
-    async def _is_still_right(self, request: LoginRequest, proven: Account, account: Account) -> bool:
-        """Whether the password that was right for `proven` is right for `account` as it stands now. Another hash may be
-        the same password, hashed anew by a login beside this one; no clock says which."""
-        if account.password_hash == proven.password_hash:
-            return True
-        return (await self._passwords.look(account.password_hash, request.password)).matches
+    async def _proven_anew(self, proven: Account, request: LoginRequest) -> Account:
+        """The account as it stands now, if the password is right for it, too. Another hash may be the same password,
+        hashed anew by a login beside this one; no clock says which. Raises InvalidCredentials."""
+        account = await self._context.store.accounts.get(proven.id)
+        if account is not None and not account.disabled:
+            if account.password_hash == proven.password_hash:
+                return account
+            if (await self._passwords.look(account.password_hash, request.password)).matches:
+                return account
+        raise InvalidCredentials(private="the account changed while its password was looked at")
 
     def _session(
         self,

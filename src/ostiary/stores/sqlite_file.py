@@ -21,6 +21,7 @@ _PRAGMAS = (
     "PRAGMA fullfsync = ON",  # where fsync alone does not reach the disk (macOS); elsewhere without effect
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
+    "PRAGMA temp_store = MEMORY",  # what a savepoint would have to put back is kept in no file
     "PRAGMA cache_size = -16384",  # KiB
     "PRAGMA journal_size_limit = 67108864",  # bytes of log file that stay after a burst
 )

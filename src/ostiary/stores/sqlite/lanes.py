@@ -98,7 +98,7 @@ def run_reads(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[
 
 def run_writes(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Outcome]:
     """Group commit: all jobs in one transaction, each in a savepoint of its own that is undone if it returns False. One
-    that `is_one_change` needs none: SQLite itself undoes a statement that fails.
+    that `is_one_change` needs none: SQLite itself undoes a statement that fails. Nor does one that is alone.
 
     A job that was refused is answered after the commit as well: it may have been refused because of an earlier one.
     What SQLite cannot do (write, lock, find room) it cannot do for the whole group. Where no job asks for more
@@ -108,6 +108,10 @@ def run_writes(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list
     try:
         connection.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
         connection.execute("BEGIN IMMEDIATE")
+        if len(jobs) == 1:
+            outcome = _outcome(connection, jobs[0], _ONE_JOBS_OWN)
+            connection.execute("ROLLBACK" if _is_undone(outcome) else "COMMIT")
+            return [outcome]
         outcomes = [
             _outcome(connection, job, _ONE_JOBS_OWN)
             if getattr(job, "is_one_change", False)
@@ -127,10 +131,14 @@ _ONE_JOBS_OWN = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.Integ
 def _outcome_in_savepoint(connection: sqlite3.Connection, job: Job[Any]) -> Outcome:
     connection.execute("SAVEPOINT one")
     outcome = _outcome(connection, job, _ONE_JOBS_OWN)
-    if outcome is False or isinstance(outcome, Exception):
+    if _is_undone(outcome):
         connection.execute("ROLLBACK TO one")
     connection.execute("RELEASE one")
     return outcome
+
+
+def _is_undone(outcome: Outcome) -> bool:
+    return outcome is False or isinstance(outcome, Exception)
 
 
 def _outcome(connection: sqlite3.Connection, job: Job[Any], own: Any) -> Outcome:

@@ -24,7 +24,9 @@ from ostiary.stores.sqlite.presence import Presence
 
 P = TypeVar("P", bound=Probe | None)
 _LARGEST = 2**63 - 1
-_LOOK_INTERVAL = 0.01  # seconds between looks at whether anybody wrote; one takes a few microseconds
+_LOOK_INTERVAL = 0.01  # seconds between looks at whether anybody wrote; one takes some ten microseconds
+_LOOK_INTERVAL_MAX = 0.05
+_LOOK_REST = 400  # times as long as a look took, if that is longer: where hashes have swept the caches, it takes 70
 _ITEMS = "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
 _REACHED = (
     "SELECT position, nonce, (SELECT generation FROM revocation_logs) FROM revocations ORDER BY position DESC LIMIT 1"
@@ -84,11 +86,13 @@ class Revocations(Part):
     async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
         seen: object = None
         while True:
+            began = self._uptime()
             found = self._state()
+            taken = self._uptime() - began
             if found is None or found != seen:
                 seen = found
                 yield ()
-            await asyncio.sleep(_LOOK_INTERVAL)
+            await asyncio.sleep(min(max(_LOOK_INTERVAL, _LOOK_REST * taken), _LOOK_INTERVAL_MAX))
 
     def _state(self) -> object:
         """Another than before if anybody appended or nudged since; None if it cannot be told. Asked on the loop itself:
