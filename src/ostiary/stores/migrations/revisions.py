@@ -17,6 +17,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
 from ostiary.errors import Misconfigured
+from ostiary.stores.migrations.indexes import Index
 
 
 def head() -> str:
@@ -56,6 +57,17 @@ def postgres_statements(version: str | None, *, to: str = "head") -> str:
         environment.configure(dialect_name="postgresql", output_buffer=written, transaction_per_migration=False)
         environment.run_migrations()
     return written.getvalue()
+
+
+@cache
+def postgres_indexes(version: str) -> tuple[Index, ...]:
+    """What should be built before a schema of this version is upgraded, the oldest revision's first."""
+    scripts = _scripts()
+    _check_known(scripts, version)
+    found: list[Index] = []
+    for script in scripts.iterate_revisions("head", version):
+        found[:0] = getattr(script.module, "INDEXES", ())
+    return tuple(found)
 
 
 def _check_known(scripts: ScriptDirectory, version: str | None) -> None:

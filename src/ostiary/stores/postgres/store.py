@@ -62,7 +62,7 @@ class PostgresStore:
         parsed = parse(url) if isinstance(url, str) else url
         async with first_connection(parsed, within=_FIRST_SECONDS) as (connector, connection):
             name = parsed.schema or schema_version.DEFAULT_SCHEMA
-            await schema_version.prepare(connection, name, migrate=migrate)
+            await schema_version.prepare(connector, connection, name, migrate=migrate)
             if fingerprint is not None:
                 await schema_version.agree(connection, name, fingerprint)
         store = cls(connector, Schema(name))

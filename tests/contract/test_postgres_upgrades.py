@@ -1,0 +1,201 @@
+"""Upgrading a large PostgreSQL database under load: indexes are built while everybody goes on writing."""
+
+# ruff: noqa: S608 - names of the test itself
+
+import asyncio
+import itertools
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from tests.servers.pgbouncer import bouncer
+from tests.servers.postgres import Cluster, folder
+
+from ostiary.errors import Unavailable
+from ostiary.stores.migrations import HEAD, revisions
+from ostiary.stores.port import Add
+from ostiary.stores.postgres import PostgresStore
+from ostiary.testing import builders
+
+pytestmark = pytest.mark.anyio
+_names = itertools.count()
+_BEFORE = "0007"
+_AHEAD = revisions.postgres_indexes(_BEFORE)
+
+
+class Place:
+    """A schema of the revision before, of a role of its own, in which a node of that revision is at work."""
+
+    def __init__(self, postgres: Cluster, name: str, node: PostgresStore) -> None:
+        self.postgres = postgres
+        self.name = name
+        self.node = node
+        self.fresh = self.indexes()
+
+    @property
+    def url(self) -> str:
+        return self.postgres.url(user=self.name, schema=self.name, pool_size=3)
+
+    def version(self) -> str:
+        return self.postgres.sql(f"SELECT version_num FROM {self.name}.alembic_version")
+
+    def indexes(self) -> dict[str, str]:
+        """Name and definition of each, as in a schema that has no name."""
+        text = f"SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = '{self.name}'"
+        lines = self.postgres.sql(text).replace(f"{self.name}.", "").splitlines()
+        return dict(line.split("|", 1) for line in lines)
+
+    def unfinished(self) -> list[str]:
+        text = (
+            "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+            f"WHERE relnamespace = '{self.name}'::regnamespace AND NOT indisvalid"
+        )
+        return self.postgres.sql(text).split()
+
+    @asynccontextmanager
+    async def somebody_writing(self) -> AsyncIterator[None]:
+        """A transaction that has written a session and is not over."""
+        connection = await self.node._pools.slow._connect()
+        try:
+            async with connection.transaction(isolation="read_committed"):
+                await connection.execute(f"UPDATE {self.name}.sessions SET kind = kind")
+                yield
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+async def place(postgres: Cluster, anyio_backend: str) -> AsyncIterator[Place]:
+    """The role's transactions keep their first snapshot unless they say otherwise, as some operators want it."""
+    name = f"upgrade_{next(_names)}"
+    postgres.sql(
+        f"CREATE ROLE {name} LOGIN",
+        f"ALTER ROLE {name} SET default_transaction_isolation TO 'repeatable read'",
+        f"CREATE SCHEMA {name} AUTHORIZATION {name}",
+    )
+    url = postgres.url(user=name, schema=name, pool_size=3)
+    node = await PostgresStore.open(url)
+    assert await node.write(Add(builders.session()), Add(builders.account()))
+    made = Place(postgres, name, node)
+    postgres.sql(
+        f"SET ROLE {name}",
+        f"SET search_path TO {name}",
+        *(f"DROP INDEX {index.name}" for index in _AHEAD),
+        "CREATE INDEX accounts_search_username ON accounts (username_key, id)",
+        "CREATE INDEX accounts_enabled_admin ON accounts (id) WHERE enabled_admin",
+        "CREATE INDEX accounts_disabled ON accounts (id) WHERE disabled",
+        f"UPDATE alembic_version SET version_num = '{_BEFORE}'",
+    )
+    yield made
+    await node.close()
+
+
+async def until(happened: Callable[[], Any], doing: "asyncio.Task[Any] | None" = None) -> None:
+    """Wait for something in the database, unless the work that leads to it is over."""
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(happened):
+            assert doing is None or not doing.done(), doing
+            await asyncio.sleep(0.02)
+
+
+def upgrading(url: str) -> "asyncio.Task[PostgresStore]":
+    return asyncio.create_task(PostgresStore.open(url))
+
+
+async def finished(work: Awaitable[PostgresStore]) -> None:
+    async with asyncio.timeout(60):
+        await (await work).close()
+
+
+def is_up_to_date(place: Place) -> None:
+    assert place.version() == HEAD
+    assert place.unfinished() == []
+    assert place.indexes() == place.fresh
+
+
+async def test_everybody_writes_while_indexes_are_built(place: Place) -> None:
+    """A node of the version before logs people in while a newer one brings the schema up to date; the result is what a
+    new database has."""
+    async with place.somebody_writing():
+        upgrade = upgrading(place.url)
+        await until(place.unfinished, upgrade)  # for as long as somebody's transaction lasts
+        for number in range(3):
+            async with asyncio.timeout(30):
+                assert await place.node.write(Add(builders.session(f"meanwhile-{number}")))
+        assert place.unfinished()
+        assert not upgrade.done()
+        assert place.version() == _BEFORE
+    await finished(upgrade)
+    is_up_to_date(place)
+
+
+async def test_a_build_that_was_broken_off_is_mended(place: Place, postgres: Cluster) -> None:
+    """The server's process dies in the middle of it: the half-made index is in the way of nothing, and the next start
+    makes it anew."""
+    async with place.somebody_writing():
+        upgrade = upgrading(place.url)
+        await until(place.unfinished, upgrade)
+        postgres.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            f"WHERE usename = '{place.name}' AND query LIKE 'CREATE INDEX%'"
+        )
+        with pytest.raises(Unavailable):
+            await upgrade
+        assert place.unfinished()
+    assert place.version() == _BEFORE
+    assert place.unfinished()
+    assert await place.node.write(Add(builders.session("between")))
+
+    await finished(upgrading(place.url))
+
+    is_up_to_date(place)
+
+
+async def test_a_build_whose_client_has_gone_is_waited_for(place: Place, postgres: Cluster) -> None:
+    """Who upgraded was killed, and the server goes on building: the next start neither fights it nor does it twice."""
+    index = _AHEAD[-1]
+    text = f"CREATE INDEX CONCURRENTLY {index.ahead} ON {place.name}.{index.definition}"
+    looking = f"SELECT 1 FROM pg_stat_activity WHERE usename = '{place.name}' AND query LIKE '%progress_create%'"
+    orphan = await place.node._pools.slow._connect()
+    async with place.somebody_writing():
+        building = asyncio.create_task(orphan.execute(text))
+        await until(place.unfinished, building)
+        made = postgres.sql(f"SELECT '{place.name}.{index.ahead}'::regclass::oid")
+        upgrade = upgrading(place.url)
+        await until(lambda: postgres.sql(looking), upgrade)
+        assert not upgrade.done()
+        assert not building.done()
+    await building
+    await finished(upgrade)
+    assert postgres.sql(f"SELECT '{place.name}.{index.name}'::regclass::oid") == made
+    is_up_to_date(place)
+    await orphan.close()
+
+
+async def test_nodes_upgrade_at_once(place: Place) -> None:
+    """Of several that start together one does the work, and the others wait without being waited for."""
+    async with place.somebody_writing():
+        upgrades = [upgrading(place.url) for _ in range(4)]
+        await until(place.unfinished)
+        assert not any(upgrade.done() for upgrade in upgrades)
+    await asyncio.gather(*map(finished, upgrades))
+    is_up_to_date(place)
+
+
+async def test_upgrades_pass_through_a_pooler(place: Place, postgres: Cluster) -> None:
+    """PgBouncer gives every transaction another connection: nothing rests on more than one transaction."""
+    with folder() as path, bouncer(postgres, path) as port:
+        await finished(upgrading(f"postgresql://{place.name}@127.0.0.1:{port}/postgres?schema={place.name}"))
+    is_up_to_date(place)
+
+
+def test_no_revision_builds_an_index_under_its_lock() -> None:
+    """Whoever writes the next revision finds out here: an index on a table that is there already is an `Index`."""
+    for before, after in itertools.pairwise(f"{number:04}" for number in range(1, int(HEAD) + 1)):
+        text = revisions.postgres_statements(before, to=after)
+        made_here = re.findall(r"CREATE TABLE (\w+)", text)
+        ahead = {index.name for index in revisions.postgres_indexes(before) if index.revision == after}
+        for guard, name, table in re.findall(r"CREATE (?:UNIQUE )?INDEX (IF NOT EXISTS )?(\w+) ON (\w+)", text):
+            assert table in made_here or (guard and name in ahead), (after, name)
