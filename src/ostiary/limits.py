@@ -124,3 +124,15 @@ METADATA_SECONDS_MAX = 86_400.0
 VERIFIED_SECONDS = 300.0  # a verified token is looked at anew after this
 OUTGOING_TOKENS = 10_000  # tokens for other services that one process keeps; about 1.5 KiB each
 VERIFIED_BYTES = 25_000_000  # verified tokens that one verifier remembers: 10,000 of 1 KiB
+
+# --- Handing on: `ostiary.relay` ------------------------------------------------------------------------------------
+RELAY_ITEMS = 8_000_000  # items that a relay holds, about 60 bytes each: as many ended sessions as a process can know
+RELAY_PAGE_BYTES = 256 * 1024  # items of one answer of a relay: a quarter of what a follower reads
+RELAY_LARGE_BYTES = 64 * 1024  # an answer above this counts as a large one
+RELAY_LARGE_ANSWERS = 200  # that are being sent at the same time: 50 MB; beyond it 503 `overloaded`
+RELAY_SEND_SECONDS = 30.0  # until an answer is sent; whoever does not read it is let go
+RELAY_FOLLOWERS = 20_000  # that may have a lease by one relay; some 300 bytes each
+RELAY_STREAMS = 10_000  # streams of one relay; beyond it 503 `overloaded`
+RELAY_STREAM_BYTES = 256 * 1024  # that wait for one reader; with more it is dropped, and begins anew where it was
+RELAY_HINTS = 10_000  # items that a relay has heard of and not yet read
+RELAY_FOLLOWERS_BYTES = 4 * 1024 * 1024  # the file that says who may follow: some 40,000 lines

@@ -18,6 +18,7 @@ _VERBS = {
     "demo": "Try it: a server with seeded accounts in memory.",
     "download-server": "Serve files for one-time tokens, each good for one download.",
     "download": "Fetch a file for a one-time token.",
+    "relay": "Hand revocations on to many verifiers, far from the auth server.",
     "bench": "Measure what each kind costs and how fast it ends, here.",
     "purge": "Remove what nothing can refer to any more.",
     "doctor": "Check this set-up and say how to mend it.",

@@ -60,9 +60,24 @@ class Followers:
         if self._listener is not None:
             self._listener.cancel()
 
-    async def probe(self, cursor: Cursor, *, node: str, limit: int | None = None, lends: bool = True) -> FeedAnswer:
-        """What was committed before this call, after `cursor`. `lends`: somebody may go by it. Raises Unavailable."""
-        probe = await self._log.probe(cursor, limit or limits.REVOCATION_PAGE, node=node)
+    async def probe(
+        self,
+        cursor: Cursor,
+        *,
+        node: str,
+        applied: Cursor | None = None,
+        limit: int | None = None,
+        lends: bool = True,
+    ) -> FeedAnswer:
+        """What was committed before this call, after `cursor`. `applied`: how far a relay's followers have come, if not
+        so far. `lends`: somebody may go by it. Raises Unavailable."""
+        page = limit or limits.REVOCATION_PAGE
+        if node and applied is not None and applied != cursor:
+            # known, and shown to be able to commit, before the log is read for it
+            await self._log.probe(applied, 1, node=node)
+            probe = await self._log.probe(cursor, page)
+        else:
+            probe = await self._log.probe(cursor, page, node=node)
         issuer = await self._context.store.issuer()
         if self._context.store.shared and issuer.log_generation != probe.generation:
             # the log was made anew, and nobody has ended yet what it had forgotten

@@ -62,9 +62,19 @@ class FeedOverHttp:
         self._asking: HTTPConnection | None = None
         self._streaming: socket.socket | None = None
 
-    def ask(self, cursor: Cursor, *, timeout: float) -> Answer:
-        """What was committed before this call, after `cursor`. Raises Unavailable."""
-        query = {"node": self._node, **({"cursor": written(cursor)} if cursor != Cursor() else {})}
+    def ask(self, cursor: Cursor, *, timeout: float, fresh: bool = False) -> Answer:
+        """What was committed before this call, after `cursor`; as far as a relay knows, unless it is to be `fresh`.
+        Raises Unavailable."""
+        query = {"cursor": written(cursor)} if cursor != Cursor() else {}
+        body = self.exchange({**query, **({"fresh": "1"} if fresh else {})}, timeout=timeout)
+        try:
+            return _ANSWER.decode(body)
+        except _FAILURES as error:
+            raise _unavailable(error) from None
+
+    def exchange(self, query: dict[str, str], *, timeout: float) -> bytes:
+        """A question under the follower's name, and the answer as it came. Raises Unavailable."""
+        query = {"node": self._node, **query}
         reused = self._asking is not None
         try:
             return self._ask(query, timeout)
@@ -78,7 +88,7 @@ class FeedOverHttp:
             self._drop()
             raise _unavailable(error) from None
 
-    def _ask(self, query: dict[str, str], timeout: float) -> Answer:
+    def _ask(self, query: dict[str, str], timeout: float) -> bytes:
         connection = self._asking or self._connect(timeout)
         self._asking = connection
         if connection.sock is not None:
@@ -89,11 +99,19 @@ class FeedOverHttp:
             raise HTTPException(f"status {response.status}")
         if len(body) > limits.FEED_ANSWER_BYTES:
             raise HTTPException("too large")
-        return _ANSWER.decode(body)
+        return body
 
     def hints(self, cursor: Cursor) -> Iterator[list[Entry]]:
         """What is said after `cursor`, as it is said; an empty list where only life is. Ends with the connection.
         Raises Unavailable."""
+        try:
+            for data in self.events(cursor):
+                yield [entry_of(item) for item in _ITEMS.decode(data) if item.scope in _SCOPES] if data else []
+        except _FAILURES as error:
+            raise _unavailable(error) from None
+
+    def events(self, cursor: Cursor) -> Iterator[bytes]:
+        """The same as it came: the JSON of items, nothing where only life is."""
         query = {"cursor": written(cursor)} if cursor != Cursor() else {}
         try:
             connection = self._connect(limits.FETCH_SECONDS)
@@ -155,7 +173,7 @@ class FeedOverHttp:
             connection.close()
 
 
-def _events(response: HTTPResponse) -> Iterator[list[Entry]]:
+def _events(response: HTTPResponse) -> Iterator[bytes]:
     """Of `text/event-stream`, as far as this feed uses it: one `data` line an event."""
     name = ""
     while line := response.readline(limits.FEED_ANSWER_BYTES):
@@ -163,9 +181,9 @@ def _events(response: HTTPResponse) -> Iterator[list[Entry]]:
         if text.startswith(b"event: "):
             name = text[7:].decode("latin-1")
         elif text.startswith(b"data: ") and name == "items":
-            yield [entry_of(item) for item in _ITEMS.decode(text[6:]) if item.scope in _SCOPES]
+            yield text[6:]
         elif text.startswith((b":", b"data: ")):
-            yield []
+            yield b""
 
 
 def probe_of(answer: Answer) -> Probe:

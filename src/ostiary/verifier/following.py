@@ -126,8 +126,8 @@ class Following:
             with self._lock:
                 waiting, self._waiting = self._waiting, []
             try:
-                before = self.replica.cursor
-                self._ask()
+                before, begun = self.replica.cursor, self._clock.monotonic()
+                is_fresh = self._ask(fresh=bool(waiting)) >= begun
                 if hinted and self.replica.cursor != before:
                     self._ask()  # tells that it has been applied: somebody may be waiting for that
             except OstiaryError as error:
@@ -144,27 +144,36 @@ class Following:
                 continue
             self._failed = False
             for future in waiting:
-                future.set_result(None)
+                if is_fresh:
+                    future.set_result(None)
+                else:
+                    future.set_exception(Unavailable(private="the relay could not ask the issuer"))
             self._look.wait(self.replica.lease / 4 * (0.9 + 0.2 * _CHANCE.random()))
         self._feed.close()
 
-    def _ask(self) -> None:
-        """Until the answer is complete. Raises Unavailable."""
+    def _ask(self, *, fresh: bool = False) -> float:
+        """Until the answer is complete; since when it was (monotonic). A relay that is to give a `fresh` one asks the
+        issuer before the first part of its answer. Raises Unavailable."""
         replica = self.replica
-        following = Next.MORE
+        following, complete_at = Next.MORE, -math.inf
         while following is not Next.DONE:
             sent = replica.on_send(self._clock.monotonic())
-            answer = self._feed.ask(replica.cursor, timeout=max(0.1, min(replica.lease, limits.FETCH_SECONDS)))
+            answer = self._feed.ask(
+                replica.cursor, timeout=max(0.1, min(replica.lease, limits.FETCH_SECONDS)), fresh=fresh
+            )
+            fresh = False
             if not (math.isfinite(answer.lease) and answer.lease > 0 and answer.age >= 0):
                 raise Unavailable(private="the revocation feed lends nothing")
             replica.lease = min(answer.lease, limits.FEED_LEASE_SECONDS)
             with self._learning:
-                following = replica.on_reply(Sent(sent.at - answer.age, sent.splits), probe_of(answer))
+                complete_at = sent.at - answer.age
+                following = replica.on_reply(Sent(complete_at, sent.splits), probe_of(answer))
                 if following is Next.ADOPT:
                     replica.adopt(answer.generation, answer.everything)
         with self._learning:
             replica.lost(self._clock.wall())  # the issuer's own nodes put back what a log has lost
             replica.forget_expired(self._clock.wall())
+        return complete_at
 
     def _keep_listening(self, stopped: threading.Event) -> None:
         while not stopped.is_set():

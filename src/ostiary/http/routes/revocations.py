@@ -38,7 +38,8 @@ async def revocations(call: Call) -> Response:
         first = await anext(stream)  # what refuses, refuses before the answer begins
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(_after(first, stream), media_type=_STREAM, headers=headers)
-    answer = await followers.probe(_cursor(call.query("cursor")), node=node)
+    cursor, applied = _cursor(call.query("cursor")), call.query("acknowledged")
+    answer = await followers.probe(cursor, node=node, applied=_cursor(applied) if applied else None)
     probe = answer.probe
     last = probe.items[-1] if probe.items else None
     return json_response(
@@ -122,6 +123,11 @@ ENDPOINTS = (
         query=(
             Query(name="cursor", description="`cursor` of the answer before; from the start without it."),
             Query(name="node", description="A random name of the follower's own, so that `wait=all` waits for it."),
+            Query(
+                name="acknowledged",
+                description="Of a relay: how far all who may have a lease by it have come, if not to `cursor`.",
+            ),
+            Query(name="fresh", description="`1`: a relay is to ask the issuer first. Other answers always are fresh."),
             Query(name="leave", description="`1`: the follower stops; nobody waits for it any more."),
         ),
         answers={200: FeedAnswerView, 204: None},

@@ -1,0 +1,157 @@
+"""The process of `ostiary relay`: the application, on uvicorn."""
+
+import asyncio
+import contextlib
+import math
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvicorn
+
+from ostiary.cli.file_server import secret_in
+from ostiary.cli.listening import listen
+from ostiary.cli.logs import configure_logs
+from ostiary.cli.metrics_server import metrics_served
+from ostiary.cli.output import note
+from ostiary.cli.request_heads import http_protocol
+from ostiary.cli.server import Server, loop_factory
+from ostiary.clock import SYSTEM_CLOCK
+from ostiary.errors import Misconfigured
+from ostiary.http.metrics import Metrics
+from ostiary.relay import Relay, RelayServer
+from ostiary.relay.allowed import Allowed
+from ostiary.relay.server import Scope
+from ostiary.verifier.issuer_client import ClientSecret
+from ostiary.verifier.urls import check_issuer, check_url
+from ostiary.version import __version__
+
+_GRACE = 5  # seconds that answers under way get when the relay is told to stop
+_KEEP_ALIVE = 75
+_GAUGES = {
+    "ostiary_relay_lease_left_seconds": "Of what this relay knows; 0 if it may say nothing.",
+    "ostiary_relay_age_seconds": "Since what this relay knows was complete.",
+    "ostiary_relay_entries": "Items of the log that it holds.",
+    "ostiary_relay_bytes": "What they take, about.",
+    "ostiary_relay_followers": "Who may have a lease by it.",
+    "ostiary_relay_streams": "Who listens to it.",
+}
+
+
+def run_relay(
+    *,
+    issuer: str,
+    upstream: str | None,
+    client_id: str,
+    client_secret_file: Path,
+    followers: Path,
+    host: str,
+    port: int,
+    metrics_bind: str | None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. Raises Misconfigured for what keeps it from starting."""
+    configure_logs("auto")
+    check_issuer(issuer)
+    feed = (upstream or issuer).rstrip("/") + "/v1/revocations"
+    check_url(feed, "relay to follow")
+    proof = ClientSecret(client_id, _secret(client_secret_file))
+    allowed = Allowed(followers)
+    _raise_open_files()
+    with (
+        contextlib.closing(listen(host, port)) as listener,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
+        relay = Relay(feed, authorization=lambda: proof.header(issuer, SYSTEM_CLOCK.wall()))
+        name, number = listener.getsockname()[:2]
+        greeting = (
+            f"Ostiary {__version__} hands the revocations of {issuer} on, from {feed}; {len(allowed)} may follow.\n"
+            f"Listening on {name} port {number}; Ctrl-C stops it."
+        )
+        runner.run(_serve(relay, allowed, listener, greeting, metrics_bind))
+
+
+async def _serve(
+    relay: Relay, allowed: Allowed, listener: socket.socket, greeting: str, metrics_bind: str | None
+) -> None:
+    metrics = Metrics(
+        counters={
+            "ostiary_relay_questions": ("To the issuer, by what came of them.", "outcome", lambda: _asked(relay)),
+            "ostiary_relay_readers_dropped": ("Who did not keep up.", "why", lambda: {"slow": relay.streams.dropped}),
+        },
+        gauges=_GAUGES,
+        read=lambda: _read(relay),
+    )
+
+    def abort(scope: Scope) -> None:
+        for connection in list(server.server_state.connections):
+            if getattr(connection, "scope", None) is scope:
+                getattr(connection, "transport").abort()  # noqa: B009 - uvicorn does not say its type
+
+    def answered(method: str, path: str, status: int) -> None:
+        metrics.answered(method if method in ("GET", "HEAD", "POST") else "other", path, status, 0.0)
+
+    app = RelayServer(relay, allowed, abort=abort, answered=answered)
+    server = Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",  # started and stopped here
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            http=http_protocol(),
+            ws="none",
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=_GRACE,
+        )
+    )
+
+    def stop(number: int) -> None:
+        relay.close()  # else it would wait for streams that never end
+        server.stop(number)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    await app.start()
+    try:
+        async with metrics_served(metrics_bind, metrics.answer):
+            note(greeting)
+            await server.serve(sockets=[listener])
+    finally:
+        await app.stop()
+
+
+def _secret(path: Path) -> str:
+    secret = secret_in(path)
+    if not secret:
+        raise Misconfigured(f"{path} holds no secret.")
+    return secret
+
+
+def _asked(relay: Relay) -> Mapping[str, float]:
+    return {"answered": relay.asked - relay.failed, "failed": relay.failed}
+
+
+def _read(relay: Relay) -> Mapping[str, float]:
+    age = relay.age
+    return {
+        "ostiary_relay_lease_left_seconds": relay.lease_left,
+        **({"ostiary_relay_age_seconds": age} if math.isfinite(age) else {}),
+        "ostiary_relay_entries": len(relay.copy),
+        "ostiary_relay_bytes": relay.copy.size(),
+        "ostiary_relay_followers": len(relay.ledger),
+        "ostiary_relay_streams": len(relay.streams),
+    }
+
+
+def _raise_open_files() -> None:
+    """Each follower takes two connections; what a shell allows by default is some hundred."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,298 @@
+"""The ASGI application of a relay: `GET /v1/revocations`, as the issuer has it, `/healthz` and `/readyz`."""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from ostiary import limits
+from ostiary.errors import (
+    InvalidClient,
+    InvalidRequest,
+    Malformed,
+    NotAuthenticated,
+    OstiaryError,
+    Overloaded,
+    Unavailable,
+)
+from ostiary.relay.allowed import Allowed
+from ostiary.relay.relay import Relay
+from ostiary.revocation.entry import Cursor
+
+log = logging.getLogger("ostiary.relay")
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_FEED, _STREAM = "/v1/revocations", "text/event-stream"
+_PATHS = (_FEED, "/healthz", "/readyz")
+_ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_LARGEST = 2**63 - 1
+_LOOK_SECONDS = 1.0
+_QUERY_FIELDS = 16
+
+
+class InternalError(OstiaryError):
+    """A defect of ours. Nothing about it leaves the log."""
+
+    code = "internal_error"
+    title = "Something went wrong on our side"
+
+
+class NotThere(OstiaryError):
+    """No such path."""
+
+    code = "not_found"
+    status = 404
+    title = "There is no such thing here"
+
+
+class MethodRefused(OstiaryError):
+    """GET alone."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "This can only be read"
+
+
+class HeadersTooLarge(Malformed):
+    """See `limits.HEADERS_BYTES`."""
+
+    status = 431
+    title = "The headers are too large"
+
+
+class RelayServer:
+    """Hands on what `relay` knows to those whom `allowed` names. `abort` closes the connection of a request whose
+    reader does not read; `answered` is told of each answer: method, path, status."""
+
+    def __init__(
+        self,
+        relay: Relay,
+        allowed: Allowed,
+        *,
+        abort: Callable[[Scope], None] = lambda _: None,
+        answered: Callable[[str, str, int], None] = lambda *_: None,
+    ) -> None:
+        self.relay = relay
+        self._allowed = allowed
+        self._abort = abort
+        self._answered = answered
+        self._streaming: dict[asyncio.Event, tuple[str, bytes]] = {}
+        self._large = 0
+        self._looking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to follow. Does not wait for the issuer."""
+        await self.relay.start()
+        self._looking = asyncio.create_task(self._keep_looking(), name="ostiary-relay-followers")
+
+    async def stop(self) -> None:
+        """See `Relay.stop`."""
+        if self._looking is not None:
+            self._looking.cancel()
+        await self.relay.stop()
+
+    async def _keep_looking(self) -> None:
+        """Who may follow no longer hears no more."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if await asyncio.to_thread(self._allowed.look):
+                for over, who in self._streaming.items():
+                    if not self._allowed.knows(*who):
+                        over.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            return
+        path = scope["path"]
+        counted = path if path in _PATHS else "other"
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                self._answered(scope["method"], counted, message["status"])
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, sending)
+        except OstiaryError as error:
+            if begun:
+                self._abort(scope)
+            else:
+                await _refuse(sending, error)
+        except Exception:
+            log.exception("a request failed")
+            if begun:
+                self._abort(scope)
+            else:
+                await _refuse(sending, InternalError())
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path not in _PATHS:
+            raise NotThere
+        if scope["method"] != "GET":
+            raise MethodRefused
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > limits.HEADERS_BYTES:
+            raise HeadersTooLarge
+        if path == "/healthz":
+            await _send(send, 200, _JSON, b'{"status":"ok"}')
+        elif path == "/readyz":
+            await self._ready(send)
+        else:
+            await self._revocations(scope, receive, send)
+
+    async def _ready(self, send: Send) -> None:
+        relay = self.relay
+        left, age = relay.lease_left, relay.age
+        said = {
+            "status": "ok" if left > 0 else "failed",
+            "failing": [] if left > 0 else ["revocation"],
+            "lease_left": left,
+            "age": age if math.isfinite(age) else None,
+            "entries": len(relay.copy),
+            "followers": len(relay.ledger),
+            "streams": len(relay.streams),
+        }
+        headers = _JSON if left > 0 else (*_JSON, (b"retry-after", b"1"))
+        await _send(send, 200 if left > 0 else 503, headers, msgspec.json.encode(said))
+
+    async def _revocations(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        who = self._allowed.follower(headers)
+        query = _query(scope["query_string"])
+        name = _name(query.get("node", ""), who[0])
+        if query.get("leave") and name:
+            self.relay.leave(name)
+            await _send(send, 204, (), b"")
+            return
+        if any(name == b"accept" and _STREAM.encode() in value for name, value in headers):
+            resumed = next((value.decode("latin-1") for name, value in headers if name == b"last-event-id"), "")
+            await self._stream(scope, receive, send, _cursor(resumed or query.get("cursor", "")), who)
+            return
+        acknowledged = query.get("acknowledged", "")
+        body = await self.relay.answer(
+            _cursor(query.get("cursor", "")),
+            name=name,
+            applied=_cursor(acknowledged) if acknowledged else None,
+            fresh=bool(query.get("fresh")),
+        )
+        await self._send_all(scope, send, body)
+
+    async def _send_all(self, scope: Scope, send: Send, body: bytes) -> None:
+        if len(body) <= limits.RELAY_LARGE_BYTES:
+            await _send(send, 200, _JSON, body)
+            return
+        if self._large >= limits.RELAY_LARGE_ANSWERS:
+            raise Overloaded(private="too many large answers at once")
+        self._large += 1
+        try:
+            async with asyncio.timeout(limits.RELAY_SEND_SECONDS):
+                await _send(send, 200, _JSON, body)
+        except TimeoutError:
+            self._abort(scope)
+        finally:
+            self._large -= 1
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send, cursor: Cursor, who: tuple[str, bytes]) -> None:
+        """Ends with the stream, with the connection, and when the reader does not keep up."""
+        over: list[asyncio.Event] = []
+        events = self.relay.events(cursor, over.append)
+        async with contextlib.aclosing(events):
+            first = await anext(events, None)  # what refuses, refuses before the answer begins
+            if first is None:
+                raise Unavailable(private="the relay stops")
+            self._streaming[over[0]] = who
+            working = [
+                asyncio.create_task(work) for work in (_pump(send, first, events), over[0].wait(), _gone(receive))
+            ]
+            try:
+                await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+                if over[0].is_set():  # what was begun may be finished, for a moment
+                    await asyncio.wait(working[:1], timeout=limits.FEED_KEEP_ALIVE / 10)
+                finished = working[0].done()
+            finally:
+                del self._streaming[over[0]]
+                for task in working:
+                    task.cancel()
+                await asyncio.gather(*working, return_exceptions=True)
+        if not finished:
+            self._abort(scope)
+
+
+async def _pump(send: Send, first: bytes, events: Any) -> None:
+    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"), *_ALWAYS]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": first, "more_body": True})
+    async for event in events:
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+_JSON = ((b"content-type", b"application/json"),)
+
+
+async def _send(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+    length = () if status == 204 else ((b"content-length", str(len(body)).encode()),)
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length, *_ALWAYS]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _refuse(send: Send, error: OstiaryError) -> None:
+    """RFC 9457. Nothing that was sent is in it."""
+    problem = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": str(error),
+    }
+    headers = [(b"content-type", b"application/problem+json")]
+    if isinstance(error, NotAuthenticated | InvalidClient):
+        headers.append((b"www-authenticate", b'Basic realm="ostiary"'))
+    if isinstance(error, Unavailable):
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if isinstance(error, MethodRefused):
+        headers.append((b"allow", b"GET"))
+    await _send(send, error.status, headers, msgspec.json.encode(problem))
+
+
+def _query(raw: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(raw.decode("ascii"), max_num_fields=_QUERY_FIELDS, keep_blank_values=True))
+    except ValueError:
+        raise InvalidRequest("The query cannot be read.") from None
+
+
+def _name(node: str, follower: str) -> str:
+    if len(node) > limits.FEED_NODE_CHARS or not all(char.isalnum() and char.isascii() for char in node):
+        raise InvalidRequest(f"'node' is at most {limits.FEED_NODE_CHARS} ASCII letters and digits.")
+    return f"{follower}.{node}" if node else ""
+
+
+def _cursor(text: str) -> Cursor:
+    numbers = text.split("-")
+    if text == "":
+        return Cursor()
+    if len(numbers) != 2 or not all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers):
+        raise InvalidRequest("A cursor is what an answer called `cursor`.")
+    position, nonce = map(int, numbers)
+    if max(position, nonce) > _LARGEST:
+        raise InvalidRequest("A cursor is what an answer called `cursor`.")
+    return Cursor(position=position, nonce=nonce)
