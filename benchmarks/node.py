@@ -14,7 +14,7 @@ import uvloop
 
 from benchmarks.following import Nobody
 from ostiary.clock import SYSTEM_CLOCK
-from ostiary.revocation.entry import Entry, Probe
+from ostiary.revocation.entry import Entry, Hint, Probe
 from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Next, Replica, Sent
 from ostiary.stores.port import Store
@@ -30,17 +30,16 @@ class Noting(Replica):
         super().__init__(lease=lease)
         self.heard: dict[str, float] = {}
 
-    def hint(self, entries: Iterable[Entry]) -> None:
-        told = list(entries)
-        super().hint(told)
-        self._note(told)
+    def told(self, hint: Hint) -> None:
+        super().told(hint)
+        self._note(hint.entries)
 
     def on_reply(self, sent: Sent, reply: Probe) -> Next:
         following = super().on_reply(sent, reply)
         self._note([item.entry for item in reply.items])
         return following
 
-    def _note(self, entries: list[Entry]) -> None:
+    def _note(self, entries: Iterable[Entry]) -> None:
         now = time.monotonic()
         for entry in entries:
             self.heard.setdefault(entry.id, now)

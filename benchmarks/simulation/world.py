@@ -17,7 +17,7 @@ from benchmarks.simulation.plan import RESOLUTION, Plan, Seen
 from ostiary.clock import Clock
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import OstiaryError, Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, Hint, LogItem, Probe, Scope
 from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Next, Replica, Sent
 
@@ -175,10 +175,10 @@ class Source:
         if not up.cut and up is self._up:
             self._heard.put_nowait(entries)
 
-    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+    async def hints(self) -> AsyncIterator[Hint]:
         while True:
             entries = await self._heard.get()
-            yield entries
+            yield Hint(entries=entries)
             if self.passes_on is not None:
                 self.passes_on.tell(entries)
 

@@ -211,16 +211,73 @@ def test_naive_forgetting_at_once() -> None:
     )
 
 
+def test_naive_cursor_that_every_message_moves() -> None:
+    """M-30: what lies between the cursor and the message is never asked for."""
+    _breaks(
+        Variant(messages_move_the_cursor=True),
+        Setting(ticks=2),
+        """
+        session 0 is ended
+        tick
+        tick
+        session 1 is ended
+        node 0 hears of 1
+        node 0 sends a probe
+        the log answers node 0
+        node 0 gets the answer
+        """,
+    )
+
+
+def test_naive_message_that_continues_a_position() -> None:
+    """M-30: after a log lost its end and grew again, another item stands where the replica has read up to; what that
+    one ended is never asked for."""
+    _breaks(
+        Variant(messages_continue_a_position=True),
+        Setting(sessions=3, ticks=2, faults=frozenset({"lose"})),
+        """
+        session 0 is ended
+        node 0 hears of 0
+        the log loses its end
+        session 1 is ended
+        tick
+        tick
+        session 2 is ended
+        node 0 hears of 2
+        node 0 sends a probe
+        the log answers node 0
+        node 0 gets the answer
+        """,
+    )
+
+
+def test_naive_message_that_lends() -> None:
+    """M-30: a message that comes late continues the cursor, and says nothing of what followed it."""
+    _breaks(
+        Variant(messages_lend=True),
+        Setting(ticks=2),
+        """
+        session 0 is ended
+        session 1 is ended
+        tick
+        tick
+        node 0 hears of 0
+        """,
+    )
+
+
 @pytest.mark.parametrize(
     "setting",
     [
         Setting(sessions=1, ticks=5, faults=frozenset({"restart", "failover"}), most=2),
         Setting(sessions=1, ticks=4, faults=frozenset({"restart", "wipe"}), most=2, waits=True, messages=False),
         Setting(ticks=4, faults=frozenset({"lose", "restart"}), messages=False),
-        Setting(nodes=2, sessions=1, ticks=3, waits=True, messages=False),
+        Setting(nodes=2, sessions=1, ticks=3, waits=True),
         Setting(ticks=3, faults=frozenset({"wipe"}), messages=False),
+        Setting(ticks=3, faults=frozenset({"lose"})),
+        Setting(sessions=1, ticks=3, faults=frozenset({"restart", "wipe"}), most=2, waits=True),
     ],
-    ids=["split-brain", "wipe-and-wait", "lost-end", "two-nodes", "log-in-after-wipe"],
+    ids=["split-brain", "wipe-and-wait", "lost-end", "two-nodes", "log-in-after-wipe", "lost-end-heard", "wipe-heard"],
 )
 def test_ours_holds(setting: Setting) -> None:
     """M-30, M-33: in no order of events is anything accepted that must not be; and things are accepted."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, Hint, LogItem, Probe, Scope
 from ostiary.revocation.packed import Packed
 from ostiary.revocation.replica import Next, Replica, Sent, Verdict
 from ostiary.revocation.table import Table
@@ -40,6 +40,9 @@ class Variant:
     trusts_a_new_log: bool = False  # and gives leases by it at once
     trusts_new_members: bool = False  # `behind` does not mind that the log was just made
     forgets_at_once: bool = False  # what a mark covers is dropped as soon as the covering entry is read
+    messages_move_the_cursor: bool = False  # whatever they continue
+    messages_continue_a_position: bool = False  # whichever item stands there
+    messages_lend: bool = False  # those that move the cursor renew the lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ class Flight(NamedTuple):
 
 class Node(NamedTuple):
     """`replica` is a number in the `Replicas`. `at_old`: connected to the primary that is no longer one. `heard`: the
-    messages that are on their way to it, as bits."""
+    messages that were sent to it, as bits: each may arrive at any time, in any order, again and again, or never."""
 
     replica: int
     at_old: bool
@@ -88,7 +91,8 @@ class Node(NamedTuple):
 class Session(NamedTuple):
     """`count`: of "everything" when it logged in, -1 before. `position`: in the log, once given. `ended`: when the
     call that ended it answered, -1 before. `void`: the log lost its end although it had promised not to. `waiting`:
-    since when, and for which item, its `?wait=all` waits; `settled`: that has answered."""
+    since when, and for which item, its `?wait=all` waits; `settled`: that has answered. `told`: after which item it
+    was appended and as which, which is what the message of it says."""
 
     count: int
     position: int
@@ -96,6 +100,7 @@ class Session(NamedTuple):
     void: bool
     waiting: tuple[int, int, int] | None
     settled: bool
+    told: tuple[Cursor, Cursor] | None = None
 
 
 class World(NamedTuple):
@@ -180,6 +185,7 @@ def _key(replica: Replica) -> Hashable:
         frozenset(replica._covering),
         replica._covered,
         replica._splits,
+        replica._read_whole,
     )
 
 
@@ -295,7 +301,9 @@ class Rules:
             number, _ = self.replicas.do(own.replica, "apply", (entry,))
             nodes = (own._replace(replica=number, heard=0), *nodes[1:])
         waiting = (world.now, *_head(log)) if self.setting.waits else None
-        ended = session._replace(position=position, ended=world.now, waiting=waiting)
+        newest = _head(world.log)
+        told = (Cursor(position=newest[0], nonce=newest[1]), Cursor(position=position, nonce=world.nonce))
+        ended = session._replace(position=position, ended=world.now, waiting=waiting, told=told if hears else None)
         return _with_session(world._replace(log=log, nonce=world.nonce + 1, nodes=nodes), i, ended)
 
     def _may_answer(self, world: World, since: int, position: int, nonce: int) -> bool:
@@ -317,14 +325,22 @@ class Rules:
             pinged = Probe(generation=1, matches=True, items=(), complete=True)
             number, _ = self.replicas.do(node.replica, "on_reply", Sent(world.now, 0), pinged)
             yield f"node {i} is connected", _with_node(world, i, node._replace(replica=number))
-        for j in range(self.setting.sessions):
-            if node.heard & 1 << j:
-                entry = Entry(scope=Scope.SESSION, id=f"s{j}", value=9, until=_LATER)
-                number, _ = self.replicas.do(node.replica, "hint", (entry,))
-                rest = node._replace(heard=node.heard & ~(1 << j))
-                yield f"node {i} hears of {j}", _with_node(world, i, rest._replace(replica=number))
-                if not self.variant.probes:
-                    yield f"node {i} misses the message of {j}", _with_node(world, i, rest)
+        for j, session in enumerate(world.sessions):
+            if node.heard & 1 << j and session.told is not None:
+                number, _ = self.replicas.do(node.replica, "told", self._message(node, j, *session.told))
+                if self.variant.messages_lend and self.replicas[number].cursor == session.told[1]:
+                    complete = Probe(generation=world.log.generation, matches=True, items=(), complete=True)
+                    number, _ = self.replicas.do(number, "on_reply", Sent(world.now, 0), complete)
+                yield f"node {i} hears of {j}", _with_node(world, i, node._replace(replica=number))
+
+    def _message(self, node: Node, j: int, after: Cursor, reached: Cursor) -> Hint:
+        stands = self.replicas[node.replica].cursor
+        if self.variant.messages_move_the_cursor or (
+            self.variant.messages_continue_a_position and after.position == stands.position
+        ):
+            after = stands
+        entry = Entry(scope=Scope.SESSION, id=f"s{j}", value=9, until=_LATER)
+        return Hint(entries=(entry,), after=after, reached=reached)
 
     def _of_probe(self, world: World, i: int, node: Node) -> Iterator[tuple[str, World]]:
         flight = node.flight

@@ -9,7 +9,7 @@ from tests.scenario.world import Carrier, Device, Server, StartServer, until
 
 from ostiary.domain.account import ADMIN, USER
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, Probe
+from ostiary.revocation.entry import Cursor, Hint, Probe
 from ostiary.revocation.feed import Source
 from ostiary.services.accounts import AccountPatch
 from ostiary.testing import FakeClock
@@ -36,7 +36,7 @@ class Cut:
     async def catch_up(self, cursor: Cursor) -> Probe | None:
         return None
 
-    def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+    def hints(self) -> AsyncIterator[Hint]:
         return self.inner.hints()
 
     async def leave(self, node: str) -> None:

@@ -56,6 +56,23 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What somebody says was appended; without entries it says "look".
+
+    `after` and `reached`, where they are known: the item that was the newest when these were appended behind it in one
+    write, and the last of these. Whoever has applied the log up to `after` has, with the entries, applied it up to
+    `reached`.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    after: Cursor | None = None
+    reached: Cursor | None = None
+
+
+LOOK = Hint()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """What a store answers to a replica's question "what came after my cursor?".
 

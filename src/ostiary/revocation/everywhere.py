@@ -32,8 +32,7 @@ async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lea
     deadline = monotonic() + wait
     with contextlib.suppress(OstiaryError, TimeoutError):
         async with asyncio.timeout(wait):
-            head = await log.head()
-            await log.nudge()
+            head, _ = await asyncio.gather(log.head(), log.nudge())
             pause = _PAUSE
             while monotonic() < deadline:
                 if await log.behind(head, within=wait) == 0:

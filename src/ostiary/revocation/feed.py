@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ostiary import limits
 from ostiary.clock import Clock
 from ostiary.errors import OstiaryError, Unavailable
-from ostiary.revocation.entry import Cursor, Entry, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, Hint, Probe, Scope
 from ostiary.revocation.replica import Next, Replica
 
 log = logging.getLogger("ostiary.feed")
@@ -26,7 +26,7 @@ class Source(Protocol):
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe: ...
     async def catch_up(self, cursor: Cursor) -> Probe | None: ...
-    def hints(self) -> AsyncIterator[tuple[Entry, ...]]: ...
+    def hints(self) -> AsyncIterator[Hint]: ...
     async def leave(self, node: str) -> None: ...
 
 
@@ -234,12 +234,12 @@ class Feed:
     async def _listen(self) -> None:
         while True:
             try:
-                async for entries in self._source.hints():
+                async for hint in self._source.hints():
                     self._troubles.discard("hints")
-                    self._replica.hint(entries)
-                    if _mentions_keys(entries):
+                    self._replica.told(hint)
+                    if _mentions_keys(hint.entries):
                         self._keys_due = True
-                    if not entries or self._keys_due:
+                    if not hint.entries or self._keys_due:
                         self._look.set()
             except OstiaryError as error:
                 self._tell("hints", f"nobody tells of revocations: {error.code} {error.private}")
@@ -256,9 +256,9 @@ class Feed:
             self._look.clear()
             try:
                 async with self._probing:
-                    before = self._replica.cursor
+                    told = self._replica.cursor
                     await self._probe()
-                    if hinted and self._replica.cursor != before:
+                    if hinted and self._replica.cursor != told:
                         await self._probe()  # tells that it has been applied: somebody may be waiting for that
                 self._troubles.discard("probe")
             except OstiaryError as error:

@@ -10,7 +10,10 @@ The rules, in words:
    it never forgets because a log did, and says what the log has lost.
 4. A log that was made anew gives no lease until everything that was accepted under the former one has been refused:
    see `adopt`.
-5. Hints are applied at once and move nothing: neither the cursor nor the lease.
+5. Hints are applied at once, and never lend anything. One that continues exactly where the replica stands (the item
+   before it is the cursor's, position and nonce) moves the cursor: an item is appended behind one other, so a log that
+   holds it holds all that came before, and the replica has applied that. Any other hint moves nothing: what lies
+   between is not known.
 6. An entry may be forgotten when everything that it can refuse has expired, or when a raised floor covers it: a mark
    in the log, and after it an end of everything that names this mark. Whoever raised "everything" read its count after
    the mark was committed, so what ended before the mark carries a lower count than the floor.
@@ -25,7 +28,7 @@ from ostiary import limits
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import KEY_REVOKED, Cursor, Entry, Probe, Scope
+from ostiary.revocation.entry import KEY_REVOKED, Cursor, Entry, Hint, Probe, Scope
 from ostiary.revocation.packed import Packed
 from ostiary.revocation.table import Table
 
@@ -210,6 +213,25 @@ class Replica:
         full = self._weight() >= 2 * self.max_entries
         for entry in entries:
             self._merge(entry, full)
+
+    def told(self, hint: Hint) -> None:
+        """`hint`, and where it continues what this replica has read, it is read so far (rule 5). Raises as `apply`
+        does."""
+        if hint.reached is None or not self._continues(hint):
+            self.hint(hint.entries)
+            return
+        full = self._weight() >= 2 * self.max_entries
+        for entry in hint.entries:
+            self._take(entry, full)
+        self.cursor = hint.reached
+
+    def _continues(self, hint: Hint) -> bool:
+        """Marks and ends of everything are for probes alone, which read the issuer's count with them (rules 4, 6)."""
+        return (
+            hint.after == self.cursor
+            and self._read_whole
+            and all(entry.scope is not Scope.EVERYTHING for entry in hint.entries)
+        )
 
     def _merge(self, entry: Entry, full: bool) -> None:
         self.changes += 1

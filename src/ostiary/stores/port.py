@@ -29,7 +29,7 @@ from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
 from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import Throttle
-from ostiary.revocation.entry import Cursor, Entry, Node, Probe
+from ostiary.revocation.entry import Cursor, Entry, Hint, Node, Probe
 
 Record = Account | Session | Throttle | SigningKey | AuditEvent | Issuer | Client | Spent
 
@@ -208,11 +208,11 @@ class Revocations(Protocol):
         is little or holds a mark."""
         ...
 
-    def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+    def hints(self) -> AsyncIterator[Hint]:
         """Endless: yields as soon as somebody, this process too, may have appended: the entries that the message
-        carried, or () for "look". The first is () as soon as it listens, for whatever came before. Messages may be
-        lost, repeated, reordered, and come early. Raises Unavailable when it can no longer listen; the caller calls
-        again, later."""
+        carried, or `LOOK`. The first is `LOOK` as soon as it listens, for whatever came before. Messages may be lost,
+        repeated, reordered, and come early; what they say of places in the log is true, or not said. Raises Unavailable
+        when it can no longer listen; the caller calls again, later."""
         ...
 
     async def head(self) -> Cursor:
@@ -220,7 +220,7 @@ class Revocations(Protocol):
         ...
 
     async def nudge(self) -> None:
-        """Make `hints` of every process yield () soon. The message may be lost."""
+        """Make `hints` of every process yield `LOOK` soon. The message may be lost."""
         ...
 
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:

@@ -10,7 +10,7 @@ import pytest
 
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.revocation.entry import LOOK, Cursor, Entry, Hint, LogItem, Probe, Scope
 from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Replica, Verdict
 from ostiary.testing import FakeClock
@@ -32,7 +32,7 @@ class Source:
     generation: int = 1
     left: list[str] = field(default_factory=list)
     cursors: list[Cursor] = field(default_factory=list)
-    hinted: asyncio.Queue[tuple[Entry, ...]] = field(default_factory=asyncio.Queue)
+    hinted: asyncio.Queue[Hint] = field(default_factory=asyncio.Queue)
 
     def revoke(self, session_id: str, *, scope: Scope = Scope.SESSION, value: int = 2) -> None:
         position = len(self.items) + 1
@@ -55,7 +55,7 @@ class Source:
     async def catch_up(self, cursor: Cursor) -> Probe | None:
         return None
 
-    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+    async def hints(self) -> AsyncIterator[Hint]:
         while True:
             yield await self.hinted.get()
 
@@ -337,22 +337,38 @@ async def test_hints_are_applied_at_once_and_looks_are_followed() -> None:
     """Entries need no probe; "look" does; what a look brings is acknowledged by a second probe at once."""
     async with _feed(follow=True, lease=600.0) as made:
         cursor = made.replica.cursor
-        await made.source.hinted.put((Entry(scope=Scope.SESSION, id="s1", value=2, until=1e12),))
+        await made.source.hinted.put(Hint(entries=(Entry(scope=Scope.SESSION, id="s1", value=2, until=1e12),)))
         await _until(lambda: made.replica.session_version("s1") == 2)
         assert (made.source.probes, made.replica.cursor) == (0, cursor)
 
         made.source.revoke("s2")
-        await made.source.hinted.put(())
+        await made.source.hinted.put(LOOK)
         await _until(lambda: made.source.probes == 2)
 
         assert made.replica.session_version("s2") == 2
         assert made.source.cursors[-1] == Cursor(position=1, nonce=1)
 
 
+async def test_what_a_hint_brought_is_acknowledged_by_the_first_probe() -> None:
+    """M-33: a hint that continues what was read moves the cursor, so whoever is told to look tells at once that it has
+    it; one probe."""
+    async with _feed(follow=True, lease=600.0) as made:
+        made.source.revoke("s1")
+        entry, place = made.source.items[0].entry, Cursor(position=1, nonce=1)
+        await made.source.hinted.put(Hint(entries=(entry,), after=Cursor(), reached=place))
+        await made.source.hinted.put(LOOK)
+        await _until(lambda: made.source.probes == 1)
+        await _settled()
+
+        assert made.replica.session_version("s1") == 2
+        assert made.source.cursors[-1] == place
+        assert made.source.probes == 1
+
+
 async def test_a_hint_of_keys_reads_the_keys() -> None:
     """A rotation is known before the next scheduled probe."""
     async with _feed(follow=True, lease=600.0) as made:
-        await made.source.hinted.put((Entry(scope=Scope.KEY, id="k", value=0, until=1e12),))
+        await made.source.hinted.put(Hint(entries=(Entry(scope=Scope.KEY, id="k", value=0, until=1e12),)))
         await _until(lambda: len(made.key_reads) == 1)
 
 
@@ -393,7 +409,7 @@ async def test_what_nobody_foresaw_does_not_end_it(
             return await probe(cursor, limit, node=node)
 
         monkeypatch.setattr(made.source, "probe", odd)
-        made.source.hinted.put_nowait((None,))  # type: ignore[arg-type] # what no source says
+        made.source.hinted.put_nowait(None)  # type: ignore[arg-type] # what no source says
         before = made.source.probes
         await _until(lambda: made.source.probes > before + 5)
         told = [record for record in caplog.records if record.exc_info]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ostiary.clock import Clock
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, Hint, Probe, Scope
 from ostiary.revocation.feed import Feed
 from ostiary.revocation.replica import Replica, Verdict
 from ostiary.stores.memory.log import MemoryLog
@@ -86,8 +86,8 @@ class Link:
     async def catch_up(self, cursor: Cursor) -> Probe | None:
         return None
 
-    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
-        heard: asyncio.Queue[tuple[Entry, ...]] = asyncio.Queue()
+    async def hints(self) -> AsyncIterator[Hint]:
+        heard: asyncio.Queue[Hint] = asyncio.Queue()
 
         async def listen() -> None:
             log = self.log.now
@@ -132,8 +132,7 @@ class Log:
         self.down = False
 
     def append(self, entry: Entry) -> None:
-        self.now.append(entry)
-        self.now.tell(entry)
+        self.now.tell(self.now.append(entry))
 
     def wipe(self) -> None:
         self.now = MemoryLog(now)

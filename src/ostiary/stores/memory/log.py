@@ -5,7 +5,7 @@ import bisect
 import secrets
 from collections.abc import AsyncIterator, Callable
 
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe
+from ostiary.revocation.entry import LOOK, Cursor, Entry, Hint, LogItem, Node, Probe
 
 _NONCES = 2**53 - 1  # what JSON carries everywhere
 _FORGOTTEN_AFTER = 86_400.0  # seconds that a node was not heard of: far longer than any lease
@@ -25,11 +25,15 @@ class MemoryLog:
         self._last = 0
         self._nodes: dict[str, tuple[Cursor, float]] = {}
         self._descriptions: dict[str, str] = {}
-        self._listening: set[asyncio.Queue[tuple[Entry, ...]]] = set()
+        self._listening: set[asyncio.Queue[Hint]] = set()
 
-    def append(self, entry: Entry) -> None:
-        self._last += 1
-        self.items.append(LogItem(position=self._last, nonce=_nonce(), entry=entry))
+    def append(self, *entries: Entry) -> Hint:
+        """In one write; what can be said of it."""
+        after = self.newest()
+        for entry in entries:
+            self._last += 1
+            self.items.append(LogItem(position=self._last, nonce=_nonce(), entry=entry))
+        return Hint(entries=entries, after=after, reached=self.newest())
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
         probe = self._read(cursor, limit)
@@ -60,28 +64,32 @@ class MemoryLog:
         """None: nobody has to read it but this process."""
         return None
 
-    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
-        messages: asyncio.Queue[tuple[Entry, ...]] = asyncio.Queue()
+    async def hints(self) -> AsyncIterator[Hint]:
+        messages: asyncio.Queue[Hint] = asyncio.Queue()
         self._listening.add(messages)
         try:
-            yield ()
+            yield LOOK
             while True:
                 yield await messages.get()
         finally:
             self._listening.discard(messages)
 
-    def tell(self, *entries: Entry) -> None:
+    def tell(self, hint: Hint) -> None:
         """Whoever listens."""
         for messages in self._listening:
-            messages.put_nowait(entries)
+            messages.put_nowait(hint)
 
-    async def head(self) -> Cursor:
+    def newest(self) -> Cursor:
+        """`head`."""
         if not self.items:
             return Cursor()
         return Cursor(position=self.items[-1].position, nonce=self.items[-1].nonce)
 
+    async def head(self) -> Cursor:
+        return self.newest()
+
     async def nudge(self) -> None:
-        self.tell()
+        self.tell(LOOK)
 
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         if not self._read(cursor, 1).matches:

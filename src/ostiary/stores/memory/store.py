@@ -95,10 +95,8 @@ class MemoryStore:
                 for step in reversed(undo):
                     step()
                 return False
-        for entry in entries:
-            self._log.append(entry)
         if entries:
-            self._log.tell(*entries)
+            self._log.tell(self._log.append(*entries))
         return True
 
     def _apply(self, change: Add | Swap | Expect | Remove, undo: list[Callable[[], object]]) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 
 from ostiary.revocation.entry import Entry
 from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Swap
+from ostiary.stores.postgres.listening import place
 from ostiary.stores.postgres.statements import Schema, Statements
 
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
@@ -212,7 +213,10 @@ class _Text:
         if self._batch.entries:
             self._next = numbers["append"]
             self._append([name for name, _ in names])
-        tell = f", (SELECT pg_notify(${self._next}, ${self._next + 1}) FROM c)" if self._batch.entries else ""
+        tell = ""
+        if self._batch.entries:
+            text = place(self._schema.revocations, "c.position", f"${self._next + 1}")
+            tell = f", (SELECT pg_notify(${self._next}, {text}) FROM c)"
         return f"WITH {', '.join(self._steps)} SELECT {self._done}, (SELECT count(is_on) FROM d){tell}"
 
     def _numbers(self) -> dict[str, int]:

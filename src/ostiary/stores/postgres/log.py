@@ -7,7 +7,7 @@ from typing import Any
 from ostiary import limits
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope, bulk
+from ostiary.revocation.entry import LOOK, Cursor, Entry, Hint, LogItem, Node, Probe, Scope, bulk
 from ostiary.stores.postgres.batches import DURABLE
 from ostiary.stores.postgres.connecting import Connector
 from ostiary.stores.postgres.listening import listen, look
@@ -98,14 +98,14 @@ class Revocations(Part):
         groups = [(math.ceil(until), ids.encode())] if packed else []
         return bulk(generation, reached, groups, [_item(*row) for row in rest])
 
-    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+    async def hints(self) -> AsyncIterator[Hint]:
         if self._connector.can_listen:
-            async for entries in listen(self._connector, self._schema.channel):
-                yield entries
+            async for hint in listen(self._connector, self._schema.channel):
+                yield hint
         else:
             text = f"SELECT position FROM {self._schema.log}"
             async for _ in look(lambda: self._pools.log.run(lambda c: c.fetchval(text))):
-                yield ()
+                yield LOOK
 
     async def head(self) -> Cursor:
         text = f"SELECT position, nonce FROM {self._schema.revocations} ORDER BY position DESC LIMIT 1"

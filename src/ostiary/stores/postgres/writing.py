@@ -11,7 +11,7 @@ from ostiary.errors import InvalidRequest, Unavailable
 from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
 from ostiary.stores.postgres.batches import DURABLE, Batch, Writer, batch_of
 from ostiary.stores.postgres.errors import WORTH_ANOTHER_TRY
-from ostiary.stores.postgres.listening import told
+from ostiary.stores.postgres.listening import place, told
 from ostiary.stores.postgres.pool import Connection, Pool
 from ostiary.stores.postgres.statements import Schema
 
@@ -51,7 +51,7 @@ class Writing:
     async def _at_once(self, connection: Connection, batch: Batch) -> bool | None:
         """None if a value was taken already."""
         nonces = [_nonce() for _ in batch.entries]
-        arguments = self._writer.arguments(batch, nonces, told(batch.entries))
+        arguments = self._writer.arguments(batch, nonces, told(batch.entries, nonces))
         connection.warned = False
         try:
             rows = await connection.fetch(self._writer.statement(batch), *arguments)
@@ -118,5 +118,8 @@ def _steps(schema: Schema, changes: Sequence[Change]) -> Iterator[tuple[str, lis
             f"INSERT INTO {schema.revocations} (position, nonce, scope, entry_id, value, until) "
             "SELECT position, $1::bigint, $2::text, $3::text, $4::bigint, $5::double precision FROM c RETURNING 1"
         )
-        yield text, [[_nonce(), entry.scope.value, entry.id, entry.value, entry.until] for entry in entries]
-        yield "SELECT pg_notify($1, $2)", [[schema.channel, told(entries)]]
+        nonces = [_nonce() for _ in entries]
+        yield text, [[n, e.scope.value, e.id, e.value, e.until] for n, e in zip(nonces, entries, strict=True)]
+        before = f"(SELECT position - $3::bigint AS position FROM {schema.log}) c"
+        text = f"SELECT pg_notify($1, {place(schema.revocations, 'c.position', '$2')}) FROM {before}"
+        yield text, [[schema.channel, told(entries, nonces), len(entries)]]

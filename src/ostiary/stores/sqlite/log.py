@@ -15,7 +15,7 @@ from typing import TypeVar
 from ostiary import limits
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope, bulk
+from ostiary.revocation.entry import LOOK, Cursor, Entry, Hint, LogItem, Node, Probe, Scope, bulk
 from ostiary.stores.sqlite.lanes import Job, Lane
 from ostiary.stores.sqlite.parts import Lanes, Part
 from ostiary.stores.sqlite.presence import Presence
@@ -83,7 +83,7 @@ class Revocations(Part):
 
         return ask
 
-    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+    async def hints(self) -> AsyncIterator[Hint]:
         seen: object = None
         while True:
             began = self._uptime()
@@ -91,7 +91,7 @@ class Revocations(Part):
             taken = self._uptime() - began
             if found is None or found != seen:
                 seen = found
-                yield ()
+                yield LOOK
             await asyncio.sleep(min(max(_LOOK_INTERVAL, _LOOK_REST * taken), _LOOK_INTERVAL_MAX))
 
     def _state(self) -> object:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from ostiary import limits
 from ostiary.errors import InvalidRequest
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Node, Probe, Scope, bulk
+from ostiary.revocation.entry import LOOK, Cursor, Entry, Hint, LogItem, Node, Probe, Scope, bulk
 from ostiary.stores.valkey import scripts
 from ostiary.stores.valkey.listening import listen
 from ostiary.stores.valkey.parts import Lanes
@@ -79,11 +79,11 @@ class Revocations:
         reached = Cursor(position=_position(name), nonce=_nonce(item))
         return bulk(int(generation), reached, groups, list(_items(told)))
 
-    async def hints(self) -> AsyncIterator[tuple[Entry, ...]]:
+    async def hints(self) -> AsyncIterator[Hint]:
         channel = self._topology.address.channel
         async with contextlib.aclosing(listen(self._topology, channel)) as messages:
             async for message in messages:
-                yield () if message is None else tuple(_entries(message))
+                yield _hint(message) if message else LOOK
 
     async def head(self) -> Cursor:
         newest = await self._lanes.log.command("XREVRANGE", self._log, "+", "-", "COUNT", 1)
@@ -150,9 +150,27 @@ def _nonce(item: bytes) -> int:
     return int(_ITEM.unpack_from(item)[0])
 
 
-def _entries(message: bytes) -> Iterator[Entry]:
-    at = 0
+def _hint(message: bytes) -> Hint:
+    """Id and nonce of the item that these follow, if there is one; the id of the last; and then what is stored of each,
+    nonce and all."""
+    before, at = _told(message, 0)
+    after = Cursor()
+    if before:
+        after = Cursor(position=_position(before), nonce=_nonce(message[at : at + _ITEM.size]))
+        at += _ITEM.size
+    last, at = _told(message, at)
+    items = []
     while at < len(message):
-        end = at + 2 + _LENGTH.unpack_from(message, at)[0]
-        yield decode_entry(message[at + 2 + _ITEM.size : end])  # what is told is what is stored, nonce and all
-        at = end
+        item, at = _told(message, at)
+        items.append(item)
+    return Hint(
+        entries=tuple(decode_entry(item[_ITEM.size :]) for item in items),
+        after=after,
+        reached=Cursor(position=_position(last), nonce=_nonce(items[-1])),
+    )
+
+
+def _told(message: bytes, at: int) -> tuple[bytes, int]:
+    """What stands there behind its length, and where that ends."""
+    end = at + 2 + _LENGTH.unpack_from(message, at)[0]
+    return message[at + 2 : end], end

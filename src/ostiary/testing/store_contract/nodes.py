@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from ostiary.revocation.entry import Cursor, Entry
+from ostiary.revocation.entry import LOOK, Cursor, Hint
 from ostiary.stores.port import Append, Store
 from ostiary.testing import builders
 from ostiary.testing.store_contract.base import StoreCase
@@ -18,9 +18,9 @@ LEASE = 60.0
 
 
 @asynccontextmanager
-async def listening(store: Store) -> AsyncIterator[list[tuple[Entry, ...]]]:
+async def listening(store: Store) -> AsyncIterator[list[Hint]]:
     """What `hints` has yielded so far; entered once it listens."""
-    heard: list[tuple[Entry, ...]] = []
+    heard: list[Hint] = []
 
     async def listen() -> None:
         async for hint in store.revocations.hints():
@@ -43,7 +43,7 @@ async def until(condition: Callable[[], bool], task: "asyncio.Task[None] | None"
             await asyncio.sleep(0.002)
 
 
-def _more(heard: list[tuple[Entry, ...]], before: int) -> bool:
+def _more(heard: list[Hint], before: int) -> bool:
     return len(heard) > before
 
 
@@ -197,7 +197,44 @@ class Nodes(StoreCase):
                 entry = builders.entry(f"ses_{i}")
                 assert await other.write(Append(entry))
                 await until(partial(_more, heard, before))
-                assert {said for hint in heard[before:] for said in hint} <= {entry}
+                assert {said for hint in heard[before:] for said in hint.entries} <= {entry}
+
+    async def test_hint_says_where_its_entries_stand(self, store: Store, other: Store) -> None:
+        """M-33: of a write that nobody disturbed, the place of its entries: whoever stands before them has, with them,
+        read up to the newest item."""
+        async with listening(store) as heard:
+            stands = Cursor()
+            for count in (1, 3, 1, 2):
+                before = len(heard)
+                assert await other.write(*(Append(builders.entry(f"ses_{stands.position}_{i}")) for i in range(count)))
+                await until(partial(_more, heard, before))
+                if heard[-1] != LOOK:
+                    assert (heard[-1].after, len(heard[-1].entries)) == (stands, count)
+                    assert heard[-1].reached == await store.revocations.head()
+                stands = await store.revocations.head()
+
+    async def test_hint_never_says_a_wrong_place(self, store: Store, other: Store) -> None:
+        """Flaw class: of writers that overtake one another, one names an item before its own that is not; whoever went
+        by it would never read what stands between."""
+        writes = [(who, i) for i in range(10) for who in (store, other)]
+        async with listening(store) as heard:
+            done = await asyncio.gather(
+                *(
+                    who.write(*(Append(builders.entry(f"ses_{n}_{i}_{j}")) for j in range(1 + i % 3)))
+                    for n, (who, i) in enumerate(writes)
+                )
+            )
+            assert all(done)
+            before = len(heard)
+            await store.revocations.nudge()
+            await until(partial(_more, heard, before))
+        items = (await store.revocations.probe(Cursor(), 100)).items
+        cursors = [Cursor(), *map(after, items)]
+        for hint in heard:
+            if hint.reached is not None:
+                assert hint.after is not None
+                first, last = cursors.index(hint.after), cursors.index(hint.reached)
+                assert tuple(item.entry for item in items[first:last]) == hint.entries
 
     async def test_nudge_reaches_everybody_who_listens(self, store: Store, other: Store) -> None:
         """Without anything having been written."""
@@ -207,4 +244,4 @@ class Nodes(StoreCase):
                 await who.revocations.nudge()
                 await until(partial(_more, here, before[0]))
                 await until(partial(_more, there, before[1]))
-        assert {*here, *there} == {()}
+        assert {*here, *there} == {LOOK}

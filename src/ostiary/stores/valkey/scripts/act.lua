@@ -48,10 +48,12 @@ local function pack(position, item, expires)
 end
 
 local function act(steps, channel)
-  local told = {}
+  local told, before, last = {}, nil, nil
   for _, step in ipairs(steps) do
     if step[1] == 'L' then
+      before = before or redis.call('XREVRANGE', prefix .. 'log', '+', '-', 'COUNT', 1)
       local position = redis.call('INCR', prefix .. 'position')
+      last = position .. '-0'
       redis.call('XADD', prefix .. 'log', position .. '-0', 'e', step[2])
       redis.call('ZADD', prefix .. 'log-until', step[3], position)
       pack(position, step[2], step[3])
@@ -63,6 +65,8 @@ local function act(steps, channel)
     end
   end
   if #told > 0 then
-    redis.call('SPUBLISH', channel, table.concat(told))
+    local newest = before[1] -- the item that these follow
+    local place = newest and struct.pack('>I2', #newest[1]) .. newest[1] .. string.sub(newest[2][2], 1, 8) or '\0\0'
+    redis.call('SPUBLISH', channel, place .. struct.pack('>I2', #last) .. last .. table.concat(told))
   end
 end
