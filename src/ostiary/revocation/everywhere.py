@@ -9,7 +9,8 @@ from ostiary import limits
 from ostiary.errors import OstiaryError
 from ostiary.revocation.entry import Cursor
 
-_PAUSE, _LONGEST_PAUSE = 0.0005, 0.05  # seconds between looks
+_PAUSE = 0.0003  # seconds between looks, for each node that is behind: several take their time one after the other
+_LONGEST_PAUSE = 0.05
 
 
 class Followers(Protocol):
@@ -33,11 +34,14 @@ async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lea
     with contextlib.suppress(OstiaryError, TimeoutError):
         async with asyncio.timeout(wait):
             head, _ = await asyncio.gather(log.head(), log.nudge())
-            pause = _PAUSE
+            before, pause = -1, 0.0
             while monotonic() < deadline:
-                if await log.behind(head, within=wait) == 0:
+                behind = await log.behind(head, within=wait)
+                if behind == 0:
                     return
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.15, _LONGEST_PAUSE)  # so that a wait is little longer than it must be
+                count = behind or 1
+                pause = pause * 1.15 if count == before else _PAUSE * count  # little longer than it must be
+                before = count
+                await asyncio.sleep(min(pause, _LONGEST_PAUSE))
     while (left := deadline - monotonic()) > 0:  # noqa: ASYNC110 - time is what it waits for
         await asyncio.sleep(max(left, _PAUSE))
