@@ -195,6 +195,7 @@ class Rules:
     def __init__(self, variant: Variant, setting: Setting) -> None:
         self.variant = variant
         self.setting = setting
+        self._can_count = "wipe" in setting.faults or setting.marks
         self.replicas = Replicas()
         self._accepts: dict[tuple[int, int, int, int], bool] = {}
 
@@ -208,7 +209,6 @@ class Rules:
             number, "on_reply", Sent(0, 0), Probe(generation=1, matches=True, items=(), complete=True)
         )
         members = tuple((0, 0) for _ in range(setting.nodes))
-        can_count = "wipe" in setting.faults or setting.marks
         return World(
             now=0,
             log=Log(generation=1, born=-LEASE, items=(), durable=0, members=members),
@@ -218,7 +218,7 @@ class Rules:
             nonce=1,
             nodes=tuple(Node(number, False, None, 0) for _ in range(setting.nodes)),
             sessions=tuple(
-                Session(0 if i == 0 or not can_count else -1, 0, -1, False, None, False)
+                Session(0 if i == 0 or not self._can_count else -1, 0, -1, False, None, False)
                 for i in range(setting.sessions)
             ),
             faults=setting.most,
@@ -284,7 +284,8 @@ class Rules:
                 yield f"ending {i} takes position {began.position}", _with_session(world, i, began)
             else:
                 yield f"ending {i} commits", self._ended(world, i, session, session.position)
-        elif session.ended < 0:
+        elif session.ended < 0 and (self._can_count or i == 0 or world.sessions[i - 1].ended >= 0):
+            # where all are logged in from the start, one is like the other: they are ended in their order
             yield f"session {i} is ended", self._ended(world, i, session, _head(world.log)[0] + 1)
         if session.waiting is not None and self._may_answer(world, *session.waiting):
             yield f"wait=all of {i} answers", _with_session(world, i, session._replace(waiting=None, settled=True))
