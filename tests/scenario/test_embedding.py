@@ -1,6 +1,7 @@
 """Other applications behind the login: what `protect` and the dependencies let through."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -200,6 +201,42 @@ def test_dependencies_say_by_their_types_what_they_need() -> None:
     for dependency in (auth.caller, auth.account, auth.require("admin")):
         hints = get_type_hints(dependency)
         assert (hints["request"], hints["response"]) == (HTTPConnection, Response)
+
+
+@pytest.mark.parametrize("issuer", ["https://testserver", SECURE])
+def test_pages_lead_to_where_they_are_mounted(issuer: str) -> None:
+    """What is mounted at /auth works there with forms alone, and says where its endpoints are, whether its issuer
+    ends in /auth or not (M-01, M-63)."""
+    auth = Ostiary(Settings(database="memory:", issuer=issuer), password_parameters=CHEAP)
+    app = Starlette(routes=[Mount("/auth", auth.asgi)], lifespan=auth.lifespan)
+    person = {"username": "alice", "password": PASSWORD}
+    with TestClient(app, base_url="https://testserver", follow_redirects=False) as client:
+        assert client.post("/auth/signup", data=person).headers["location"].startswith("/auth/login?")
+        page = client.get("/auth/login")
+        found = re.findall(r'(?:href|src)="(/[^"]+)"', page.text)
+        assert 'action="/auth/login"' in page.text
+        assert found
+        assert {client.get(path).status_code for path in found} == {200}
+        answer = client.post("/auth/login", data=person)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/auth/account")
+        assert client.get("/auth/account").status_code == 200
+        assert 'href="/auth/' in client.get("/auth/nowhere", headers={"Accept": "text/html"}).text
+
+        document = client.get("/auth/.well-known/oauth-authorization-server").json()
+        assert document["issuer"] == issuer
+        assert client.get(document["jwks_uri"]).status_code == 200
+        assert client.post(document["revocation_endpoint"], data={"token": "nothing"}).status_code == 200
+        client.cookies.clear()
+        assert client.get("/auth/account").headers["location"].startswith("/auth/login?next=%2Fauth%2Faccount&")
+
+
+@pytest.mark.parametrize("root_path", ["//evil.example", "/auth/", "auth"])
+async def test_a_mount_that_is_no_path_of_ours_leads_nowhere(server: Server, root_path: str) -> None:
+    """What links begin with is one slash and a name, never another host (M-08)."""
+    scope = _scope(server.device(IN_COOKIES[0]))
+    messages = await _sent(server.auth.asgi, {**scope, "path": f"{root_path}/login", "root_path": root_path})
+    assert messages[0]["status"] == 200
+    assert b'action="/login"' in messages[1]["body"]
 
 
 async def test_the_account_that_a_dependency_gives_holds_no_hash(server: Server, carrier: Carrier) -> None:

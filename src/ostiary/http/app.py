@@ -17,6 +17,7 @@ from ostiary.http.call import Call, read_form, read_json
 from ostiary.http.cors import Cors
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
 from ostiary.http.middleware import Front
+from ostiary.http.mounting import Mounted
 from ostiary.http.problems import (
     MethodNotAllowed,
     NoSuchRoute,
@@ -47,11 +48,12 @@ def make_app(services: ServicesOf, *, cors_origins: tuple[str, ...], lifespan: L
     """The application. `services` gives the running system's; it is called at each request, since the system starts
     with the lifespan, after the routes are made."""
     endpoints = (*ENDPOINTS, *openapi_endpoints(ENDPOINTS))
+    mounted = Mounted()
     router = Router(
-        routes=_routes(services, endpoints),
+        routes=_routes(services, endpoints, mounted),
         redirect_slashes=False,
         lifespan=lifespan,
-        default=_not_found(services),
+        default=_not_found(services, mounted),
     )
     app: ASGIApp = _FixedPathsFirst(router)
     if cors_origins:
@@ -59,13 +61,13 @@ def make_app(services: ServicesOf, *, cors_origins: tuple[str, ...], lifespan: L
     return Front(app, lambda: services().config)
 
 
-def _routes(services: ServicesOf, endpoints: Iterable[Endpoint]) -> list[Route]:
+def _routes(services: ServicesOf, endpoints: Iterable[Endpoint], mounted: Mounted) -> list[Route]:
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
     for endpoint in endpoints:
         by_path[endpoint.path][endpoint.method] = endpoint
     # a fixed path before one with a parameter that would match it too; sorting is stable
     rows = sorted(by_path.items(), key=lambda row: "{" in row[0])
-    return [Route(path, _PathApp(services, methods)) for path, methods in rows]
+    return [Route(path, _PathApp(services, methods, mounted)) for path, methods in rows]
 
 
 class _FixedPathsFirst:
@@ -85,8 +87,9 @@ class _FixedPathsFirst:
 class _PathApp:
     """Everything at one path. A class, so that Starlette hands it raw ASGI calls of every method."""
 
-    def __init__(self, services: ServicesOf, methods: dict[str, Endpoint]) -> None:
+    def __init__(self, services: ServicesOf, methods: dict[str, Endpoint], mounted: Mounted) -> None:
         self._services = services
+        self._mounted = mounted
         self._methods = methods
         if "GET" in methods:
             self._methods = {**methods, "HEAD": methods["GET"]}
@@ -96,7 +99,7 @@ class _PathApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         endpoint = self._methods.get(request.method)
-        services = self._services()
+        services = self._mounted.at(scope.get("root_path", ""), self._services())
         now = services.clock.wall()
         began = services.clock.monotonic()
         call = Call(services=services, request=request, now=now, client=Client())
@@ -207,12 +210,13 @@ def _path_of(call: Call) -> str:
     return str(path)
 
 
-def _not_found(services: ServicesOf) -> ASGIApp:
+def _not_found(services: ServicesOf, mounted: Mounted) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        call = Call(services=services(), request=request, now=0.0, client=Client())
+        here = mounted.at(scope.get("root_path", ""), services())
+        call = Call(services=here, request=request, now=0.0, client=Client())
         wants_page = "text/html" in request.headers.get("accept", "") and not path_of(scope).startswith("/v1/")
         dialect = Dialect.OAUTH if is_oauth(scope) else Dialect.PAGE if wants_page else Dialect.PROBLEM
         await refused(call, dialect, NoSuchRoute())(scope, receive, send)

@@ -24,3 +24,8 @@ class HttpConfig:
     hsts: bool = False
     worker: int = 0
     metrics_token: bytes | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> str:
+        """Where clients find this application: the issuer, unless it is mounted where the issuer does not say."""
+        return self.origin + self.base_path

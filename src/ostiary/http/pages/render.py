@@ -47,25 +47,36 @@ class Frame:
     roles: frozenset[str] | None = None
 
 
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ostiary.http.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["machine_time"] = machine_time
+    environment.filters["path_segment"] = partial(quote, safe="")
+    return environment
+
+
 class Pages:
     """The pages of a server that is mounted at `base_path` (empty, or `/auth` without a final slash). `extra_places`
     are put in front of what the start page leads to."""
 
-    def __init__(self, base_path: str = "", *, extra_places: Sequence[str] = ()) -> None:
+    def __init__(
+        self, base_path: str = "", *, extra_places: Sequence[str] = (), templates: Environment | None = None
+    ) -> None:
         if base_path and (not base_path.startswith("/") or base_path.startswith("//") or base_path.endswith("/")):
             raise ValueError("a base path is empty, or begins with one slash and ends without one")
         self._base_path = base_path
         self._extra_places = tuple(extra_places)
-        self._templates = Environment(
-            loader=PackageLoader("ostiary.http.pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters["machine_time"] = machine_time
-        self._templates.filters["path_segment"] = partial(quote, safe="")
+        self._templates = templates or _templates()
+
+    def at(self, base_path: str) -> "Pages":
+        """The same pages, mounted there."""
+        return Pages(base_path, extra_places=self._extra_places, templates=self._templates)
 
     def url(self, path: str, lang: Language, **query: str | int | None) -> str:
         """A page's URL below the base path that keeps the language: also for redirects. None and "" are left out."""

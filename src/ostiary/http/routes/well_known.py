@@ -18,20 +18,20 @@ _CLIENT_METHODS = ["client_secret_basic", "private_key_jwt"]
 
 async def metadata(call: Call) -> Response:
     """GET /.well-known/oauth-authorization-server (RFC 8414): only what works."""
-    issuer = call.services.config.issuer
+    here = call.services.config.address
     document: dict[str, Any] = {
-        "issuer": issuer,
-        "token_endpoint": f"{issuer}/oauth/token",
-        "revocation_endpoint": f"{issuer}/oauth/revoke",
-        "introspection_endpoint": f"{issuer}/oauth/introspect",
-        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "issuer": call.services.config.issuer,
+        "token_endpoint": f"{here}/oauth/token",
+        "revocation_endpoint": f"{here}/oauth/revoke",
+        "introspection_endpoint": f"{here}/oauth/introspect",
+        "jwks_uri": f"{here}/.well-known/jwks.json",
         "grant_types_supported": list(GRANTS),
         "response_types_supported": [],
         "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "token_endpoint_auth_methods_supported": ["none", *_CLIENT_METHODS],
         "revocation_endpoint_auth_methods_supported": ["none", *_CLIENT_METHODS],
         "introspection_endpoint_auth_methods_supported": _CLIENT_METHODS,
-        "service_documentation": f"{issuer}/docs",
+        "service_documentation": f"{here}/docs",
     }
     for endpoint in ("token", "revocation", "introspection"):
         document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(ASSERTION_ALGORITHMS)
@@ -46,16 +46,16 @@ async def metadata(call: Call) -> Response:
 
 async def protected_resource(call: Call) -> Response:
     """GET /.well-known/oauth-protected-resource (RFC 9728): this server's own API."""
-    issuer = call.services.config.issuer
+    issuer, here = call.services.config.issuer, call.services.config.address
     return json_response(
         {
             "resource": issuer,
             "authorization_servers": [issuer],
-            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "jwks_uri": f"{here}/.well-known/jwks.json",
             "bearer_methods_supported": ["header"],
             "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
             "resource_name": "Ostiary",
-            "resource_documentation": f"{issuer}/docs",
+            "resource_documentation": f"{here}/docs",
         },
         headers=_PUBLIC,
     )
