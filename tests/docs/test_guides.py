@@ -189,7 +189,7 @@ async def test_a_restored_backup_revives_nothing_once_everything_is_ended(tmp_pa
         thief: Any = Client(second)
         thief.cookies = kept
         assert await thief.status() == 200
-        await second.system.accounts.end_everything(actor="test")
+        await second.system.sessions.end_everything(actor="test")
         assert await thief.status() == 401
     finally:
         await second.stop()

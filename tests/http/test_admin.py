@@ -308,7 +308,7 @@ async def test_sessions_by_activity(site: Site) -> None:
     assert await walked("&account=acc_x") == []
     assert problem(await site.get("/v1/admin/sessions?order=size", **root.use)) == (422, "invalid_request")
     assert problem(await site.get("/v1/admin/sessions?order=activity&cursor=x", **root.use)) == (422, "invalid_request")
-    await site.auth.system.accounts.end_everything(actor="cli")
+    await site.auth.system.sessions.end_everything(actor="cli")
     again = await site.log_in("root")
     body = (await site.get("/v1/admin/sessions?order=activity", **again.use)).json()
     assert [one["id"] for one in body["sessions"]] == [again.id]
@@ -321,7 +321,7 @@ async def test_listing_many_that_are_over(site: Site, monkeypatch: pytest.Monkey
     monkeypatch.setattr("ostiary.services.sessions._LOOKS", 2)
     root, _ = await cast(site)
     over = [await site.log_in("ann", kind="stateless") for _ in range(18)]
-    await site.auth.system.accounts.end_everything(actor="cli")
+    await site.auth.system.sessions.end_everything(actor="cli")
     live = {(root := await site.log_in("root")).id, (await site.log_in("ann")).id}
     store = site.auth.system.store.sessions
     looked: list[int] = []

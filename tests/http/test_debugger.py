@@ -134,7 +134,7 @@ async def _promote(site: Site, login: Login) -> None:
 
 
 async def _end_everything(site: Site, login: Login) -> None:
-    await site.auth.system.accounts.end_everything(actor="test")
+    await site.auth.system.sessions.end_everything(actor="test")
 
 
 async def _wait(site: Site, login: Login) -> None:

@@ -192,7 +192,7 @@ def test_an_administrator(world: World, data: st.DataObject) -> None:
                 store = world.site.auth.system.store
                 account = await store.accounts.get(world.admin.account_id)
                 assert account is not None
-                await world.site.auth.system.accounts.reset_password(account.id, PASSWORD, actor="test")
+                await world.site.auth.system.password_changes.reset(account.id, PASSWORD, actor="test")
                 world.admin = await world.site.log_in("root", transport="bearer")
 
         world.portal.call(alive)

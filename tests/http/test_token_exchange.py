@@ -339,7 +339,7 @@ async def test_ending_everything_ends_services_tokens_too(site: Site) -> None:
     form = {"grant_type": "client_credentials"}
     own = (await svc.post("/oauth/token", form)).json()["access_token"]
     assert (await behind.introspect(own)).json()["active"] is True
-    await site.auth.system.accounts.end_everything(actor="test")
+    await site.auth.system.sessions.end_everything(actor="test")
     assert (await behind.introspect(own)).json() == {"active": False}
     anew = (await svc.post("/oauth/token", form)).json()["access_token"]
     assert (await behind.introspect(anew)).json()["active"] is True

@@ -105,7 +105,7 @@ async def test_everything_can_be_ended_twice(server: Server, carrier: Carrier) -
     for _ in range(2):
         device = await server.log_in("alice", carrier)
         assert (await device.me()).status == 200
-        assert (await server.system.accounts.end_everything(actor="cli")).ended == 1
+        assert (await server.system.sessions.end_everything(actor="cli")).ended == 1
         await _is_dead(device)
 
 

@@ -148,7 +148,7 @@ async def test_a_reset_ends_everything_and_forgives(server: Server, kind: Carrie
         await server.device().log_in("alice", "not the password")
     assert (await server.device().log_in("alice", PASSWORD)).status == 429
 
-    ended = await server.system.accounts.reset_password(device.account_id, OTHER_PASSWORD, actor="cli")
+    ended = await server.system.password_changes.reset(device.account_id, OTHER_PASSWORD, actor="cli")
 
     assert (ended.ended, ended.bound) == (1, 0.0)
     await _is_dead(device)

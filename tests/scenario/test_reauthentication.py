@@ -117,7 +117,7 @@ async def test_a_proof_that_comes_too_late_brings_nothing_back(
 
     async def and_then_everything_ends(stored: str | None, password: str) -> object:
         verdict = await verify(stored, password)
-        await server.system.accounts.end_everything(actor="cli")
+        await server.system.sessions.end_everything(actor="cli")
         return verdict
 
     monkeypatch.setattr(server.hasher, "verify", and_then_everything_ends)

@@ -84,7 +84,7 @@ async def test_end_everything_is_remembered(start_on_file: StartServer, carrier:
     async with start_on_file() as server:
         await server.account("alice")
         phone = await server.log_in("alice", carrier)
-        await server.system.accounts.end_everything(actor="cli")
+        await server.system.sessions.end_everything(actor="cli")
 
     async with start_on_file() as restarted:
         assert (await phone.copy(restarted).look()).status == 401

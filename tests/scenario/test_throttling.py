@@ -171,7 +171,7 @@ async def test_a_reset_lifts_the_hard_stop(start: StartServer) -> None:
             await _guess(server)
         assert (await server.device().log_in("alice", PASSWORD)).json["retry_after"] == 3600
 
-        await server.system.accounts.reset_password(account.id, OTHER_PASSWORD, actor="cli")
+        await server.system.password_changes.reset(account.id, OTHER_PASSWORD, actor="cli")
 
         assert (await server.device().log_in("alice", OTHER_PASSWORD)).status == 200
 

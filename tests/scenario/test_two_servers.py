@@ -100,19 +100,18 @@ async def test_whatever_ends_an_account_reaches_the_other_server(
         account = await here.account("alice")
         away = (await here.log_in("alice", kind)).copy(there)
         assert (await away.look()).status == 200
-        accounts = here.system.accounts
 
         if how == "disabled":
             root = await here.admin()
             await root.patch(f"/v1/admin/accounts/{account.id}", {"disabled": True})
         elif how == "deleted":
-            await accounts.delete(account.id, actor="cli")
+            await here.system.accounts.delete(account.id, actor="cli")
         elif how == "end_all":
             await here.system.sessions.end_all(account.id, actor="cli")
         elif how == "end_everything":
-            await accounts.end_everything(actor="cli")
+            await here.system.sessions.end_everything(actor="cli")
         else:
-            await accounts.reset_password(account.id, "an entirely new password", actor="cli")
+            await here.system.password_changes.reset(account.id, "an entirely new password", actor="cli")
 
         await _refuses(away)
 
@@ -172,7 +171,7 @@ async def test_a_refresh_elsewhere_knows_of_an_end_at_once(start_shared: StartSe
         elif how == "account":
             await here.system.sessions.end_all(account.id, actor="cli")
         elif how == "everything":
-            await here.system.accounts.end_everything(actor="cli")
+            await here.system.sessions.end_everything(actor="cli")
         else:
             await here.system.accounts.change(account.id, AccountPatch(disabled=True), actor="cli")
 

@@ -224,7 +224,7 @@ async def password(
     new = read_password(from_stdin=password_stdin, prompt="New password")
     async with opened(where) as system:
         account = await system.accounts.find(name)
-        ended = await system.accounts.reset_password(account.id, new, actor=ACTOR)
+        ended = await system.password_changes.reset(account.id, new, actor=ACTOR)
         ended = await settled(system, ended, wait=wait)
     say_ended(ended.ended, ended.bound, what=f"{account.username} has a new password", json=json)
 

@@ -86,4 +86,4 @@ async def _end(system: "System", *, session: str | None, account: str | None, ye
         found = await system.accounts.find(account)
         return found.username, await system.sessions.end_all(found.id, actor=ACTOR)
     confirm("End every session of everybody?", yes=yes)
-    return "Everything", await system.accounts.end_everything(actor=ACTOR)
+    return "Everything", await system.sessions.end_everything(actor=ACTOR)

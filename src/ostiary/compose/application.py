@@ -323,6 +323,7 @@ def _services_of(system: System, config: HttpConfig, places: tuple[str, ...]) ->
         accounts=system.accounts,
         first_run=system.first_run,
         overview=system.overview,
+        password_changes=system.password_changes,
         passwords=system.passwords,
         sessions=system.sessions,
         sign_in=system.sign_in,

@@ -37,6 +37,7 @@ from ostiary.services.log_keeping import LogKeeping
 from ostiary.services.moving import Moving
 from ostiary.services.nodes import Nodes
 from ostiary.services.overview import Overview
+from ostiary.services.password_changes import PasswordChanges
 from ostiary.services.passwords import Passwords
 from ostiary.services.proofs import Proofs
 from ostiary.services.recognition import Recognition
@@ -65,6 +66,7 @@ class System:
     refresh: Refresh
     accounts: Accounts
     first_run: FirstRun
+    password_changes: PasswordChanges
     passwords: Passwords
     proofs: Proofs
     moving: Moving
@@ -264,7 +266,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher, worker: 
         audience=(settings.issuer, *(f"{settings.issuer}/oauth/{name}" for name in ("token", "revoke", "introspect"))),
     )
     proofs = Proofs(context, nonce_required=settings.dpop_nonce == "required")
-    accounts = Accounts(context, passwords, throttling, issuing)
+    accounts = Accounts(context, passwords, throttling)
     overview = Overview(context)
     nodes = Nodes(context, feed, worker=worker, version=__version__)
     followers = Followers(context, feed, lease=settings.lease)
@@ -279,6 +281,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher, worker: 
         refresh=refresh,
         accounts=accounts,
         first_run=FirstRun(context, accounts),
+        password_changes=PasswordChanges(context, accounts, passwords, throttling, issuing),
         passwords=passwords,
         proofs=proofs,
         moving=moving,

@@ -22,6 +22,7 @@ from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.introspection import Introspection
 from ostiary.services.nodes import Nodes
 from ostiary.services.overview import Overview
+from ostiary.services.password_changes import PasswordChanges
 from ostiary.services.passwords import Passwords
 from ostiary.services.recognition import Recognition
 from ostiary.services.refresh import Refresh
@@ -45,6 +46,7 @@ class Services:
     accounts: Accounts
     first_run: FirstRun
     overview: Overview
+    password_changes: PasswordChanges
     passwords: Passwords
     sessions: Sessions
     sign_in: SignIn

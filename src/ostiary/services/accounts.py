@@ -14,16 +14,14 @@ from ostiary.domain.audit import Event
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import EndReason, Session
 from ostiary.domain.username import normalise_username, username_key_or_none
-from ostiary.errors import InvalidToken, LastAdmin, NotFound, RegistrationClosed, UsernameTaken
-from ostiary.revocation.entry import Entry, Scope
+from ostiary.errors import LastAdmin, NotFound, RegistrationClosed, UsernameTaken
 from ostiary.services.account_search import search
 from ostiary.services.asking import Asking, still_may
 from ostiary.services.context import Client, Context, Ended, judged_again
-from ostiary.services.ending import end_session, live_sessions, refuse_older_credentials, void_account_tokens
-from ostiary.services.issuing import Issued, Issuing
+from ostiary.services.ending import end_sessions, live_sessions, void_account_tokens
 from ostiary.services.passwords import Passwords
 from ostiary.services.throttling import Throttling
-from ostiary.stores.port import Add, Append, Change, Remove, Swap
+from ostiary.stores.port import Add, Change, Remove, Swap
 
 
 class Keep:
@@ -57,11 +55,10 @@ class NewAccount:
 class Accounts:
     """Use cases of accounts. `actor` is an account's id, or who else does it ("cli")."""
 
-    def __init__(self, context: Context, passwords: Passwords, throttling: Throttling, issuing: Issuing) -> None:
+    def __init__(self, context: Context, passwords: Passwords, throttling: Throttling) -> None:
         self._context = context
         self._passwords = passwords
         self._throttling = throttling
-        self._issuing = issuing
 
     async def register(
         self, *, username: str, password: str, email: str | None, display_name: str | None, client: Client
@@ -150,76 +147,6 @@ class Accounts:
         """See `account_search`."""
         return await search(self._context.store.accounts, query=query, only=only, after=after, limit=limit)
 
-    async def change_password(self, caller: Caller, current: str, new: str, client: Client) -> Issued:
-        """The caller's own. Every other session ends, the caller's goes on under new credentials. Raises WrongPassword,
-        TooManyAttempts, PasswordRejected."""
-
-        async def attempt() -> Issued | None:
-            account = await self.get(caller.account_id)
-            await self._passwords.prove(account, current, client, session_id=caller.session_id)
-            self._passwords.check_rules(new, username=account.username, email=account.email)
-            password_hash = await self._passwords.hash(new)
-            now = self._context.now()
-            session = await self._context.store.sessions.get(caller.session_id)
-            issuer = await self._context.store.issuer()
-            if session is None or session.version != caller.version or not session.is_live(now, issuer.everything):
-                raise InvalidToken(private="the session ended meanwhile")
-            raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
-            changed = replace(raised, password_hash=password_hash, password_changed_at=now)
-            renewed, secret = self._issuing.fresh(
-                replace(session, version=session.version + 1, auth_time=now, last_seen_at=now), now
-            )
-            renewed, placed = await self._issuing.placed(renewed, changed, issuer.everything, now)
-            live = await live_sessions(self._context, account.id, issuer.everything, now)
-            others = [other for other in live if other.id != session.id]
-            changes: list[Change] = [
-                Swap(changed),
-                entry,
-                Swap(renewed),
-                *placed,
-                refuse_older_credentials(self._context, renewed, now),
-                self._context.audit(
-                    Event.PASSWORD_CHANGED,
-                    now,
-                    account_id=account.id,
-                    session_id=session.id,
-                    client=client,
-                    ended=len(others),
-                ),
-            ]
-            changes += self._end(others, now, EndReason.PASSWORD_CHANGED)
-            issued = self._issuing.issued(changed, renewed, issuer.everything, secret, now, ended=len(others))
-            return issued if await self._context.write(*changes) else None
-
-        return await judged_again(attempt)
-
-    async def reset_password(self, account_id: str, new: str, *, actor: str, asking: Asking | None = None) -> Ended:
-        """By somebody in charge: every session ends, failed logins are forgiven. Raises NotFound, PasswordRejected, and
-        what `still_may` raises."""
-        account = await self.get(account_id)
-        self._passwords.check_rules(new, username=account.username, email=account.email)
-        password_hash = await self._passwords.hash(new)
-
-        async def attempt() -> Ended | None:
-            conditions = await still_may(self._context, asking)
-            account = await self.get(account_id)
-            now = self._context.now()
-            issuer = await self._context.store.issuer()
-            raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
-            live = await live_sessions(self._context, account.id, issuer.everything, now)
-            written = await self._context.write(
-                *conditions,
-                Swap(replace(raised, password_hash=password_hash, password_changed_at=now)),
-                entry,
-                *self._end(live, now, EndReason.PASSWORD_CHANGED),
-                self._context.audit(Event.PASSWORD_RESET, now, account_id=account.id, actor=actor, ended=len(live)),
-            )
-            return self._context.ended(len(live)) if written else None
-
-        ended = await judged_again(attempt)
-        await self._throttling.forgive(account.username_key)
-        return ended
-
     async def change(
         self,
         account_id: str,
@@ -263,7 +190,7 @@ class Accounts:
         newly_disabled = changed.disabled and not account.disabled
         if newly_disabled:
             over = await live_sessions(self._context, account.id, issuer.everything, now)
-            changes += self._end(over, now, EndReason.ACCOUNT_DISABLED)
+            changes += end_sessions(self._context, over, now, EndReason.ACCOUNT_DISABLED)
         if roles_changed or newly_disabled:
             changed, entry = void_account_tokens(self._context, changed, issuer.everything, now)
             changes.append(entry)
@@ -301,7 +228,7 @@ class Accounts:
                 *await self._guard_last_admin(account, replace(raised, disabled=True), issuer),
                 Remove(account),
                 entry,
-                *self._end(live, now, EndReason.ACCOUNT_DELETED),
+                *end_sessions(self._context, live, now, EndReason.ACCOUNT_DELETED),
                 self._context.audit(
                     Event.ACCOUNT_DELETED, now, account_id=account.id, actor=actor, client=client, ended=len(live)
                 ),
@@ -316,25 +243,6 @@ class Accounts:
         await self._passwords.prove(account, password, client, session_id=caller.session_id)
         return await self.delete(account.id, actor=account.id, client=client, asking=Asking(caller))
 
-    async def end_everything(self, *, actor: str, client: Client | None = None) -> Ended:
-        """Everybody has to log in again. One write, however many sessions there are."""
-
-        async def attempt() -> Ended | None:
-            now = self._context.now()
-            issuer = await self._context.store.issuer()
-            live = await self._context.store.sessions.count_not_ended(everything=issuer.everything, now=now)
-            raised = replace(issuer, everything=issuer.everything + 1)
-            lifetimes = self._context.policy.lifetimes
-            until = self._context.keep_until(now + max(lifetimes.access_token, lifetimes.stateful_token), now)
-            written = await self._context.write(
-                Swap(raised),
-                Append(Entry(scope=Scope.EVERYTHING, id="", value=raised.everything, until=until)),
-                self._context.audit(Event.EVERYTHING_ENDED, now, actor=actor, client=client, ended=live),
-            )
-            return self._context.ended(live) if written else None
-
-        return await judged_again(attempt)
-
     async def _guard_last_admin(self, before: Account, after: Account, issuer: Issuer) -> list[Change]:
         """Swapping the issuer's record makes two such changes at once impossible: the second is judged again."""
         if not before.is_enabled_admin or after.is_enabled_admin:
@@ -342,9 +250,6 @@ class Accounts:
         if await self._context.store.accounts.count_enabled_admins() <= 1:
             raise LastAdmin
         return [Swap(issuer)]
-
-    def _end(self, sessions: list[Session], now: float, reason: EndReason) -> list[Change]:
-        return [change for session in sessions for change in end_session(self._context, session, now, reason)]
 
     def _event(self, before: Account, after: Account) -> Event:
         if after.disabled != before.disabled:

@@ -15,6 +15,11 @@ def end_session(context: Context, session: Session, now: float, reason: EndReaso
     return Swap(ended), refuse_older_credentials(context, ended, now)
 
 
+def end_sessions(context: Context, sessions: list[Session], now: float, reason: EndReason) -> list[Change]:
+    """The same for all of them."""
+    return [change for session in sessions for change in end_session(context, session, now, reason)]
+
+
 def refuse_older_credentials(context: Context, session: Session, now: float) -> Append:
     """Of this session, only credentials of its present version are accepted."""
     until = context.keep_until(session.credential_expires_at, now)

@@ -9,12 +9,19 @@ from ostiary.domain.audit import Event
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import EndReason, Kind, Session
 from ostiary.errors import InvalidToken, NotFound
+from ostiary.revocation.entry import Entry, Scope
 from ostiary.services.context import Client, Context, Ended, judged_again
-from ostiary.services.ending import end_session, live_sessions, refuse_older_credentials, void_account_tokens
+from ostiary.services.ending import (
+    end_session,
+    end_sessions,
+    live_sessions,
+    refuse_older_credentials,
+    void_account_tokens,
+)
 from ostiary.services.issuing import Issued, Issuing
 from ostiary.services.paging import checked_cursor, not_a_cursor, place_of, read_place
 from ostiary.services.passwords import Passwords
-from ostiary.stores.port import Change, Expect, Swap
+from ostiary.stores.port import Append, Change, Expect, Swap
 
 _PORTION = 500  # sessions that one look for live ones among dead ones reads
 _LOOKS = 8  # of those, before a page is given back as it is
@@ -144,6 +151,25 @@ class Sessions:
         """End every session of an account, and void what its tokens say. Raises NotFound if there is no account."""
         return await self._end_many(account_id, actor=actor, client=client)
 
+    async def end_everything(self, *, actor: str, client: Client | None = None) -> Ended:
+        """Everybody has to log in again. One write, however many sessions there are."""
+
+        async def attempt() -> Ended | None:
+            now = self._context.now()
+            issuer = await self._context.store.issuer()
+            live = await self._context.store.sessions.count_not_ended(everything=issuer.everything, now=now)
+            raised = replace(issuer, everything=issuer.everything + 1)
+            lifetimes = self._context.policy.lifetimes
+            until = self._context.keep_until(now + max(lifetimes.access_token, lifetimes.stateful_token), now)
+            written = await self._context.write(
+                Swap(raised),
+                Append(Entry(scope=Scope.EVERYTHING, id="", value=raised.everything, until=until)),
+                self._context.audit(Event.EVERYTHING_ENDED, now, actor=actor, client=client, ended=live),
+            )
+            return self._context.ended(live) if written else None
+
+        return await judged_again(attempt)
+
     async def _asking(self, caller: Caller | None) -> list[Change]:
         """The condition that the caller's own session is, at the moment of the write, what it was recognised as: a
         change that was already under way must not act for somebody whom a password change has just shut out."""
@@ -177,8 +203,7 @@ class Sessions:
             else:
                 # a login that is under way is judged again, so that none slips in unseen
                 changes.append(Swap(account))
-            for session in over:
-                changes += end_session(self._context, session, now, reason)
+            changes += end_sessions(self._context, over, now, reason)
             changes.append(
                 self._context.audit(
                     Event.SESSIONS_ENDED,

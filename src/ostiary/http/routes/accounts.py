@@ -80,9 +80,7 @@ async def delete_me(call: Call) -> Response:
 async def change_password(call: Call) -> Response:
     """POST /v1/password"""
     body: PasswordBody = call.body
-    issued = await call.services.accounts.change_password(
-        call.me, body.current_password, body.new_password, call.client
-    )
+    issued = await call.services.password_changes.change(call.me, body.current_password, body.new_password, call.client)
     ended = await call.settled(call.services.context.ended(issued.ended))
     return json_response(login_answer(issued, bound=ended.bound), cookies=call.services.cookies.issue(issued, call.now))
 

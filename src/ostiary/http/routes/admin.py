@@ -126,7 +126,7 @@ async def revoke_key(call: Call) -> Response:
 
 async def end_everything(call: Call) -> Response:
     """POST /v1/admin/end-everything"""
-    ended = await call.services.accounts.end_everything(actor=call.me.account_id, client=call.client)
+    ended = await call.services.sessions.end_everything(actor=call.me.account_id, client=call.client)
     return json_response(ended_answer(await call.settled(ended)))
 
 

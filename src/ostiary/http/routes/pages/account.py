@@ -147,7 +147,7 @@ async def change_password(call: Call) -> Response:
     """POST /account/password"""
     check_form_token(call)
     try:
-        issued = await call.services.accounts.change_password(
+        issued = await call.services.password_changes.change(
             call.me, call.form.get("current_password", ""), call.form.get("new_password", ""), call.client
         )
     except OstiaryError as error:

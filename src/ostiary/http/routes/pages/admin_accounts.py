@@ -109,7 +109,7 @@ async def end_sessions(call: Call) -> Response:
 async def reset_password(call: Call) -> Response:
     """POST /admin/accounts/{id}/password: a new one by chance, shown once, in this answer only"""
     secret = "-".join(secrets.token_hex(4) for _ in range(_WORDS))
-    await call.services.accounts.reset_password(
+    await call.services.password_changes.reset(
         call.path("id"), secret, actor=call.me.account_id, asking=Asking(call.me, ADMIN)
     )
     return await _accounts(call, await call.services.accounts.get(call.path("id")), secret=secret)
