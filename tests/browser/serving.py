@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
-import uvicorn
+from tests.servers.asgi import in_a_thread, listening
 
 from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.compose import Ostiary, System
@@ -103,10 +102,8 @@ def let_the_proof_grow_old(site: Site, username: str) -> None:
 @contextmanager
 def serving(folder: Path, *, clock: Clock = SYSTEM_CLOCK, **settings: object) -> Iterator[Site]:
     """Ostiary under uvicorn on a port of its own, with a database in `folder`."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(128)  # from here on a connection waits instead of being refused
-        port = int(listening.getsockname()[1])
+    with listening() as at:
+        port = int(at.getsockname()[1])
         database = f"sqlite:///{folder / 'ostiary.db'}"
         issuer = f"http://localhost:{port}"
         inside = Inside(
@@ -117,19 +114,9 @@ def serving(folder: Path, *, clock: Clock = SYSTEM_CLOCK, **settings: object) ->
             )
         )
         site = Site(port=port, inside=inside)
-        server = uvicorn.Server(uvicorn.Config(inside, lifespan="on", log_config=None, timeout_graceful_shutdown=5))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="server under test")
-        thread.start()
-        try:
-            while not server.started:
-                thread.join(0.01)
-                assert thread.is_alive(), "the server did not start"
+        with in_a_thread(inside, at):
             assert site.call("GET", "/readyz")[0] == 200
             yield site
-        finally:
-            server.should_exit = True
-            thread.join(timeout=STARTS_WITHIN)
-        assert not thread.is_alive()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

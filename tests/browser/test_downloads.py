@@ -1,7 +1,5 @@
 """Downloads with a real browser: once, and in the way that browsers download (M-62)."""
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from tests.browser.serving import PASSWORD, STARTS_WITHIN, OtherSite, Site, serving
+from tests.browser.serving import PASSWORD, OtherSite, Site, serving
 from tests.browser.visitor import Visitor
+from tests.servers.asgi import in_a_thread, listening
 
 from ostiary.downloads import DownloadServer
 
@@ -39,20 +37,8 @@ class Files:
 def handing_out(root: Path, site: Site) -> Iterator[str]:
     """Its origin."""
     app = DownloadServer(root, issuer=site.url, audience=FILES, state=root.with_suffix(".db"))
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(128)
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, timeout_graceful_shutdown=5))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="download server under test")
-        thread.start()
-        try:
-            while not server.started:
-                thread.join(0.01)
-                assert thread.is_alive(), "the server did not start"
-            yield f"http://localhost:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(timeout=STARTS_WITHIN)
+    with listening() as at, in_a_thread(app, at):
+        yield f"http://localhost:{at.getsockname()[1]}"
 
 
 @pytest.fixture

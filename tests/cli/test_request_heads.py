@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.servers.asgi import in_this_loop
 
 from ostiary import limits
 from ostiary.cli.request_heads import http_protocol
@@ -37,16 +38,11 @@ class Remembering:
 async def served(app: Remembering) -> AsyncIterator[int]:
     """As `ostiary serve` does it. Its port."""
     config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, http=http_protocol(), ws="none")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
-        await asyncio.sleep(0.01)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        app.may_answer.set()
-        server.should_exit = server.force_exit = True
-        await serving
+    async with in_this_loop(uvicorn.Server(config)) as port:
+        try:
+            yield port
+        finally:
+            app.may_answer.set()
 
 
 async def flood(writer: asyncio.StreamWriter, piece: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.servers.asgi import in_this_loop
 
 from ostiary.cli.slow_connections import SlowConnections
 
@@ -33,16 +34,13 @@ async def served(app: Answering, http: str) -> AsyncIterator[int]:
     """As `ostiary serve` does it, with less patience. Its port."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, http=http, ws="none"))
     slow = SlowConnections(lambda: server.server_state.connections, seconds=PATIENCE)
-    tasks = [asyncio.create_task(server.serve()), asyncio.create_task(slow.watch())]
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody
-        await asyncio.sleep(0.01)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        app.may_answer.set()
-        server.should_exit = server.force_exit = True
-        await tasks[0]
-        tasks[1].cancel()
+    async with in_this_loop(server) as port:
+        watching = asyncio.create_task(slow.watch())
+        try:
+            yield port
+        finally:
+            app.may_answer.set()
+            watching.cancel()
 
 
 async def drip(writer: asyncio.StreamWriter, text: bytes) -> None:
