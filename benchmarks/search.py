@@ -4,26 +4,19 @@ import asyncio
 import sqlite3
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-import httpx2
-
+from benchmarks.administration import administrator, against_bare, timed
 from benchmarks.report import Row
-from benchmarks.stats import number, percentile
-from ostiary import Ostiary
 from ostiary.domain.account import Account
-from ostiary.passwords import Argon2Parameters
-from ostiary.settings import Settings
 from ostiary.stores import migrations, rows
 
 ACCOUNTS = 1_000_000
 LOOKS = 400
 LIMIT = 26  # what a page of the administration asks for
-PASSWORD = "correct horse battery staple"
-ISSUER = "http://127.0.0.1:8000"
 _COLUMNS = ", ".join(rows.ACCOUNTS.columns)
 _STORED = ", ".join(rows.ACCOUNTS.stored)
 _BARE = f"SELECT {_STORED} FROM accounts WHERE username_key >= ? AND username_key < ? ORDER BY username_key LIMIT ?"
@@ -72,43 +65,16 @@ def bare(path: Path, asked: list[str]) -> list[float]:
     return taken
 
 
-async def timed(asked: list[str], look: Callable[[str], Awaitable[object]]) -> list[float]:
-    """Seconds of each."""
-    for query in asked[:20]:
-        await look(query)
-    taken = []
-    for query in asked:
-        began = time.perf_counter()
-        await look(query)
-        taken.append(time.perf_counter() - began)
-    return taken
-
-
 async def measured(path: Path, asked: list[str]) -> dict[str, list[float]]:
     """By the store, by the call, by the page, by the filter."""
-    auth = Ostiary(
-        Settings(issuer=ISSUER, database=f"sqlite:///{path}", secret_key=b"k" * 32),
-        password_parameters=Argon2Parameters(memory_kib=64, passes=1),
-    )
-    async with auth.lifespan():
-        await auth.system.accounts.create(username="root", password=PASSWORD, roles=("admin",), actor="cli")
-        transport = httpx2.ASGITransport(app=auth.asgi)
-        async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as client:
-            login = {"username": "root", "password": PASSWORD, "transport": "bearer"}
-            token = (await client.post("/v1/login", json=login)).json()["access_token"]
-            client.headers["Authorization"] = f"Bearer {token}"
-
-            async def get(where: str) -> None:
-                answer = await client.get(where)
-                assert answer.status_code == 200, answer.text
-
-            accounts = auth.system.store.accounts
-            return {
-                "store": await timed(asked, lambda query: accounts.page(start=query, limit=LIMIT)),
-                "call": await timed(asked, lambda query: get(f"/v1/admin/accounts?query={query}&limit=25")),
-                "page": await timed(asked, lambda query: get(f"/admin/accounts?query={query}")),
-                "disabled": await timed(asked, lambda _: get("/admin/accounts?only=disabled")),
-            }
+    async with administrator(path) as (auth, get):
+        accounts = auth.system.store.accounts
+        return {
+            "store": await timed(asked, lambda query: accounts.page(start=query, limit=LIMIT)),
+            "call": await timed(asked, lambda query: get(f"/v1/admin/accounts?query={query}&limit=25")),
+            "page": await timed(asked, lambda query: get(f"/admin/accounts?query={query}")),
+            "disabled": await timed(asked, lambda _: get("/admin/accounts?only=disabled")),
+        }
 
 
 def run(say: Callable[[str], None]) -> list[Row]:
@@ -121,24 +87,10 @@ def run(say: Callable[[str], None]) -> list[Row]:
         bare(path, asked)
         base = bare(path, asked)
         found = asyncio.run(measured(path, asked))
-    least = percentile(base, 0.95)
     notes = {
         "store": "the store's answer, through its queue and thread",
         "call": "GET /v1/admin/accounts?query=, 25 rows, in process",
         "page": "GET /admin/accounts?query=, the whole page as HTML, in process",
         "disabled": "GET /admin/accounts?only=disabled: 10 of them",
     }
-    made = []
-    for what, taken in found.items():
-        late = percentile(taken, 0.95)
-        say(f"  {what}: p95 {number(late * 1000)} ms, bare SQL {number(least * 1000)} ms")
-        made.append(
-            Row(
-                what=f"search among a million accounts: {what}, p95",
-                reached=late / least,
-                unit="x the bare SQL query",
-                note=f"{notes[what]}; {number(late * 1000)} ms against {number(least * 1000)} ms",
-                detail={"p50_ms": percentile(taken, 0.5) * 1000, "p95_ms": late * 1000, "bare_p95_ms": least * 1000},
-            )
-        )
-    return made
+    return against_bare("search among a million accounts", found, base, notes, say)

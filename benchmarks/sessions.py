@@ -10,15 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-import httpx2
-
+from benchmarks.administration import administrator, against_bare, timed
 from benchmarks.report import Row
-from benchmarks.search import ISSUER, PASSWORD, timed
-from benchmarks.stats import number, percentile
-from ostiary import Ostiary
 from ostiary.domain.session import Kind, Session, Transport
-from ostiary.passwords import Argon2Parameters
-from ostiary.settings import Settings
 from ostiary.stores import migrations, rows
 
 SESSIONS = 1_000_000
@@ -72,33 +66,17 @@ def bare(path: Path) -> list[float]:
 
 async def measured(path: Path) -> dict[str, list[float]]:
     """By the call and by the page, at the beginning and far down."""
-    auth = Ostiary(
-        Settings(issuer=ISSUER, database=f"sqlite:///{path}", secret_key=b"k" * 32),
-        password_parameters=Argon2Parameters(memory_kib=64, passes=1),
-    )
-    async with auth.lifespan():
-        await auth.system.accounts.create(username="root", password=PASSWORD, roles=("admin",), actor="cli")
-        transport = httpx2.ASGITransport(app=auth.asgi)
-        async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as client:
-            login = {"username": "root", "password": PASSWORD, "transport": "bearer"}
-            token = (await client.post("/v1/login", json=login)).json()["access_token"]
-            client.headers["Authorization"] = f"Bearer {token}"
-
-            async def get(where: str) -> httpx2.Response:
-                answer = await client.get(where)
-                assert answer.status_code == 200, answer.text
-                return answer
-
-            cursor = ""
-            for _ in range(DEEP):
-                cursor = (await get(f"/v1/admin/sessions?order=activity&limit=100&cursor={cursor}")).json()["next"]
-            asked = [""] * LOOKS
-            return {
-                "call": await timed(asked, lambda _: get("/v1/admin/sessions?order=activity&limit=25")),
-                "page": await timed(asked, lambda _: get("/admin/sessions")),
-                "one kind": await timed(asked, lambda _: get("/admin/sessions?kind=stateless")),
-                "far down": await timed(asked, lambda _: get(f"/admin/sessions?cursor={cursor}")),
-            }
+    async with administrator(path) as (_, get):
+        cursor = ""
+        for _ in range(DEEP):
+            cursor = (await get(f"/v1/admin/sessions?order=activity&limit=100&cursor={cursor}")).json()["next"]
+        asked = [""] * LOOKS
+        return {
+            "call": await timed(asked, lambda _: get("/v1/admin/sessions?order=activity&limit=25")),
+            "page": await timed(asked, lambda _: get("/admin/sessions")),
+            "one kind": await timed(asked, lambda _: get("/admin/sessions?kind=stateless")),
+            "far down": await timed(asked, lambda _: get(f"/admin/sessions?cursor={cursor}")),
+        }
 
 
 def run(say: Callable[[str], None]) -> list[Row]:
@@ -108,7 +86,7 @@ def run(say: Callable[[str], None]) -> list[Row]:
         path = Path(name) / "ostiary.db"
         fill(path, SESSIONS, time.time())
         bare(path)
-        least = percentile(bare(path), 0.95)
+        base = bare(path)
         found = asyncio.run(measured(path))
     notes = {
         "call": "GET /v1/admin/sessions?order=activity, 25 rows, in process",
@@ -116,17 +94,4 @@ def run(say: Callable[[str], None]) -> list[Row]:
         "one kind": "the same, of one kind",
         "far down": f"the same, {DEEP * 100:,} sessions down",
     }
-    made = []
-    for what, taken in found.items():
-        late = percentile(taken, 0.95)
-        say(f"  {what}: p95 {number(late * 1000)} ms, bare SQL {number(least * 1000)} ms")
-        made.append(
-            Row(
-                what=f"live sessions among a million: {what}, p95",
-                reached=late / least,
-                unit="x the bare SQL query",
-                note=f"{notes[what]}; {number(late * 1000)} ms against {number(least * 1000)} ms",
-                detail={"p50_ms": percentile(taken, 0.5) * 1000, "p95_ms": late * 1000, "bare_p95_ms": least * 1000},
-            )
-        )
-    return made
+    return against_bare("live sessions among a million", found, base, notes, say)
