@@ -86,9 +86,7 @@ CATCH_UP_PAGE = 16_000  # of one probe of a process that is far behind
 CATCH_UP_ITEMS = 16_384  # that are told in bulk at a time, some 400 KB: milliseconds of the store
 CATCH_UP_LEAST = 4_096  # fewer are told one by one
 REPLICA_ENTRIES = 1_000_000  # revocations that one process holds, about 100 bytes each; with more, everything is ended
-REPLICA_YOUNG_ENTRIES = (
-    10_000  # ended sessions that it keeps so; of more, the oldest are packed, and four count for one
-)
+REPLICA_YOUNG_ENTRIES = 5_000  # ended sessions that it keeps so; of more, the oldest are packed, and four count for one
 ASK_SECONDS = 0.25  # a request without a lease waits so long for the log before it is 503
 FEED_STREAMS = 1000  # streams of revocations of one process; beyond it 503 `overloaded`
 FEED_KEEP_ALIVE = 10.0  # seconds of silence after which a stream says that it lives

@@ -29,9 +29,13 @@ from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import KEY_REVOKED, Cursor, Entry, Hint, Probe, Scope
-from ostiary.revocation.packed import Packed
-from ostiary.revocation.table import Table
+from ostiary.revocation.packed import BUCKET_MASK, PREFIX_CHARS, Packed
+from ostiary.revocation.table import ID_CHARS, Table
 
+_SESSIONS = "ses_"
+_WORD = slice(len(_SESSIONS), len(_SESSIONS) + PREFIX_CHARS)  # what a packed session is known by
+_END = slice(-ID_CHARS, None)  # of which an id is made up that is kept as an integer
+_number = int.from_bytes
 _PACKED_WEIGHT = 4  # so many packed entries count for one: they take less room, and asking takes longer
 
 
@@ -125,7 +129,7 @@ class Replica:
         self._read_whole = False
 
     def _ended_sessions(self) -> Table:
-        return Table("ses_", packs=ENDED_VERSION, young=self._young)
+        return Table(_SESSIONS, packs=ENDED_VERSION, young=self._young)
 
     def __len__(self) -> int:
         before = len(self._before_mark) if self._before_mark is not None else 0
@@ -133,39 +137,54 @@ class Replica:
 
     # --- What it says --------------------------------------------------------------------------------------------
 
-    def refuses(self, session_id: str, version: int, account_id: str, epoch: int, kid: str) -> bool:
-        """True if a credential of this session version, account epoch and signing key has been revoked.
+    def judge(self, session_id: str, version: int, account_id: str, epoch: int, kid: str, now: float) -> Verdict:
+        """Whether a credential of this session version, account epoch and signing key has been revoked, and whether the
+        replica may say that it has not at `now` (monotonic). A refusal needs no lease.
 
-        The epoch comparison alone also serves kinds whose rights are read from the store: there it means "read again".
+        This is done for every request, so here everything is looked at without a call, and who meets nothing at all
+        needs no more; `_refuses` says what it means where something was met.
 
-        Another thread may be learning meanwhile (a verifier's feed), so what covers something else is looked at after
-        it: packed sessions, those before a mark, and at last the floor.
+        Another thread may be learning meanwhile (a verifier's feed), so the lease is read first: it vouches for what
+        was known by then. And what covers something else is looked at after it: packed sessions, those before a mark,
+        and at last the floor.
         """
-        if kid in self._keys.known:
-            return True
+        lease_until = self.lease_until
         accounts, sessions = self._accounts, self._sessions
-        if accounts.known:  # asked directly: this is done for every request
-            known = accounts.known.get(accounts.key_of(account_id))
-            if known is not None and epoch < known[0]:
-                return True
-        if not sessions.bases and sessions.known:
-            known = sessions.known.get(sessions.key_of(session_id))
-            if known is not None and version < known[0]:
-                return True
-        if sessions.bases and version < sessions.lowest(session_id):
+        if (
+            kid in self._keys.known
+            or account_id in accounts.known
+            or (accounts.compact and account_id.isascii() and _number(account_id[_END].encode()) in accounts.compact)
+            or session_id in sessions.known
+            or (sessions.compact and session_id.isascii() and _number(session_id[_END].encode()) in sessions.compact)
+            or (
+                (buckets := sessions.buckets) is not None
+                and (word := session_id[_WORD]) in buckets[hash(word) & BUCKET_MASK]
+            )
+            or (sessions.others and sessions.lowest(session_id))
+            or self._before_mark is not None
+            or epoch < self.floor
+        ) and self._refuses(session_id, version, account_id, epoch, kid):
+            return Verdict.REFUSED
+        return Verdict.ACCEPTED if now < lease_until else Verdict.UNKNOWN
+
+    def _refuses(self, session_id: str, version: int, account_id: str, epoch: int, kid: str) -> bool:
+        if kid in self._keys.known or epoch < self._accounts.lowest(account_id):
+            return True
+        if version < self._sessions.lowest(session_id):
             return True
         before = self._before_mark
         return (before is not None and version < before.lowest(session_id)) or epoch < self.floor
 
+    def refuses(self, session_id: str, version: int, account_id: str, epoch: int, kid: str) -> bool:
+        """True if `judge` refuses it, whatever the lease.
+
+        The epoch comparison alone also serves kinds whose rights are read from the store: there it means "read again".
+        """
+        return self.judge(session_id, version, account_id, epoch, kid, math.inf) is Verdict.REFUSED
+
     def client_refused(self, client_id: str, epoch: int) -> bool:
         """True if what was issued to this client under this epoch of its has been revoked."""
-        return bool(self._clients.known) and epoch < self._clients.lowest(client_id)
-
-    def judge(self, session_id: str, version: int, account_id: str, epoch: int, kid: str, now: float) -> Verdict:
-        """`refuses`, and whether the replica may say so at `now` (monotonic). A refusal needs no lease."""
-        if self.refuses(session_id, version, account_id, epoch, kid):
-            return Verdict.REFUSED
-        return Verdict.ACCEPTED if now < self.lease_until else Verdict.UNKNOWN
+        return len(self._clients) > 0 and epoch < self._clients.lowest(client_id)
 
     def session_version(self, session_id: str) -> int:
         """The lowest accepted version of this session; 0 if nothing is known."""

@@ -3,12 +3,13 @@
 import base64
 import random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
-from ostiary.revocation.packed import PREFIX_CHARS, SPAN, SPANS, Packed, place_of
+from ostiary.revocation.packed import PREFIX_CHARS, SPAN, SPANS, Packed
 from ostiary.revocation.replica import Next, Replica
 from ostiary.revocation.table import Table
 
@@ -39,11 +40,17 @@ STEPS = st.lists(
 
 
 @settings(max_examples=100, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
-@given(STEPS, st.integers(0, 5))
-def test_it_says_what_a_list_of_everything_says(steps: list[tuple[object, ...]], young: int) -> None:
+@given(STEPS, st.integers(0, 5), st.integers(0, 5))
+def test_it_says_what_a_list_of_everything_says(steps: list[tuple[object, ...]], young: int, as_they_are: int) -> None:
     """M-32: in whatever way it is told, packed or not: what has not expired is refused, nothing is refused that nobody
     spoke of, and nothing is left long after it has expired."""
-    table, told, now = Table("ses_", packs=ENDED_VERSION, young=young), list[tuple[str, int, int]](), 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ostiary.revocation.table.AS_THEY_ARE", as_they_are)
+        _says_what_a_list_says(Table("ses_", packs=ENDED_VERSION, young=young), steps)
+
+
+def _says_what_a_list_says(table: Table, steps: list[tuple[object, ...]]) -> None:
+    told, now = list[tuple[str, int, int]](), 0
     for kind, *given_ in steps:
         if kind == "raise":
             entry_id, value, until = given_
@@ -71,13 +78,24 @@ def test_it_says_what_a_list_of_everything_says(steps: list[tuple[object, ...]],
 
 
 def test_what_begins_alike_is_refused_and_nothing_else() -> None:
-    """The first 78 bits of an id stand for it: the rest may differ, none of those bits may."""
+    """The first 60 bits of an id stand for it: the rest may differ, none of those bits may."""
     one, base = _ids(1)[0][4:], Packed()
-    base.add(one.encode(), 100)
+    base.add(one[:PREFIX_CHARS], 100)
 
     for at in range(22):
         other = one[:at] + ("A" if one[at] != "A" else "B") + one[at + 1 :]
-        assert base.holds(place_of(other.encode())) is (at >= PREFIX_CHARS), at
+        assert (other[:PREFIX_CHARS] in base) is (at >= PREFIX_CHARS), at
+
+
+@pytest.mark.parametrize("length", [PREFIX_CHARS, 12, 21])
+def test_a_longer_beginning_stands_for_what_begins_like_its_first_ten_characters(length: int) -> None:
+    """A log may hold beginnings of another length, put there by another version: what they stand for is refused."""
+    one, other = _ids(2)
+    replica = Replica()
+    replica.apply([_ended(one[: 4 + length])])
+
+    assert replica.refuses(one, 1, "acc_x", 0, "k")
+    assert not replica.refuses(other, 1, "acc_x", 0, "k")
 
 
 def test_a_million_take_fourteen_bytes_each_and_leave_no_trace() -> None:

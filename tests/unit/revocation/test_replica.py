@@ -1,6 +1,8 @@
 """What a replica knows: entries merge by maximum, nothing is forgotten early, the lease counts from sending."""
 
+import base64
 import math
+import random
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -381,6 +383,54 @@ def test_expiry_is_half_open() -> None:
     assert [replica.session_version("s")] == [0]
 
 
+def _random_id(prefix: str, chance: random.Random) -> str:
+    return prefix + base64.urlsafe_b64encode(chance.randbytes(16)).decode()[:22]
+
+
+@pytest.mark.parametrize("as_they_are", [0, 3, 10_000])
+@pytest.mark.parametrize("young", [0, 5, 10_000])
+@pytest.mark.parametrize("marked", [False, True], ids=["", "with a mark"])
+def test_the_look_in_one_go_finds_whatever_is_known(
+    as_they_are: int, young: int, marked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M-32: in whatever form an entry is kept, `judge` refuses by it exactly what it covers, and nothing else."""
+    monkeypatch.setattr("ostiary.revocation.table.AS_THEY_ARE", as_they_are)
+    chance = random.Random(7)
+    sessions = [
+        *(_random_id("ses_", chance) for _ in range(60)),
+        "",
+        "s",
+        "ses_",
+        "ses_abc",
+        "\ud800",
+        "ses_" + "!" * 22,
+    ]
+    accounts = [*(_random_id("acc_", chance) for _ in range(20)), "", "a", "acc_", "\ud800", "acc_" + "\x00" * 22]
+    values = (0, 2, 3, ENDED_VERSION, ENDED_VERSION, ENDED_VERSION)
+    known = {name: chance.choice(values) for name in sessions}
+    epochs = {name: chance.choice((0, 0, 2)) for name in accounts}
+    entries = [
+        Entry(scope=scope, id=name, value=value, until=chance.choice((100.0, 101.0, 9000.0, 1e6)))
+        for scope, lowest in ((Scope.SESSION, known), (Scope.ACCOUNT, epochs))
+        for name, value in lowest.items()
+    ]
+    replica = Replica(lease=2.0, young=young)
+    items = [LogItem(position=at, nonce=at, entry=entry) for at, entry in enumerate(entries, start=1)]
+    mark = Entry(scope=Scope.EVERYTHING, id="mark", value=0, until=1e6)
+    items[40:40] = [LogItem(position=1000, nonce=1000, entry=mark)] if marked else []
+    _answer(replica, 0.0, items=tuple(items))
+
+    strangers = [_random_id("ses_", chance) for _ in range(200)]
+    for name, lowest in [*known.items(), *((stranger, 0) for stranger in strangers)]:
+        for version in (1, 2, 3):
+            expected = Verdict.REFUSED if version < lowest else Verdict.ACCEPTED
+            assert replica.judge(name, version, "acc_x", 0, "k", 1.0) is expected, name
+    for name, lowest in epochs.items():
+        for epoch in (1, 2):
+            expected = Verdict.REFUSED if epoch < lowest else Verdict.ACCEPTED
+            assert replica.judge(strangers[0], 1, name, epoch, "k", 1.0) is expected, name
+
+
 class Interrupted(dict[int | str, tuple[int, int]]):
     """What is known, with another thread that learns at the very moment at which this one looks."""
 
@@ -431,3 +481,15 @@ def test_what_a_floor_covers_meanwhile_is_refused() -> None:
     replica._keys.known = Interrupted({}, lambda: replica.apply([everything]))
     assert replica.refuses("ses_x", 1, "acc_x", 2, "k")
     assert not replica._accounts.known
+
+
+def test_what_is_heard_after_the_look_is_not_vouched_for_by_what_comes_with_it() -> None:
+    """A request's thread that has looked at keys before the feed's hears that one is revoked does not accept by the
+    lease that comes with that answer: nobody had lent it anything when it looked."""
+    replica = Replica(lease=2.0)
+    replica.adopt(1, 0)
+    revoked = LogItem(position=1, nonce=1, entry=Entry(scope=Scope.KEY, id="k", value=1, until=math.inf))
+    replica._accounts.known = Interrupted({}, lambda: _answer(replica, 9.0, items=(revoked,)))
+    assert replica.judge("ses_x", 1, "acc_x", 2, "k", 10.0) is Verdict.UNKNOWN
+    assert replica.lease_until == 11.0
+    assert replica.judge("ses_x", 1, "acc_x", 2, "k", 10.0) is Verdict.REFUSED
