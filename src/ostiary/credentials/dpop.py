@@ -5,7 +5,8 @@ Pure: what a proof has to say is checked here; whether it was seen before is for
 The rules, in words:
 
 * A proof is a `dpop+jwt` with an asymmetric algorithm, signed by the very key in its header (`ostiary.jose.proof`).
-* `htm` is this request's method, `htu` its address without query and fragment, `iat` is recent.
+* `htm` is this request's method, `htu` its address without query and fragment, `iat` is recent. `exp` and `nbf` need
+  not be there, and hold where they are.
 * With a credential, `ath` is the SHA-256 of that credential; without one, `ath` is absent or is not looked at.
 * `jti` is used once: the identity of a proof is its key and its `jti`.
 * A nonce is a keyed digest of the period in which it was handed out: every node that has the secret key accepts what
@@ -23,6 +24,7 @@ from ostiary import jose, limits
 from ostiary.credentials.access_token import PROOF_ALGORITHMS
 from ostiary.credentials.opaque import encode
 from ostiary.errors import InvalidProof, ProofNonceRequired
+from ostiary.jose.claims import read_date
 
 PROOF_TYPE = "dpop+jwt"
 ALGORITHMS = PROOF_ALGORITHMS
@@ -75,6 +77,7 @@ def check_proof(text: str, expected: Expected, *, now: float, leeway: float) -> 
         raise InvalidProof(private="iat is not a number")
     if not now - limits.PROOF_SECONDS - leeway <= issued_at <= now + leeway:
         raise InvalidProof(private="too old, or from the future")
+    _check_other_dates(claims, now, leeway)
     if expected.credential and not hmac.compare_digest(_text(claims, "ath"), hash_of(expected.credential)):
         raise InvalidProof(private="made for another credential")
     if expected.nonces and not _is_one_of(claims.get("nonce"), expected.nonces):
@@ -84,6 +87,16 @@ def check_proof(text: str, expected: Expected, *, now: float, leeway: float) -> 
         token_id=token_id,
         expires_at=float(issued_at) + limits.PROOF_SECONDS + leeway,
     )
+
+
+def _check_other_dates(claims: Any, now: float, leeway: float) -> None:
+    """RFC 7519 sections 4.1.4 and 4.1.5."""
+    try:
+        expires_at, not_before = read_date(claims, "exp"), read_date(claims, "nbf")
+    except jose.InvalidClaim:
+        raise InvalidProof(private="exp or nbf is not a date") from None
+    if (expires_at is not None and not now < expires_at) or (not_before is not None and now + leeway < not_before):
+        raise InvalidProof(private="not valid now, by its own exp or nbf")
 
 
 def hash_of(credential: str) -> str:

@@ -5,7 +5,7 @@ from hashlib import sha256, sha384, sha512
 from typing import Any
 
 import pytest
-from tests.unit.jose.forge import NOW, b64, key, large_rsa_jwk
+from tests.unit.jose.forge import NOW, b64, key, large_rsa_jwk, raw_token, unb64
 
 from ostiary import jose
 from ostiary.credentials.dpop import ALGORITHMS, PROOF_TYPE, Expected, PossessionProof, check_proof
@@ -76,3 +76,17 @@ def test_flaw_45_a_proof_has_a_name_for_as_long_as_it_could_come_again() -> None
             judged(proof(jti=wrong))
     with pytest.raises(InvalidProof):
         judged(proof(), now=found.expires_at + 0.001)
+
+
+def test_a_proof_that_says_until_when_it_holds_is_taken_at_its_word() -> None:
+    """M-52: `exp` and `nbf` are not asked for; where they stand they count, with no leeway for `exp`, and must be
+    dates."""
+    for fine in ({}, {"exp": int(NOW) + 1}, {"nbf": int(NOW) + 30}, {"exp": NOW + 0.5, "nbf": int(NOW)}):
+        assert judged(proof(**fine)).token_id == "one"
+    for wrong in ({"exp": int(NOW)}, {"exp": int(NOW) - 5}, {"nbf": int(NOW) + 31}):
+        with pytest.raises(InvalidProof):
+            judged(proof(**wrong))
+    head, body, _ = (unb64(part) for part in proof().split("."))
+    for no_date in ({"exp": "soon"}, {"exp": True}, {"nbf": None}, {"exp": int(NOW) * 1000}):
+        with pytest.raises(InvalidProof):
+            judged(raw_token(head, {**json.loads(body), **no_date}, key("ES256")))

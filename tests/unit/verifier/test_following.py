@@ -136,7 +136,7 @@ def test_a_token_is_accepted_once_it_is_known_that_nothing_ended_it(
     for _ in range(100):
         verifier.verify_sync(token)
     assert len(feed.asked) <= asked + 2
-    assert set(feed.asked[0]) == {"node"}
+    assert set(feed.asked[0]) - {"fresh"} == {"node"}  # whether somebody waits by then is up to the threads
     assert all(text.startswith("Basic ") for text in feed.authorizations)
 
 
