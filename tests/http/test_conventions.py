@@ -272,6 +272,25 @@ async def test_the_issuers_host_is_answered(site: Site, host: str) -> None:
     assert (await site.get("/healthz", headers={"Host": host})).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("host", ["10.0.0.7", "10.0.0.7:8000", "[fd00::7]", "[FD00::7]:8000"])
+async def test_health_is_asked_by_address(site: Site, path: str, host: str) -> None:
+    """Load balancers ask a machine by its address: health depends on no host, everything else does (section 5)."""
+    assert (await site.get(path, headers={"Host": host})).status_code == 200
+    for other in ("/v1/me", "/.well-known/jwks.json", path + "/"):
+        assert problem(await site.get(other, headers={"Host": host})) == (421, "wrong_host")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "10.0.0.7.evil.example", "10.0.0", "0x7f.1", "fd00::7", "[10.0.0.7]", "[fd00::7", "1.2.3.4:x", ""],
+)
+async def test_health_is_not_told_to_another_name(site: Site, host: str) -> None:
+    """A page elsewhere that has its name point here learns nothing of this machine, its health neither (section 1)."""
+    for path in ("/healthz", "/readyz"):
+        assert problem(await site.get(path, headers={"Host": host})) == (421, "wrong_host")
+
+
 async def test_forwarded_host_is_not_believed(site: Site) -> None:
     """No header but Host says which host is meant (section 7, `trusted_proxies`)."""
     for name in ("X-Forwarded-Host", "Forwarded", "X-Host"):

@@ -280,6 +280,25 @@ async def test_refreshes_are_limited(anyio_backend: str) -> None:
         assert (await site.refresh(login)).status_code == 200
 
 
+@pytest.mark.parametrize("correction", [-86_400.0, -3_600.0, 61.0])
+async def test_the_limit_of_refreshes_keeps_its_minute_when_the_clock_is_set(
+    anyio_backend: str, correction: float
+) -> None:
+    """A machine's time that is corrected, back or forwards, neither lifts the limit nor locks anybody out for longer
+    than its minute (section 7)."""
+    async with open_site(FakeClock(), refreshes_per_minute=3) as site:
+        await site.account()
+        login = await site.log_in(kind="stateless")
+        for _ in range(3):
+            login = renewed(login, await site.refresh(login))
+        site.clock.set_wall(site.clock.wall + correction)
+        response = await site.refresh(login)
+        assert response.status_code == 429
+        assert 1 <= int(response.headers["retry-after"]) <= 61
+        site.clock.advance(int(response.headers["retry-after"]))
+        assert (await site.refresh(login)).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
 async def test_wrong_client_credentials(site: Site, path: str) -> None:
     """Wrong client credentials, if sent, are 401 `invalid_client` with `Basic`, and nothing is done (section 5)."""

@@ -281,6 +281,33 @@ async def test_streams_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) 
         assert after.status == 200
 
 
+async def test_head_answers_at_once_and_follows_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HEAD has the headers of GET, and holds no place, no lease and no node: with no place left it is answered, and the
+    bound is what it was (sections 5 and 6)."""
+    monkeypatch.setattr(limits, "FEED_STREAMS", 1)
+    svc = await service(site)
+    bound = site.auth.system.context.bound
+    places: list[str] = []
+    for accept in ("text/event-stream", "application/json"):
+        async with asyncio.timeout(30):
+            head = await site.call("HEAD", f"{FEED}?node=abc", headers={**svc.basic, "Accept": accept})
+        assert (head.status_code, head.content) == (200, b"")
+        places.append(head.headers["content-type"])
+        assert (await site.call("HEAD", FEED, headers={"Accept": accept})).status_code == 401
+    assert site.auth.system.context.bound == bound
+    assert site.auth.system.followers._streams == 0
+    assert await site.auth.system.store.revocations.nodes(within=60.0, limit=10) == []
+    async with streaming(svc) as stream:
+        await stream.next("state")
+        assert stream.headers["content-type"] == places[0]
+        again = await site.call("HEAD", FEED, headers={**svc.basic, "Accept": "text/event-stream"})
+        assert again.status_code == 200
+    get = await ask(svc)
+    assert get.headers["content-type"] == places[1]
+    wrong = await site.call("HEAD", f"{FEED}?cursor=x", headers={**svc.basic, "Accept": "text/event-stream"})
+    assert wrong.status_code == 422
+
+
 async def stream_ended(stream: Stream) -> bool:
     while (await asyncio.wait_for(stream.events.get(), 10)) is not None:
         pass

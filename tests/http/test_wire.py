@@ -144,6 +144,11 @@ def test_hosts(wire: Wire) -> None:
     """No Host is 400, another one 421, in HTTP/1.0 too (section 1)."""
     assert status_of(wire.send("GET /v1/me HTTP/1.1\r\nConnection: close\r\n\r\n")) == 400
     assert status_of(wire.send("GET /v1/me HTTP/1.0\r\n\r\n")) in (0, 400)
+    for path in ("/healthz", "/readyz"):  # a load balancer's question, by address or as HTTP/1.0 has it
+        assert status_of(wire.send(f"GET {path} HTTP/1.0\r\n\r\n")) == 200
+        assert status_of(wire.send(f"GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n")) == 400
+        assert status_of(wire.request("GET", path, host="10.0.0.7:8000")) == 200
+        assert status_of(wire.request("GET", path, host="evil.example")) == 421
     answer = wire.request("GET", "/v1/me", host="evil.example")
     assert (status_of(answer), code_of(answer)) == (421, "wrong_host")
     assert status_of(wire.request("GET", "/healthz", host=f"localhost:{wire.port}")) == 200

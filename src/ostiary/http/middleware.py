@@ -1,7 +1,9 @@
 """The front door: limits, host and headers that every answer has. Pure ASGI, no state."""
 
+import re
 from collections.abc import Callable
 from functools import cache
+from ipaddress import ip_address
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +20,10 @@ _ALWAYS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-frame-options", b"DENY"),
 )
+_HEALTH = frozenset(("/healthz", "/readyz"))
+"""What load balancers ask, by this machine's address. Nothing in the answers depends on the host, and a page elsewhere
+that had its own name point here would still send that name."""
+_ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _NO_STORE = (b"cache-control", b"no-store")
 
@@ -97,10 +103,23 @@ def _check(scope: Scope, config: HttpConfig) -> None:
         raise HeadersTooLarge
     if authorizations > 1:
         raise Malformed("The Authorization header was sent twice.")
+    asks_for_health = path_of(scope) in _HEALTH
+    if not hosts and asks_for_health and scope.get("http_version") == "1.0":
+        return
     if len(hosts) != 1:
         raise Malformed("Send one Host header.")
-    if not _is_ours(hosts[0].decode("latin-1").strip(" \t").lower(), config.allowed_hosts):
+    host = hosts[0].decode("latin-1").strip(" \t").lower()
+    if not _is_ours(host, config.allowed_hosts) and not (asks_for_health and _is_address(host)):
         raise WrongHost
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is an IP address, with or without a port (RFC 3986 section 3.2.2)."""
+    written = _ADDRESS.fullmatch(host)
+    try:
+        return written is not None and ip_address(written[1] or written[2]).version == (6 if written[1] else 4)
+    except ValueError:
+        return False
 
 
 def _is_ours(host: str, allowed: frozenset[str]) -> bool:

@@ -15,6 +15,8 @@ from ostiary.services.moving import bound_of
 from ostiary.services.remembered import Remembered
 from ostiary.stores.port import Change, Expect, Swap
 
+_MINUTE = 60.0  # seconds of `refreshes_per_minute`
+
 
 class _Reused(InvalidGrant):
     """An old refresh token came, and its session has ended. Outside it looks like any other invalid grant."""
@@ -101,7 +103,7 @@ class Refresh:
         if meaning in (Presented.UNKNOWN, Presented.REPLACED):
             raise InvalidGrant(private=meaning.value)
         if counts:
-            self._count(session, now)
+            self._count(session)
         bound = bound_of(context, session)
         if bound is not None and bound.binding is Binding.END and bound.place.left_for(_place_of(client)):
             await self._end_moved(session, client, now)
@@ -165,19 +167,22 @@ class Refresh:
         if await context.write(*changes):
             raise InvalidGrant(private="came from another place; session ended")
 
-    def _count(self, session: Session, now: float) -> None:
-        """`refreshes_per_minute`, in this process: a client in a loop, not an attack, is what this stops."""
+    def _count(self, session: Session) -> None:
+        """`refreshes_per_minute`, in this process: a client in a loop, not an attack, is what this stops. By the clock
+        that nobody sets: a corrected wall clock neither lifts the limit nor keeps anybody waiting."""
+        now = self._context.clock.monotonic()
         started, count = self._rates.get(session.id, (now, 0))
-        if now - started >= 60.0:
+        if now - started >= _MINUTE:
             started, count = now, 0
         if count >= self._context.policy.refreshes_per_minute:
-            raise TooManyAttempts(int(started + 60.0 - now) + 1)
+            raise TooManyAttempts(int(started + _MINUTE - now) + 1)
         self._rates[session.id] = (started, count + 1)
 
     def forget_old(self, now: float) -> None:
         """Housekeeping."""
         self._remembered.forget_old(now)
-        self._rates = {key: value for key, value in self._rates.items() if now - value[0] < 60.0}
+        since = self._context.clock.monotonic() - _MINUTE
+        self._rates = {key: value for key, value in self._rates.items() if value[0] > since}
 
 
 def _place_of(client: Client) -> Place:

@@ -3,6 +3,8 @@
 Asked for JSON it answers at once with what follows `cursor`: that is what lends a lease. Asked for
 `text/event-stream` it goes on telling: `items` with what follows the cursor, each with its own cursor as `id`, and
 `state` at the beginning and whenever nothing was said for a while. A browser's `EventSource` resumes by itself.
+
+HEAD asks what GET would answer with, and follows nothing: no stream, no lease, no node that anybody waits for.
 """
 
 from collections.abc import AsyncIterator
@@ -29,17 +31,25 @@ async def revocations(call: Call) -> Response:
     known = await client_of_get(call)
     followers = call.services.followers
     node = _node(call.query("node"), known)
+    follows = call.request.method == "GET"
     if call.query("leave") and node:
-        await followers.leave(node)
+        if follows:
+            await followers.leave(node)
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     if _STREAM in call.request.headers.get("accept", ""):
-        resumed = call.request.headers.get("last-event-id", "")
-        stream = _events(call, known, _cursor(resumed or call.query("cursor")))
-        first = await anext(stream)  # what refuses, refuses before the answer begins
+        cursor = _cursor(call.request.headers.get("last-event-id", "") or call.query("cursor"))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        if not follows:
+            return StreamingResponse(_nothing(), media_type=_STREAM, headers=headers)
+        stream = _events(call, known, cursor)
+        first = await anext(stream)  # what refuses, refuses before the answer begins
         return StreamingResponse(_after(first, stream), media_type=_STREAM, headers=headers)
-    cursor, applied = _cursor(call.query("cursor")), call.query("acknowledged")
-    answer = await followers.probe(cursor, node=node, applied=_cursor(applied) if applied else None)
+    cursor, acknowledged = _cursor(call.query("cursor")), call.query("acknowledged")
+    applied = _cursor(acknowledged) if acknowledged else None
+    if follows:
+        answer = await followers.probe(cursor, node=node, applied=applied)
+    else:
+        answer = await followers.probe(cursor, node="", lends=False)
     probe = answer.probe
     last = probe.items[-1] if probe.items else None
     return json_response(
@@ -70,6 +80,12 @@ async def _events(call: Call, known: Known, cursor: Cursor) -> AsyncIterator[byt
                 yield b": \n\n"
             else:
                 yield _event("items", msgspec.json.encode([_item(item) for item in items]), _written(items[-1]))
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """A body of no bytes, whose length is not told, as that of a stream is not."""
+    return
+    yield b""
 
 
 async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
