@@ -13,7 +13,6 @@ from ostiary.errors import InvalidRequest, InvalidToken, Misconfigured
 
 STATELESS_TYPE = "at+jwt"
 STATEFUL_TYPE = "session+jwt"
-ONE_TIME_TYPE = "one-time+jwt"
 PROOF_ALGORITHMS = (
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "PS384", "PS512"),
     *("RS256", "RS384", "RS512"),

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ostiary.credentials.access_token import ONE_TIME_TYPE
 from ostiary.credentials.opaque import encode
 from ostiary.domain.one_time import resource_problem
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import InvalidToken
 
-__all__ = ["ONE_TIME_TYPE", "OneTimeToken", "one_time_claims", "read_one_time", "token_id_of"]
-
+ONE_TIME_TYPE = "one-time+jwt"
 _TOKEN_ID_CHARS = 256
 _NEWEST = ENDED_VERSION - 1
 _FROM = re.compile(r"[A-Za-z0-9_-]+\.([0-9]{1,16})\.([0-9]{1,16})", re.ASCII)

@@ -43,7 +43,7 @@ class Issuer:
     `everything` counts how often everything was ended. `lease` is the longest that any server of this store has
     started with, in seconds: what another process, such as the command line, can promise. `log_generation` is the
     revocation log's that `everything` was last raised for, 0 before the first: another one means that a log was lost
-    (decision 3). `revision` also serialises changes that could remove the last administrator: each of them swaps this
+    (decision 35). `revision` also serialises changes that could remove the last administrator: each of them swaps this
     record, so that two cannot both believe that the other one stays.
     """
 

@@ -15,7 +15,6 @@ class Event(StrEnum):
     SESSIONS_ENDED = "sessions.ended"
     REAUTHENTICATED = "session.reauthenticated"
     REFRESH_REUSED = "refresh.reused"
-    REFRESH_REPLACED = "refresh.replaced"
     ACCOUNT_CREATED = "account.created"
     ACCOUNT_CHANGED = "account.changed"
     ROLES_CHANGED = "account.roles_changed"

@@ -13,7 +13,6 @@ Rules, in words:
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ostiary import limits
 from ostiary.domain.copies import changer
 from ostiary.domain.refresh import RefreshState
 
@@ -141,9 +140,3 @@ def oldest_beyond_cap(live: list[Session], cap: int) -> list[Session]:
     """Those that must end so that one more session fits under the cap: the ones that began first."""
     excess = len(live) + 1 - cap
     return sorted(live, key=lambda session: (session.created_at, session.id))[:excess] if excess > 0 else []
-
-
-def may_be_purged(session: Session, now: float) -> bool:
-    """True once nothing can refer to it any more, not even a late reuse that should still be named in the audit."""
-    over = session.ended_at if session.ended_at is not None else session.idle_expires_at
-    return now >= max(over, session.credential_expires_at) + limits.ENDED_SESSION_SECONDS

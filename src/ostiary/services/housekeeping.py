@@ -101,7 +101,8 @@ class Housekeeping:
         self._client_authentication.forget_old_counts(now)
 
     async def purge(self) -> Purged:
-        """Remove from the store what nothing refers to any more."""
+        """Remove from the store what nothing refers to any more. Before, see to the keys: rotate if that is due, and
+        retire those whose last token has expired."""
         store = self._context.store
         now = self._context.now()
         await self._keys.rotate_due(now)

@@ -32,7 +32,7 @@ class Counters:
         return "account:" + digest(self._context.derived.token_digest, "throttle " + name).hex()[:40]
 
     def of(self, name: str, network: str, device: str | None) -> list[Counter]:
-        """The network\'s, then the account\'s; from a known device only its own."""
+        """The network's, then the account's; from a known device only its own."""
         policy = self._context.policy.throttle
         known = device is not None
 

@@ -33,7 +33,7 @@ Fetch = Callable[[str, float], Document]
 
 
 class FetchFailed(Unavailable):
-    """No document. `status` is that of the answer, 0 if there was none."""
+    """No document. `answer` is the status of what was answered, 0 if nothing was; `status` is what we answer then."""
 
     def __init__(self, private: str, *, status: int = 0) -> None:
         super().__init__(private=private)

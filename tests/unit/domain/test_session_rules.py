@@ -6,13 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostiary import limits
 from ostiary.domain.session import (
     Kind,
     Lifetimes,
     Transport,
     default_transport,
-    may_be_purged,
     oldest_beyond_cap,
 )
 from ostiary.testing.builders import NOW, session
@@ -77,14 +75,3 @@ def test_lifetimes_of_each_kind() -> None:
     assert Lifetimes().of_access_token(Kind.STATEFUL) == 900
     assert Lifetimes().of_access_token(Kind.STATELESS) == 300
     assert [default_transport(kind) for kind in Kind] == [Transport.COOKIE, Transport.BEARER, Transport.BEARER]
-
-
-def test_purging_waits_for_the_last_token() -> None:
-    """And for a day more, so that a late reuse is still named in the audit trail."""
-    kept_until = NOW + 400.0 + limits.ENDED_SESSION_SECONDS
-    ended = replace(SESSION, ended_at=NOW, credential_expires_at=NOW + 400.0)
-
-    assert not may_be_purged(ended, kept_until - 0.5)
-    assert may_be_purged(ended, kept_until)
-    assert not may_be_purged(SESSION, NOW + 100.0 + limits.ENDED_SESSION_SECONDS - 0.5)
-    assert may_be_purged(SESSION, NOW + 100.0 + limits.ENDED_SESSION_SECONDS)

@@ -79,11 +79,11 @@ async def list_sessions(call: Call) -> Response:
     account, kind, order = call.query("account"), call.query("kind"), call.query("order")
     if order not in ("", "id", "activity"):
         raise InvalidRequest("'order' is 'id' or 'activity'.")
-    services, cursor, limit = call.services.sessions, call.query("cursor"), call.limit()
+    listing, cursor, limit = call.services.sessions, call.query("cursor"), call.limit()
     if order == "activity":
-        sessions, following = await services.latest(account_id=account, kind=kind, before=cursor, limit=limit)
+        sessions, following = await listing.latest(account_id=account, kind=kind, before=cursor, limit=limit)
     else:
-        sessions, following = await services.page(account_id=account, kind=kind, after=cursor, limit=limit)
+        sessions, following = await listing.page(account_id=account, kind=kind, after=cursor, limit=limit)
     recognition = call.services.recognition
     views = [
         session_view(

@@ -19,7 +19,6 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "event.sessions.ended.other": "{count} devices were signed out",
         "event.session.reauthenticated": "Password confirmed again",
         "event.refresh.reused": "Refused: re-used refresh token. That device was signed out",
-        "event.refresh.replaced": "Refused: replaced refresh token",
         "event.account.created": "Account created",
         "event.account.changed": "Profile changed",
         "event.account.roles_changed": "Roles changed to: {roles}",

@@ -19,7 +19,6 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "event.sessions.ended.other": "{count} 台设备已退出登录",
         "event.session.reauthenticated": "再次确认了密码",
         "event.refresh.reused": "已拒绝：重复使用的刷新令牌，该设备已退出登录",
-        "event.refresh.replaced": "已拒绝：已被替换的刷新令牌",
         "event.account.created": "账户已创建",
         "event.account.changed": "资料已更改",
         "event.account.roles_changed": "角色已改为：{roles}",
