@@ -1,8 +1,21 @@
 """Breadth first through every world that can be reached, so that the first broken promise has the shortest story."""
 
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from tests.model.world import Rules, Setting, Variant, World
+from tests.model.world import Rules, Setting, Variant
+
+W = TypeVar("W", bound=Hashable)
+
+
+class Kind(Protocol[W]):
+    """What can happen in one kind of world."""
+
+    def start(self) -> W: ...
+    def successors(self, world: W) -> Iterator[tuple[str, W]]: ...
+    def broken(self, world: W) -> str: ...
+    def accepting(self, world: W) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +31,13 @@ class Outcome:
 
 def search(variant: Variant, setting: Setting, *, most: int = 2_000_000) -> Outcome:
     """All of it, or up to the first broken promise."""
-    rules = Rules(variant, setting)
+    return explore(Rules(variant, setting), most=most)
+
+
+def explore(rules: Kind[W], *, most: int = 2_000_000) -> Outcome:
+    """The same of any kind of world."""
     start = rules.start()
-    came_from: dict[World, tuple[World, str] | None] = {start: None}
+    came_from: dict[W, tuple[W, str] | None] = {start: None}
     layer = [start]
     accepting = 0
     while layer:
@@ -35,7 +52,7 @@ def search(variant: Variant, setting: Setting, *, most: int = 2_000_000) -> Outc
                     return Outcome(
                         broken=broken, story=_story(came_from, successor), worlds=len(came_from), accepting=accepting
                     )
-                accepting += any(rules.accepts(node, 0, 0, successor.now) for node in successor.nodes)
+                accepting += rules.accepting(successor)
                 following.append(successor)
         if len(came_from) > most:
             raise AssertionError(f"more than {most} worlds")
@@ -43,7 +60,7 @@ def search(variant: Variant, setting: Setting, *, most: int = 2_000_000) -> Outc
     return Outcome(broken="", story=(), worlds=len(came_from), accepting=accepting)
 
 
-def _story(came_from: dict[World, tuple[World, str] | None], world: World) -> tuple[str, ...]:
+def _story(came_from: dict[W, tuple[W, str] | None], world: W) -> tuple[str, ...]:
     told = []
     step = came_from[world]
     while step is not None:

@@ -259,6 +259,10 @@ class Rules:
             self._accepts[key] = found
         return found
 
+    def accepting(self, world: World) -> bool:
+        """Whether any node would accept a token of session 0 that was made before anything was ended."""
+        return any(self.accepts(node, 0, 0, world.now) for node in world.nodes)
+
     # --- What can happen -------------------------------------------------------------------------------------------
 
     def successors(self, world: World) -> Iterator[tuple[str, World]]:

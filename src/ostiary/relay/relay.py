@@ -41,6 +41,7 @@ _PART = 16  # of a lease: what each relay of a chain adds to the age
 _PAUSE = 0.25  # seconds before it tries again
 _PACE = 0.002  # seconds between questions, at least
 _FORGET = 30.0  # seconds
+_STOP = 1.0  # seconds that each of its threads gets to end
 _CHANCE = secrets.SystemRandom()
 _HEARD = msgspec.json.Decoder(Heard)
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -103,8 +104,12 @@ class Relay:
         self._waiting = []
         if not self.ledger.anybody(self._clock.monotonic()):
             await asyncio.to_thread(self._feed.leave)
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._thread is not None:  # a question that is under way is not waited for
+            closing = asyncio.get_running_loop().run_in_executor(self._thread, self._feed.close)
+            await asyncio.wait([closing], timeout=_STOP)
+            self._thread.shutdown(wait=False)
+        if self._listener is not None:
+            await asyncio.to_thread(self._listener.join, _STOP)
 
     @property
     def lease_left(self) -> float:
