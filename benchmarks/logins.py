@@ -112,9 +112,8 @@ def _throughput(port: int, directory: Path, pid: int) -> list[Row]:
             unit="x",
             at_least=0.9,
             spread=f"{spread(ratios)}; {number(spread(logins).median)}/s / {number(spread(bare).median)}/s",
-            note="19 MiB, t=2, p=1 on both sides; 4 clients; session, audit event and "
-            "throttle counters "
-            "written to SQLite, fsynced (WAL, synchronous=FULL), before the answer.",
+            note="19 MiB, t=2, p=1 on both sides; 4 clients; session and audit event written to SQLite, fsynced "
+            "(WAL, synchronous=FULL), before the answer.",
         ),
         Row(
             what="  the same by processor time: one bare hash / one login",

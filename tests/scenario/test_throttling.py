@@ -17,6 +17,7 @@ from tests.scenario.world import (
     statuses,
 )
 
+from ostiary.passwords import Verdict
 from ostiary.stores.port import Swap
 from ostiary.testing import FakeClock
 
@@ -267,6 +268,74 @@ async def test_honest_parallel_logins_over_two_servers(start_shared: StartServer
         assert statuses(list(replies)) == [200] * 20
         guesses = [await _guess(server) for _ in range(3) for server in (here, there)]
         assert statuses(guesses) == [401] * 5 + [429]
+
+
+def _holding_hashes(server: Server, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """The first is set once a password is about to be looked at; none is before the second is set."""
+    asked, go = asyncio.Event(), asyncio.Event()
+    verify = server.hasher.verify
+
+    async def held(stored: str | None, password: str) -> Verdict:
+        asked.set()
+        await go.wait()
+        return await verify(stored, password)
+
+    monkeypatch.setattr(server.hasher, "verify", held)
+    return asked, go
+
+
+@pytest.mark.parametrize("password", [WRONG, PASSWORD], ids=["wrong", "right"])
+async def test_a_server_that_comes_while_an_attempt_is_under_way(
+    start_on_file: StartServer, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    """The only server counts in its memory what it has not answered. Another one that starts meanwhile does not see
+    that; but if all places are gone by then, nothing is told of the attempt, not even whether it was right."""
+    async with start_on_file() as here:
+        await here.account("alice")
+        asked, go = _holding_hashes(here, monkeypatch)
+        attempt = asyncio.create_task(here.device().log_in("alice", password))
+        await asked.wait()
+        async with start_on_file() as there:
+            assert statuses([await _guess(there) for _ in range(5)]) == [401] * 5
+            go.set()
+            assert (await attempt).status == 429
+            assert (await _guess(there)).status == 429
+
+
+async def test_a_server_that_comes_leaves_places_to_what_is_under_way(
+    start_on_file: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While there are places, an attempt from before the other server's start gets one, and is counted for both."""
+    async with start_on_file() as here:
+        await here.account("alice")
+        asked, go = _holding_hashes(here, monkeypatch)
+        attempt = asyncio.create_task(_guess(here))
+        await asked.wait()
+        async with start_on_file() as there:
+            assert statuses([await _guess(there) for _ in range(4)]) == [401] * 4
+            go.set()
+            assert (await attempt).status == 401
+            assert statuses([await _guess(server) for server in (here, there)]) == [429] * 2
+
+
+async def test_an_attempt_that_is_given_up_stays_counted(
+    start_on_file: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes away before the answer has had a try all the same, also for a server that starts later."""
+    async with start_on_file() as server:
+        await server.account("alice")
+        asked, go = _holding_hashes(server, monkeypatch)
+        for _ in range(5):
+            asked.clear()
+            attempt = asyncio.create_task(_guess(server))
+            await asked.wait()
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+        go.set()
+        assert (await _guess(server)).status == 429
+    async with start_on_file() as server:
+        assert (await _guess(server)).status == 429
 
 
 async def test_attempts_of_a_server_that_died_hold_nobody_up(start_on_file: StartServer, clock: FakeClock) -> None:

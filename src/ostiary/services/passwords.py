@@ -61,5 +61,6 @@ class Passwords:
         ) as attempt:
             verdict = await self._hasher.verify(account.password_hash, password)
             if not verdict.matches:
+                await attempt.failed()
                 raise WrongPassword
             attempt.succeeded()

@@ -14,7 +14,7 @@ from ostiary.services.context import Client, Context, judged_again
 from ostiary.services.ending import end_session
 from ostiary.services.issuing import Issued, Issuing
 from ostiary.services.passwords import Passwords
-from ostiary.services.throttling import Throttling
+from ostiary.services.throttling import Attempt, Throttling
 from ostiary.stores.port import Add, Change, Swap
 
 Write = Callable[..., Awaitable[bool]]
@@ -58,7 +58,7 @@ class SignIn:
         name = key if key is not None else request.username[: limits.USERNAME_CHARS]
         # whether it fails or not, its answer waits for another write: the count need not be on the disk before that
         async with self._throttling.attempt(name, network=client.ip, device=device, durable=False) as attempt:
-            proven = await self._prove(account, request, client)
+            proven = await self._prove(account, request, client, attempt)
             attempt.succeeded()
             return await self._begin(
                 proven, request, transport, audience, client, new_device=device is None, write=attempt.write
@@ -70,13 +70,13 @@ class SignIn:
             raise InvalidTarget
         return tuple(dict.fromkeys(asked)) or (policy.issuer,)
 
-    async def _prove(self, account: Account | None, request: LoginRequest, client: Client) -> Account:
+    async def _prove(self, account: Account | None, request: LoginRequest, client: Client, attempt: Attempt) -> Account:
         """The account, if there is one that may log in and this is its password. Raises InvalidCredentials."""
         usable = account is not None and not account.disabled
         stored = account.password_hash if account is not None and usable else None
         verdict = await self._passwords.look(stored, request.password)
         if account is None or not usable or not verdict.matches:
-            await self._note_failure(account, client)
+            await self._note_failure(account, client, attempt)
             raise InvalidCredentials
         if verdict.needs_rehash:
             rehashed = replace(account, password_hash=await self._passwords.hash(request.password))
@@ -92,11 +92,11 @@ class SignIn:
             return session.id if session is not None and session.account_id == account.id else None
         return marked
 
-    async def _note_failure(self, account: Account | None, client: Client) -> None:
+    async def _note_failure(self, account: Account | None, client: Client, attempt: Attempt) -> None:
         """The same write whether or not the account exists."""
         now = self._context.now()
         subject = account.id if account else None
-        await self._context.write(
+        await attempt.failed(
             self._context.audit(Event.LOGIN_FAILED, now, account_id=subject, actor="unknown", client=client)
         )
 

@@ -6,32 +6,41 @@ parallel logins get through, guesses do not gain by being parallel. Between proc
 where other processes serve the same store, a second record beside it says how many attempts are under way: who finds no
 place left waits for those as well, by looking again. It counts for no longer than an attempt can take, since a process
 may die.
+
+A process that alone serves the store counts an attempt in its memory first, and in the store before what came of it is
+told: a wrong one together with its event, a right one, which would be taken off again, not at all. If another process
+has counted meanwhile, the attempt is judged once more by what is stored, and without a place nothing is told of it.
 """
 
 import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-from ostiary import limits
 from ostiary.domain.throttle import Throttle
 from ostiary.errors import TooManyAttempts
 from ostiary.services.context import Context, judged_again
 from ostiary.services.login_counters import Counter, Counters
+from ostiary.services.login_gates import UNDER_WAY, Gate, Locked, as_stored, count_everywhere, forget, marked
 from ostiary.stores.port import Add, Change, Remove, Swap
 
-_UNDER_WAY = "under way: "
 _LOOK_AGAIN = 0.03  # seconds; a password takes about as long
 
 
 class Attempt:
-    """One attempt under way. Call `succeeded` if the password was right; otherwise it stays counted."""
+    """One attempt under way. Call `succeeded` if the password was right; otherwise it stays counted. `counted`: in the
+    store, not only in this process."""
 
-    def __init__(self, throttling: "Throttling", counters: "list[Counter]", gates: "list[_Gate]") -> None:
+    def __init__(
+        self, throttling: "Throttling", counters: "list[Counter]", gates: "list[Gate]", *, durable: bool
+    ) -> None:
         self._throttling = throttling
-        self._counters = counters
-        self._gates = gates
+        self.counters = counters
+        self.gates = gates
+        self.durable = durable
+        self.entered_at = 0.0
+        self.counted = False
         self.right = False
         self.over = False
 
@@ -39,33 +48,14 @@ class Attempt:
         """The password was right."""
         self.right = True
 
+    async def failed(self, *changes: Change) -> None:
+        """The password was wrong: write `changes`, with what the attempt counts if that is not stored yet. Raises
+        TooManyAttempts if it had no place after all; then nothing may be told of it."""
+        await self._throttling.failed(self, changes)
+
     async def write(self, *changes: Change) -> bool:
-        """What a right password leads to, in one write with its forgiveness; as `Store.write`."""
-        async with _locked(self._gates):
-            self.over = await self._throttling.lower(self._counters, self._gates, others_than=1, with_=changes)
-        return self.over
-
-
-class _Gate:
-    """This process's attempts on one counter. `left` is set, and replaced, whenever one of them has ended. `stored` is
-    the counter as this process knows it, if `is_read`: whoever writes it finds out whether that is still true.
-    `everywhere` is the record of attempts under way in all processes, kept where `is_shared`."""
-
-    __slots__ = ("everywhere", "is_read", "is_shared", "left", "lock", "stored", "under_way", "users")
-
-    def __init__(self) -> None:
-        self.under_way = 0
-        self.users = 0
-        self.lock = asyncio.Lock()
-        self.left = asyncio.Event()
-        self.is_read = False
-        self.stored: Throttle | None = None
-        self.everywhere: Throttle | None = None
-        self.is_shared = False
-
-    def others(self, now: float, others_than: int) -> int:
-        """How many further attempts are under way, here or elsewhere, but for `others_than` of them."""
-        return max(self.under_way - others_than, _count(self.everywhere, now) - 1)
+        """What a right password leads to, in one write with its forgiveness; as `Store.write`. Raises as `failed`."""
+        return await self._throttling.forgiven(self, changes)
 
 
 class Throttling:
@@ -74,7 +64,7 @@ class Throttling:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._counters = Counters(context)
-        self._gates: dict[str, _Gate] = {}
+        self._gates: dict[str, Gate] = {}
 
     @asynccontextmanager
     async def attempt(
@@ -84,16 +74,16 @@ class Throttling:
         account exists. `durable` False if whoever asks writes something durable before the attempt is answered, also
         when it fails. Raises TooManyAttempts if it may not be made now."""
         counters = self._counters.of(name, network, device)
-        gates = [self._gates.setdefault(counter.id, _Gate()) for counter in counters]
+        gates = [self._gates.setdefault(counter.id, Gate()) for counter in counters]
         for gate in gates:
             gate.users += 1
         try:
-            await self._enter(counters, gates, durable=durable)
-            attempt = Attempt(self, counters, gates)
+            attempt = Attempt(self, counters, gates, durable=durable)
+            await self._enter(attempt)
             try:
                 yield attempt
             finally:
-                await self._leave(counters, gates, attempt)
+                await self._leave(attempt)
         finally:
             for counter, gate in zip(counters, gates, strict=True):
                 gate.users -= 1
@@ -109,96 +99,167 @@ class Throttling:
 
         await judged_again(attempt)
 
-    async def _enter(self, counters: list[Counter], gates: list[_Gate], *, durable: bool) -> None:
-        """Count the attempt on all of its counters in one write, once all of them let it."""
+    @property
+    def _may_be_alone(self) -> bool:
+        """Whether a write is saved by not counting in the store at once, if no other process serves it."""
+        return self._context.serving and self._context.store.shared
+
+    def _is_shared(self) -> bool:
+        """Whether other processes may count, too."""
+        return self._context.store.shared and self._context.store.others_serve()
+
+    async def _enter(self, attempt: Attempt) -> None:
+        """Count the attempt on all of its counters, once all of them let it: in one write, or in memory."""
+        counters, gates = attempt.counters, attempt.gates
         while True:
-            async with _locked(gates):
+            async with Locked(gates):
                 now = self._context.now()
+                is_shared = self._is_shared()
+                if is_shared and any(gate.is_read and not gate.is_shared for gate in gates):
+                    forget(gates)  # others have come since
                 is_fresh = not any(gate.is_read for gate in gates)
-                await self._read(counters, gates)
+                await self._read(counters, gates, is_shared=is_shared)
                 blocking = None
                 elsewhere = False
-                raised = []
                 for counter, gate in zip(counters, gates, strict=True):
-                    throttle = gate.stored or Throttle(id=counter.id)
+                    throttle = gate.with_uncounted(counter, now)
                     if counter.left(throttle, now) <= 0:
                         if is_fresh and gate.under_way == 0:
-                            if _count(gate.everywhere, now) == 0:
+                            if count_everywhere(gate.everywhere, now) == 0:
                                 raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
                             elsewhere = True
                         blocking = blocking or gate
-                    raised.append(counter.raised(throttle, now))
                 if blocking is None:
-                    if await self._write(gates, raised, self._marked(counters, gates, now, 1), durable=durable):
+                    attempt.entered_at = now
+                    if not is_shared and self._may_be_alone:
                         for gate in gates:
-                            gate.under_way += 1
-                        return
-                    continue  # another process counted at the same time: judged again
+                            gate.uncounted += 1
+                    elif await self._count(counters, gates, now, durable=attempt.durable):
+                        attempt.counted = True
+                    else:
+                        continue  # another process counted at the same time: judged again
+                    for gate in gates:
+                        gate.under_way += 1
+                    return
                 if not is_fresh:  # another process may have given places back
-                    _forget(gates)
+                    forget(gates)
                     continue
                 left = blocking.left
                 if elsewhere:
-                    _forget(gates)
+                    forget(gates)
             if elsewhere:  # nobody there can tell us when it is over
                 await asyncio.sleep(_LOOK_AGAIN)
             else:
                 await left.wait()
 
-    async def _leave(self, counters: list[Counter], gates: list[_Gate], attempt: Attempt) -> None:
-        """It is over; a right one is taken off its counters again, in one write."""
-        async with _locked(gates):
-            for gate in gates:
-                gate.under_way -= 1
-            try:
-                if not attempt.over and (attempt.right or any(gate.everywhere is not None for gate in gates)):
+    async def failed(self, attempt: Attempt, changes: tuple[Change, ...]) -> None:
+        """See `Attempt.failed`."""
+        if not attempt.counted:
+            await self._count_late(attempt, changes)
+        elif changes:
+            await self._context.write(*changes)
 
-                    async def over() -> bool | None:
-                        return await self.lower(counters, gates, forgive=attempt.right) or None
+    async def forgiven(self, attempt: Attempt, changes: tuple[Change, ...]) -> bool:
+        """See `Attempt.write`."""
+        if not attempt.counted and self._is_shared():
+            await self._count_late(attempt, durable=False)
+        last = attempt.gates[-1]  # the account's or the device's: a right password resets that one
+        if not attempt.counted and last.is_read and (last.stored is None or last.stored.failures == 0):
+            attempt.over = await self._context.write(*changes)
+            return attempt.over
+        async with Locked(attempt.gates):
+            attempt.over = await self._lower(attempt, others_than=1, with_=changes)
+        return attempt.over
 
-                    await judged_again(over)
-            finally:
+    async def _count_late(self, attempt: Attempt, changes: tuple[Change, ...] = (), *, durable: bool = True) -> None:
+        """Count in the store what was counted in memory. Raises TooManyAttempts if others took its place since."""
+        counters, gates = attempt.counters, attempt.gates
+
+        async def count() -> bool | None:
+            async with Locked(gates):
+                is_shared = self._is_shared()
+                if is_shared:
+                    forget(gates)
+                await self._read(counters, gates, is_shared=is_shared)
+                # a place among those that were taken meanwhile, not among those that are under way
+                now = max(self._context.now(), attempt.entered_at)
+                for counter, gate in zip(counters, gates, strict=True):
+                    throttle = gate.stored or Throttle(id=counter.id)
+                    if counter.left(throttle, now) <= 0:
+                        attempt.over, attempt.right = True, False
+                        raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
+                if not await self._count(counters, gates, attempt.entered_at, changes, durable=durable):
+                    return None
+                attempt.counted = True
                 for gate in gates:
-                    gate.left.set()
-                    gate.left = asyncio.Event()
+                    gate.uncounted -= 1
+                return True
 
-    async def lower(
+        await judged_again(count)
+
+    async def _count(
         self,
         counters: list[Counter],
-        gates: list[_Gate],
-        *,
-        forgive: bool = True,
-        others_than: int = 0,
+        gates: list[Gate],
+        at: float,
         with_: tuple[Change, ...] = (),
+        *,
+        durable: bool,
     ) -> bool:
-        """One attempt less, forgiven or not, in one write `with_` what it led to. `others_than`: 1 if it is still under
-        way itself. To be called with the gates locked."""
+        """One attempt more on each of the counters, in one write. To be called with the gates locked."""
+        raised = []
+        for counter, gate in zip(counters, gates, strict=True):
+            throttle = gate.stored or Throttle(id=counter.id)
+            raised.append(counter.raised(throttle, max(at, throttle.last_failure_at)))
+        return await self._write(gates, raised, marked(counters, gates, at, 1), with_, durable=durable)
+
+    async def _leave(self, attempt: Attempt) -> None:
+        """It is over; a right one is taken off its counters again, in one write. One of which nobody knows whether it
+        was right, because it was given up, stays counted."""
+        gates = attempt.gates
+        try:
+            if not attempt.counted and not attempt.right and not attempt.over:
+                with suppress(TooManyAttempts):
+                    await self._count_late(attempt, durable=attempt.durable)
+        finally:
+            async with Locked(gates):
+                for gate in gates:
+                    gate.under_way -= 1
+                    gate.uncounted -= not attempt.counted
+                try:
+                    if not attempt.over and (attempt.right or any(gate.everywhere is not None for gate in gates)):
+
+                        async def over() -> bool | None:
+                            return await self._lower(attempt) or None
+
+                        await judged_again(over)
+                finally:
+                    for gate in gates:
+                        gate.left.set()
+                        gate.left = asyncio.Event()
+
+    async def _lower(self, attempt: Attempt, *, others_than: int = 0, with_: tuple[Change, ...] = ()) -> bool:
+        """One attempt less, forgiven if it was right, in one write `with_` what it led to. `others_than`: 1 if it is
+        still under way itself. To be called with the gates locked."""
+        counters, gates = attempt.counters, attempt.gates
         await self._read(counters, gates)
         now = self._context.now()
-        lowered = [
-            counter.forgiven(gate.stored, gate.others(now, others_than))
-            if forgive and gate.stored is not None
-            else None
-            for counter, gate in zip(counters, gates, strict=True)
-        ]
-        return await self._write(gates, lowered, self._marked(counters, gates, now, -1), with_)
-
-    def _marked(self, counters: list[Counter], gates: list[_Gate], now: float, step: int) -> list[Throttle | None]:
-        """The records of attempts under way everywhere, one more or less; None where nobody else would look at them."""
-        return [
-            replace(
-                gate.everywhere or Throttle(id=_UNDER_WAY + counter.id),
-                failures=max(0, _count(gate.everywhere, now) + step),
-                last_failure_at=now,
-            )
-            if gate.everywhere is not None or (step > 0 and gate.is_shared)
-            else None
-            for counter, gate in zip(counters, gates, strict=True)
-        ]
+        lowered: list[Throttle | None] = []
+        for counter, gate in zip(counters, gates, strict=True):
+            stored = gate.stored
+            if stored is None or not attempt.right:
+                lowered.append(None)
+            elif attempt.counted:
+                lowered.append(counter.forgiven(stored, gate.others(now, others_than)))
+            else:  # its own failure is not among those that are stored
+                failures = counter.forgiven(counter.raised(stored, now), gate.others(now, 0)).failures
+                lowered.append(replace(stored, failures=failures) if failures < stored.failures else None)
+        marks = marked(counters, gates, now, -1) if attempt.counted else [None] * len(gates)
+        return await self._write(gates, lowered, marks, with_)
 
     async def _write(
         self,
-        gates: list[_Gate],
+        gates: list[Gate],
         throttles: Sequence[Throttle | None],
         marks: Sequence[Throttle | None],
         more: tuple[Change, ...] = (),
@@ -210,23 +271,25 @@ class Throttling:
         changes: list[Change] = list(more)
         for gate, throttle, mark in zip(gates, throttles, marks, strict=True):
             if throttle is not None:
-                changes.append(Swap(throttle) if gate.stored is not None else Add(throttle))
+                changes.append(Add(throttle) if gate.stored is None else Swap(throttle, was=gate.stored))
             if mark is not None:
-                changes.append(Swap(mark) if gate.everywhere is not None else Add(mark))
+                changes.append(Add(mark) if gate.everywhere is None else Swap(mark, was=gate.everywhere))
+        if not changes:
+            return True
         try:
             written = await self._context.write(*changes, durable=durable)
         except BaseException:
-            _forget(gates)
+            forget(gates)
             raise
         if not written:
-            _forget(gates)
+            forget(gates)
             return False
         for gate, throttle, mark in zip(gates, throttles, marks, strict=True):
-            gate.stored = _as_stored(throttle) or gate.stored
-            gate.everywhere = _as_stored(mark) or gate.everywhere
+            gate.stored = as_stored(throttle) or gate.stored
+            gate.everywhere = as_stored(mark) or gate.everywhere
         return True
 
-    async def _read(self, counters: list[Counter], gates: list[_Gate]) -> None:
+    async def _read(self, counters: list[Counter], gates: list[Gate], *, is_shared: bool | None = None) -> None:
         """Those that this process does not know."""
         unread = [(counter, gate) for counter, gate in zip(counters, gates, strict=True) if not gate.is_read]
         if not unread:
@@ -234,52 +297,9 @@ class Throttling:
         get = self._context.store.throttles.get
         found = await self._context.together(*(get(counter.id) for counter, _ in unread))
         marks: tuple[Throttle | None, ...] = (None,) * len(unread)
-        store = self._context.store
-        is_shared = store.shared and store.others_serve()
+        if is_shared is None:
+            is_shared = self._is_shared()
         if is_shared:
-            marks = await self._context.together(*(get(_UNDER_WAY + counter.id) for counter, _ in unread))
+            marks = await self._context.together(*(get(UNDER_WAY + counter.id) for counter, _ in unread))
         for (_, gate), throttle, mark in zip(unread, found, marks, strict=True):
             gate.stored, gate.everywhere, gate.is_shared, gate.is_read = throttle, mark, is_shared, True
-
-
-def _count(everywhere: Throttle | None, now: float) -> int:
-    """Attempts under way in all processes, as far as they are told of."""
-    if everywhere is None or now >= everywhere.last_failure_at + limits.ATTEMPT_SECONDS:
-        return 0
-    return everywhere.failures
-
-
-def _as_stored(throttle: Throttle | None) -> Throttle | None:
-    """The store keeps it under the next revision."""
-    return None if throttle is None else replace(throttle, revision=throttle.revision + 1)
-
-
-def _forget(gates: list[_Gate]) -> None:
-    for gate in gates:
-        gate.is_read = False
-
-
-class _locked:  # noqa: N801 - used as a function
-    """All of them, always in the same order: the network's, then the account's."""
-
-    __slots__ = ("_gates", "_held")
-
-    def __init__(self, gates: list[_Gate]) -> None:
-        self._gates = gates
-        self._held: list[asyncio.Lock] = []
-
-    async def __aenter__(self) -> None:
-        try:
-            for gate in self._gates:
-                await gate.lock.acquire()
-                self._held.append(gate.lock)
-        except BaseException:
-            self._release()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._release()
-
-    def _release(self) -> None:
-        while self._held:
-            self._held.pop().release()
