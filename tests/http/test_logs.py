@@ -6,10 +6,18 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from tests.http.harness import KINDS, OTHER_PASSWORD, PASSWORD, REFRESH, SESSION, TRANSPORTS, Site, open_site
 
+from ostiary.http import bodies
+from ostiary.http.answers import accounts, clients, credentials, sessions
+from ostiary.http.call import Call
+from ostiary.http.starred import SECRETS, Starred
+from ostiary.services.accounts import NewAccount
+from ostiary.services.context import Client
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -153,3 +161,30 @@ async def test_no_secret_is_in_a_traceback(written: io.StringIO, monkeypatch: py
     assert "defect" in written.getvalue()
     for secret in (PASSWORD, login.cookies[SESSION], login.cookies[REFRESH]):
         assert secret not in written.getvalue()
+
+
+def test_no_representation_of_a_request_or_an_answer_holds_a_secret() -> None:
+    """M-09: collectors of errors keep what a failing function held. Whatever has a member with a secret prints stars;
+    the rest can be read."""
+    shapes = [
+        shape
+        for module in (bodies, credentials, clients, sessions, accounts)
+        for shape in vars(module).values()
+        if isinstance(shape, type) and issubclass(shape, msgspec.Struct) and SECRETS & {*shape.__struct_fields__}
+    ]
+    assert len(shapes) > 10
+    assert all(issubclass(shape, Starred) for shape in shapes)
+    for shape in shapes:
+        names = [name for name in shape.__struct_fields__ if name in SECRETS]
+        others = {field.name: "seen" for field in msgspec.structs.fields(shape) if field.required}
+        shown = repr(shape(**{**others, **dict.fromkeys(names, PASSWORD)}))
+        assert PASSWORD not in shown
+        assert all(f"{name}='***'" in shown for name in names)
+    login = bodies.LoginBody(username="ann", password=PASSWORD)
+    assert repr(login).startswith("LoginBody(username='ann', password='***', kind='session', transport=None")
+    assert repr(bodies.LogoutBody()) == "LogoutBody(refresh_token=None)"
+
+    services: Any = None
+    call = Call(services=services, request=services, now=0.0, client=Client(), body=login, form={"password": PASSWORD})
+    assert PASSWORD not in repr(call)
+    assert PASSWORD not in repr(NewAccount(username="ann", password_hash=PASSWORD))

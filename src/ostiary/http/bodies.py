@@ -5,15 +5,16 @@ Unknown members are refused, so that `"role": "admin"` in a sign-up fails loudly
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ostiary import limits
+from ostiary.http.starred import Starred
 
 Password = Annotated[str, Meta(max_length=limits.PASSWORD_CHARS, description="As typed; never trimmed.")]
 Name = Annotated[str, Meta(max_length=1024)]
 
 
-class RequestBody(Struct, forbid_unknown_fields=True, frozen=True):
+class RequestBody(Starred, forbid_unknown_fields=True, frozen=True):
     """The base of every request body."""
 
 

@@ -33,9 +33,9 @@ class Call:
     client: Client
     caller: Caller | None = None
     from_cookie: bool = False
-    body: Any = None
-    form: dict[str, str] = field(default_factory=dict)
-    cookies: list[str] = field(default_factory=list)
+    body: Any = field(default=None, repr=False)
+    form: dict[str, str] = field(default_factory=dict, repr=False)
+    cookies: list[str] = field(default_factory=list, repr=False)
     waits: bool = False
 
     @property

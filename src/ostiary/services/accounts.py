@@ -1,6 +1,6 @@
 """Accounts: making them, changing them, and what a change ends."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ostiary.domain.account import (
     USER,
@@ -49,7 +49,7 @@ class NewAccount:
     email: str | None = None
     display_name: str | None = None
     roles: tuple[str, ...] = (USER,)
-    password_hash: str = ""
+    password_hash: str = field(default="", repr=False)
 
 
 class Accounts:

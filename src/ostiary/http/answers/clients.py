@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from ostiary.domain.client import Client
 from ostiary.http.answers.common import Bound, Instant, instant
+from ostiary.http.starred import Starred
 
 
 class RegisteredClientView(Struct, frozen=True):
@@ -36,14 +37,14 @@ class RegisteredClientsAnswer(Struct, frozen=True):
     next: str | None
 
 
-class NewClientAnswer(Struct, frozen=True):
+class NewClientAnswer(Starred, frozen=True):
     """A client and its secret, which is never shown again; null where it proves itself by its keys."""
 
     client: RegisteredClientView
     client_secret: str | None
 
 
-class ReplacedSecretAnswer(Struct, frozen=True):
+class ReplacedSecretAnswer(Starred, frozen=True):
     """A client with a new secret. What was issued to it before is refused."""
 
     client: RegisteredClientView

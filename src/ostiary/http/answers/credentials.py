@@ -1,15 +1,16 @@
 """New credentials: of a login, a refresh, an exchange, for a download."""
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from ostiary.domain.session import Session
 from ostiary.http.answers.accounts import AccountView, account_view
 from ostiary.http.answers.common import Bound, Lifetime
 from ostiary.http.answers.sessions import SessionView, session_view
+from ostiary.http.starred import Starred
 from ostiary.services.issuing import Issued
 
 
-class LoginAnswer(Struct, frozen=True, omit_defaults=True):
+class LoginAnswer(Starred, frozen=True, omit_defaults=True):
     """New credentials. What travels in a cookie is not repeated in the body."""
 
     kind: str
@@ -25,7 +26,7 @@ class LoginAnswer(Struct, frozen=True, omit_defaults=True):
     bound: Bound | UnsetType = UNSET
 
 
-class TokenAnswer(Struct, frozen=True, omit_defaults=True):
+class TokenAnswer(Starred, frozen=True, omit_defaults=True):
     """RFC 6749 section 5.1, RFC 8693 section 2.2.1. What travels in a cookie is not repeated in the body."""
 
     token_type: str
@@ -37,7 +38,7 @@ class TokenAnswer(Struct, frozen=True, omit_defaults=True):
     issued_token_type: str | UnsetType = UNSET
 
 
-class OneTimeAnswer(Struct, frozen=True, omit_defaults=True):
+class OneTimeAnswer(Starred, frozen=True, omit_defaults=True):
     """A one-time token; `url` where the audience's name is the address of a download server."""
 
     token: str

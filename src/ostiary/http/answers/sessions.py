@@ -5,6 +5,7 @@ from msgspec import UNSET, Struct, UnsetType
 from ostiary.domain.session import Session
 from ostiary.http.answers.accounts import AccountView
 from ostiary.http.answers.common import Instant, instant
+from ostiary.http.starred import Starred
 
 
 class ClientView(Struct, frozen=True):
@@ -46,7 +47,7 @@ class MeAnswer(Struct, frozen=True):
     expires_at: Instant
 
 
-class CsrfAnswer(Struct, frozen=True):
+class CsrfAnswer(Starred, frozen=True):
     """For the header `X-CSRF-Token`."""
 
     csrf_token: str
