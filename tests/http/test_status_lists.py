@@ -12,6 +12,7 @@ from tests.http.harness import ISSUER, OTHER_PASSWORD, PASSWORD, Login, Site, de
 
 from ostiary import jose, limits
 from ostiary.domain.status_list import Place, read_places
+from ostiary.services import status_places
 from ostiary.services.status_lists import packed
 from ostiary.testing import FakeClock
 from ostiary.verifier import CredentialRefused, Document, Verifier
@@ -222,30 +223,83 @@ async def test_nothing_of_an_order_can_be_read_from_it(listing: Site) -> None:
     assert max(indices) - min(indices) > limits.STATUS_LIST_PLACES // 4
 
 
+def verifier_of(site: Site, jwks: str, said: dict[str, bytes], **how: Any) -> Verifier:
+    """One that has public keys and these lists."""
+    return Verifier(
+        issuer=ISSUER,
+        audience=ISSUER,
+        keys=jose.KeySet.from_jwks(jwks),
+        fetch=lambda url, deadline: Document(body=said[url]),
+        clock=site.clock.clock,
+        **how,
+    )
+
+
+async def is_taken(site: Site, token: str, **how: Any) -> bool:
+    """By a verifier that has just fetched the list which the token names."""
+    uri = reference(token)["uri"]
+    jwks = (await site.get("/.well-known/jwks.json")).text
+    verifier = verifier_of(site, jwks, {uri: (await fetched(site, uri)).content}, **how)
+    try:
+        await verifier.verify(token)
+    except CredentialRefused:
+        return False
+    return True
+
+
 async def test_no_two_hold_a_place(listing: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where chance repeats itself the next list is used, and where all are full a token names none."""
-    monkeypatch.setattr(limits, "STATUS_LIST_PLACES", 1)
-    monkeypatch.setattr(limits, "STATUS_LISTS", 3)
-    logins = [await listing.log_in(kind="stateless") for _ in range(5)]
-    told = [decoded(login.access_token)[1].get("status") for login in logins]
-    lists = [status and status["status_list"]["uri"].rpartition("/")[2] for status in told]
-    assert lists == ["0", "1", "2", None, None]
+    """Where chance repeats itself the next list is used, and where all are full a token names one beyond the end."""
+    monkeypatch.setattr(limits, "STATUS_LIST_PLACES", 8)
+    monkeypatch.setattr(limits, "STATUS_LISTS", 2)
+    monkeypatch.setattr(status_places, "_TRIES", 200)  # of 8 places each is met
+    await listing.account("bob")
+    logins = [await listing.log_in(name, kind="stateless") for name in ("ann", "bob") for _ in range(9)]
+    told = [reference(login.access_token) for login in logins]
+    held = [(place["uri"].rpartition("/")[2], place["idx"]) for place in told]
+    assert sorted(held[:16]) == [(number, index) for number in ("0", "1") for index in range(8)]
+    assert held[16:] == [("0", 8)] * 2
+    assert [await is_taken(listing, login.access_token, require_status=True) for login in logins[14:]] == [
+        True, True, False, False,
+    ]  # fmt: skip
 
 
-async def test_who_changes_too_often_has_none(listing: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is kept of one session is bounded; a token without a place is refused by whoever wants to see one."""
-    monkeypatch.setattr(limits, "STATUS_PLACES_PER_SESSION", 2)
-    login = await listing.log_in(kind="stateless")
-    token = login.access_token
+async def reauthenticated(site: Site, token: str, times: int) -> list[str]:
+    """What a session is given that proves its password so often, the first one too."""
     tokens = [token]
-    for _ in range(2):
-        answer = await listing.post("/v1/reauthenticate", json={"password": PASSWORD}, bearer=token)
-        token = answer.json()["access_token"]
-        tokens.append(token)
-    assert ["status" in decoded(one)[1] for one in tokens] == [True, True, False]
+    for _ in range(times):
+        answer = await site.post("/v1/reauthenticate", json={"password": PASSWORD}, bearer=tokens[-1])
+        tokens.append(answer.json()["access_token"])
+    return tokens
+
+
+async def test_who_changes_too_often_is_refused_where_status_is_looked_at(listing: Site) -> None:
+    """What is kept of one session is bounded: the 33rd change within the life of a token leads to one that its own
+    server takes and nobody who looks at lists does; none is ever without a place."""
+    login = await listing.log_in(kind="stateless")
+    tokens = await reauthenticated(listing, login.access_token, limits.STATUS_PLACES_PER_SESSION)
+    assert reference(tokens[-1])["idx"] == limits.STATUS_LIST_PLACES
+    assert (await listing.get("/v1/me", bearer=tokens[-1])).status_code == 200
+    assert not await is_taken(listing, tokens[-1], check_status=True)
     session = await listing.auth.system.store.sessions.get(login.id)
     assert session is not None
-    assert len(read_places(session.statuses)) == 2
+    assert len(read_places(session.statuses)) == limits.STATUS_PLACES_PER_SESSION
+
+
+async def test_who_changes_often_within_an_hour_has_a_place_each_time(listing: Site) -> None:
+    """A place under a former version counts for as long as a token of it may live: a hundred changes within an hour
+    have one each, and the former ones are set for all that time."""
+    token = (await listing.log_in(kind="stateless")).access_token
+    for _ in range(5):
+        tokens = await reauthenticated(listing, token, 20)
+        token = tokens[-1]
+        for former in tokens[:-1]:
+            assert await status_of(listing, former) == INVALID
+        assert await is_taken(listing, token, require_status=True)
+        listing.clock.advance(listing.auth.settings.access_token_lifetime - 1)
+        assert [await status_of(listing, former) for former in tokens[:-1]] == [INVALID] * 20
+        answer = await listing.post("/v1/reauthenticate", json={"password": PASSWORD}, bearer=token)
+        token = answer.json()["access_token"]
+        listing.clock.advance(60)
 
 
 async def test_what_is_set_is_forgotten(listing: Site) -> None:
@@ -301,14 +355,8 @@ async def test_our_verifier_reads_it(listing: Site) -> None:
     login = await listing.log_in(kind="stateless")
     uri = reference(login.access_token)["uri"]
     said = {uri: (await fetched(listing, uri)).content}
-    verifier = Verifier(
-        issuer=ISSUER,
-        audience=ISSUER,
-        keys=jose.KeySet.from_jwks((await listing.get("/.well-known/jwks.json")).text),
-        fetch=lambda url, deadline: Document(body=said[url]),
-        check_status=True,
-        clock=listing.clock.clock,
-    )
+    jwks = (await listing.get("/.well-known/jwks.json")).text
+    verifier = verifier_of(listing, jwks, said, check_status=True)
     assert (await verifier.verify(login.access_token)).session_id == login.id
     await listing.post("/v1/logout", bearer=login.access_token)
     said[uri] = (await fetched(listing, uri)).content

@@ -8,12 +8,16 @@ The rules, in words:
 * Places are drawn at random, so that no order of logins can be read from them, and nobody else gets one before all of
   its tokens have expired.
 * A place is held for about an hour: then a session that goes on gets another one, and the former is free again.
+* What a session held under a former version or epoch is remembered for as long as a token of it may live, and no
+  longer: so what it holds is bounded by what it changes in the life of a token.
+* A token for which there is no place names one beyond the end of a list, where nothing holds (section 8.3): whoever
+  looks there refuses it.
 * The number of a list says under which count of "everything" its tokens were issued: once everything has ended, all
   bits of the older lists are set, without a look at any session.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ostiary import limits
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
@@ -54,6 +58,22 @@ def place_for(places: Iterable[Place], *, version: int, epoch: int, expires_at: 
     """The place of a token that says this and expires then; None if the session holds none."""
     fitting = [p for p in places if p.version == version and p.epoch == epoch and p.until >= expires_at]
     return fitting[-1] if fitting else None
+
+
+def without_past(places: Iterable[Place], *, version: int, epoch: int, last_expiry: int) -> list[Place]:
+    """The same, once the session goes on under this version and epoch and no token of a former one expires later than
+    `last_expiry`."""
+    return [
+        place
+        if (place.version, place.epoch) == (version, epoch)
+        else replace(place, until=min(place.until, last_expiry))
+        for place in places
+    ]
+
+
+def no_place(epoch: int) -> tuple[int, int]:
+    """List and index of a token that has none."""
+    return lists_under(epoch)[0], limits.STATUS_LIST_PLACES
 
 
 def lists_under(epoch: int) -> range:

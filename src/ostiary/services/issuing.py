@@ -11,7 +11,7 @@ from ostiary.credentials.opaque import RefreshToken
 from ostiary.domain.account import Account, authorization_epoch
 from ostiary.domain.refresh import RefreshState, replace_all, rotate
 from ostiary.domain.session import Kind, Session, changed
-from ostiary.domain.status_list import place_for, read_places, status_list_uri
+from ostiary.domain.status_list import no_place, place_for, read_places, status_list_uri
 from ostiary.services.context import Context
 from ostiary.services.signing_keys import SigningKeys
 from ostiary.services.status_places import StatusPlaces
@@ -142,7 +142,7 @@ class Issuing:
             scope=scope,
             key_thumbprint=session.key_thumbprint,
         )
-        if session.statuses and self._context.policy.status_lists:
+        if self._context.policy.status_lists and session.kind is Kind.STATELESS:
             grant = replace(grant, status=self._status_of(session, grant))
         return Issued(
             account=account,
@@ -155,10 +155,13 @@ class Issuing:
             ended=ended,
         )
 
-    def _status_of(self, session: Session, grant: Grant) -> tuple[str, int] | None:
+    def _status_of(self, session: Session, grant: Grant) -> tuple[str, int]:
+        """Its place; one that refuses it, if it has none: without any it would be taken for one of a server that has no
+        lists."""
         places = read_places(session.statuses)
         place = place_for(places, version=grant.version, epoch=grant.epoch, expires_at=grant.expires_at)
-        return None if place is None else (status_list_uri(grant.issuer, place.number), place.index)
+        number, index = no_place(grant.epoch) if place is None else (place.number, place.index)
+        return status_list_uri(grant.issuer, number), index
 
     def sign(self, grant: Grant, kind: Kind) -> str:
         """The access JWT of this kind. Raises Misconfigured if it would say too much or be too large."""

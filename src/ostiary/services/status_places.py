@@ -4,12 +4,13 @@ Nothing here is on the way of a request: a place is drawn where a session is wri
 that needs a new one, and the store sees to it, in that very write, that no two sessions hold the same.
 """
 
+import math
 from dataclasses import replace
 
 from ostiary import limits
 from ostiary.domain.session import Session
 from ostiary.domain.spent import Spent
-from ostiary.domain.status_list import Place, lists_under, place_for, read_places
+from ostiary.domain.status_list import Place, lists_under, place_for, read_places, without_past
 from ostiary.services.context import Context
 from ostiary.stores.port import Add, Change
 
@@ -27,11 +28,14 @@ class StatusPlaces:
 
     async def place(self, session: Session, epoch: int, now: float) -> tuple[Session, tuple[Change, ...]]:
         """The session with a place for what it is given now under this epoch, and what has to be written with it. It
-        has none, and its token names none, if all lists are full or it has changed its own too often of late."""
+        has none if all lists are full or it has changed its own too often in the life of a token; then its token names
+        one that refuses it."""
         lifetimes = self._context.policy.lifetimes
         # a racing tab may get a token within the grace window, which writes nothing
         last_expiry = now + max(1.0, lifetimes.access_token) + lifetimes.refresh_grace + 1.0
         held = [place for place in read_places(session.statuses) if place.until > now]
+        former = math.ceil(last_expiry + self._context.policy.clock_leeway)  # another node's clock may be ahead
+        held = without_past(held, version=session.version, epoch=epoch, last_expiry=former)
         if place_for(held, version=session.version, epoch=epoch, expires_at=last_expiry) is not None:
             return session, ()
         found = None

@@ -89,7 +89,13 @@ def following(
 
 
 def status_lists(
-    issuer: str, fetch: "Fetch | None", ssl_context: "ssl.SSLContext | None", clock: Clock, leeway: float
+    issuer: str,
+    fetch: "Fetch | None",
+    ssl_context: "ssl.SSLContext | None",
+    clock: Clock,
+    leeway: float,
+    *,
+    required: bool = False,
 ) -> "StatusLists":
     """Who looks tokens up in the status lists of the issuer."""
     from ostiary import limits
@@ -97,4 +103,4 @@ def status_lists(
     from ostiary.verifier.status_lists import StatusLists
 
     default = HttpFetch(ssl_context, accept="application/statuslist+jwt", max_bytes=limits.STATUS_LIST_CHARS)
-    return StatusLists(issuer, fetch or default, clock=clock, leeway=leeway)
+    return StatusLists(issuer, fetch or default, clock=clock, leeway=leeway, required=required)

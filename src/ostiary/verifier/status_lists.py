@@ -65,7 +65,8 @@ class _Flight:
 class StatusLists:
     """The lists of one issuer, as far as tokens have named them."""
 
-    def __init__(self, issuer: str, fetch: Fetch, *, clock: Clock, leeway: float) -> None:
+    def __init__(self, issuer: str, fetch: Fetch, *, clock: Clock, leeway: float, required: bool = False) -> None:
+        self._required = required
         self._below = f"{issuer.rstrip('/')}/"
         self._fetch = fetch
         self._clock = clock
@@ -75,8 +76,11 @@ class StatusLists:
         self._lock = threading.Lock()
 
     def reference_of(self, claims: Mapping[str, Any]) -> Reference | None:
-        """None if the token names no list. Raises CredentialRefused for a reference that is none of the issuer's."""
+        """None if the token names no list and need not. Raises CredentialRefused, also for a reference that is none of
+        the issuer's."""
         if "status" not in claims:
+            if self._required:
+                raise CredentialRefused(private="names no status list")
             return None
         status = claims["status"]
         told = status.get("status_list") if isinstance(status, Mapping) else None

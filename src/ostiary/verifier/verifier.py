@@ -57,7 +57,8 @@ class Verifier:
     lives until its `exp`.
 
     `check_status`: a token that names a status list of the issuer's is looked up there, for those who can follow no
-    feed; while the list cannot be had, `Unavailable`. A token that names none is not looked up.
+    feed; while the list cannot be had, `Unavailable`. A token that names none is not looked up; `require_status`, which
+    says `check_status` too, refuses it.
 
     A token that is bound to a key (`cnf.jkt`, RFC 9449) is taken under the scheme `DPoP` with a proof that was made for
     this very request: `origins` are the origins under which clients call this service, by default those of the names in
@@ -90,6 +91,7 @@ class Verifier:
         origins: Sequence[str] = (),
         dpop_nonce_key: bytes | None = None,
         check_status: bool = False,
+        require_status: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if client is not None:
@@ -118,7 +120,9 @@ class Verifier:
             self._source,
             roles_claim=roles_claim,
             revocations=revocations,
-            status=status_lists(issuer, fetch, ssl_context, clock, leeway) if check_status else None,
+            status=status_lists(issuer, fetch, ssl_context, clock, leeway, required=require_status)
+            if check_status or require_status
+            else None,
             cache=TokenCache(size=cache_bytes),
             cache_seconds=cache_seconds,
             clock=clock,

@@ -92,6 +92,20 @@ def test_unless_it_is_asked_for(issuer: FakeIssuer, lists: Lists) -> None:
     assert lists.asked == []
 
 
+def test_where_one_is_required(issuer: FakeIssuer, lists: Lists) -> None:
+    """With `require_status` a token that names no list is refused, remembered ones too; one that does is looked up."""
+    verifier = issuer.verifier(fetch=lists, require_status=True)
+    assert verifier.verify_sync(issuer.token(status=named(5))).account_id == "acc_ada"
+    nameless = issuer.token()
+    for _ in range(2):
+        with pytest.raises(CredentialRefused):
+            verifier.verify_sync(nameless)
+    lists.set.add(7)
+    issuer.clock.advance(10)
+    with pytest.raises(CredentialRefused):
+        verifier.verify_sync(issuer.token(status=named(7)))
+
+
 @pytest.mark.parametrize(
     "status",
     [
