@@ -8,7 +8,8 @@ from ostiary.cli.system import opened
 
 
 async def purge(*, yes: Unasked = False, where: Where = HERE, json: Json = False) -> None:  # noqa: ARG001
-    """Remove what nothing can refer to any more. A running server does it by itself every few minutes."""
+    """Remove what nothing can refer to any more, and change and retire signing keys that are due. A running server does
+    both by itself every few minutes."""
     async with opened(where) as system:
         removed = dataclasses.asdict(await system.housekeeping.purge())
     if json:

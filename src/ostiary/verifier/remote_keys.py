@@ -4,13 +4,10 @@ A fetch runs in a thread of its own, so that it neither blocks a loop nor waits 
 application has filled. When it happens is `freshness.py`'s affair; no token has a say in where.
 """
 
-import asyncio
 import logging
 import math
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 
 from ostiary import limits
@@ -21,27 +18,18 @@ from ostiary.verifier.discovery import Metadata, discover
 from ostiary.verifier.fetching import Fetch
 from ostiary.verifier.freshness import Freshness, Step
 from ostiary.verifier.urls import check_issuer, check_url
-from ostiary.verifier.waiting import Steps
+from ostiary.verifier.waiting import Flight, Steps
 
 log = logging.getLogger("ostiary.verifier")
 
-_GRACE = 1.0  # seconds that a fetch gets beyond its deadline to say that it failed
 
-
-class Flight:
-    """One fetch under way."""
+class _Numbered(Flight):
+    """`number` as `Freshness` counts them."""
 
     def __init__(self, number: int, sent_at: float) -> None:
+        super().__init__()
         self.number = number
         self.sent_at = sent_at
-        self.landed: Future[None] = Future()
-
-    async def wait(self) -> None:
-        # unlike `wait_for`, this does not cancel for the others what one of them stops waiting for
-        await asyncio.wait((asyncio.wrap_future(self.landed),), timeout=limits.FETCH_SECONDS + _GRACE)
-
-    def wait_blocking(self) -> None:
-        wait_for((self.landed,), timeout=limits.FETCH_SECONDS + _GRACE)
 
 
 class RemoteKeys:
@@ -67,7 +55,7 @@ class RemoteKeys:
         self._monotonic = clock.monotonic
         self._freshness = Freshness(cooldown=cooldown, max_stale=max_stale)
         self._lock = threading.Lock()
-        self._flight: Flight | None = None
+        self._flight: _Numbered | None = None
         self._why = ""
 
     def ready(self) -> KeySet | None:
@@ -126,12 +114,12 @@ class RemoteKeys:
         wait = max(1, math.ceil(min(self._freshness.retry_at - now, limits.KEY_SET_SECONDS_MAX)))
         return Unavailable(private=self._why or "the issuer's keys could not be fetched", retry_after=wait)
 
-    def _fly(self, now: float) -> Flight:
+    def _fly(self, now: float) -> _Numbered:
         if self._flight is not None and self._freshness.under_way(now):
             return self._flight
         if self._flight is not None:
             self._fail(self._flight, "no answer in time")
-        self._flight = flight = Flight(self._freshness.begin(now), now)
+        self._flight = flight = _Numbered(self._freshness.begin(now), now)
         try:
             threading.Thread(target=self._run, args=(flight,), name="ostiary-keys", daemon=True).start()
         except RuntimeError:  # no more threads
@@ -139,7 +127,7 @@ class RemoteKeys:
             flight.landed.set_result(None)
         return flight
 
-    def _run(self, flight: Flight) -> None:
+    def _run(self, flight: _Numbered) -> None:
         try:
             loaded = self._load()
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
@@ -152,11 +140,11 @@ class RemoteKeys:
                 self._forget(flight)
         flight.landed.set_result(None)
 
-    def _overdue(self, flight: Flight) -> None:
+    def _overdue(self, flight: _Numbered) -> None:
         if not flight.landed.done():
             self._fail(flight, "no answer in time")
 
-    def _fail(self, flight: Flight, why: str) -> None:
+    def _fail(self, flight: _Numbered, why: str) -> None:
         before = self._freshness.failures
         self._freshness.fail(flight.number, self._monotonic())
         self._forget(flight)
@@ -164,7 +152,7 @@ class RemoteKeys:
             self._why = why
             log.warning("the issuer's keys could not be fetched: %s", why)
 
-    def _forget(self, flight: Flight) -> None:
+    def _forget(self, flight: _Numbered) -> None:
         if self._flight is flight:
             self._flight = None
 

@@ -9,12 +9,9 @@ The rules, in words:
    cannot be had is no answer: then nothing is known.
 """
 
-import asyncio
 import threading
 import zlib
 from collections.abc import Mapping
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,9 +22,9 @@ from ostiary.jose.encoding import Unreadable, decode_bytes, decode_object
 from ostiary.revocation.replica import Verdict
 from ostiary.verifier.errors import CredentialRefused
 from ostiary.verifier.fetching import Fetch
+from ostiary.verifier.waiting import Flight
 
 _TYPE = "statuslist+jwt"
-_GRACE = 1.0  # seconds that a fetch gets beyond its deadline
 
 
 class Reference(NamedTuple):
@@ -49,19 +46,6 @@ class _List:
         return (self.packed[at >> 3] >> (at & 7)) & ((1 << self.bits) - 1) if at >> 3 < len(self.packed) else None
 
 
-class _Flight:
-    """One fetch under way."""
-
-    def __init__(self) -> None:
-        self.landed: Future[None] = Future()
-
-    async def wait(self) -> None:
-        await asyncio.wait((asyncio.wrap_future(self.landed),), timeout=limits.FETCH_SECONDS + _GRACE)
-
-    def wait_blocking(self) -> None:
-        wait_for((self.landed,), timeout=limits.FETCH_SECONDS + _GRACE)
-
-
 class StatusLists:
     """The lists of one issuer, as far as tokens have named them."""
 
@@ -72,7 +56,7 @@ class StatusLists:
         self._clock = clock
         self._leeway = leeway
         self._lists: dict[str, _List] = {}
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, Flight] = {}
         self._lock = threading.Lock()
 
     def reference_of(self, claims: Mapping[str, Any]) -> Reference | None:
@@ -98,20 +82,20 @@ class StatusLists:
             return Verdict.UNKNOWN
         return Verdict.ACCEPTED if known.status(reference.idx) == 0 else Verdict.REFUSED
 
-    def fetching(self, uri: str, keys: jose.KeySet) -> _Flight:
+    def fetching(self, uri: str, keys: jose.KeySet) -> Flight:
         """A fetch of this list, begun or joined. Whoever waited asks `judge` again."""
         with self._lock:
             flight = self._flights.get(uri)
             if flight is not None and not flight.landed.done():
                 return flight
-            flight = self._flights[uri] = _Flight()
+            flight = self._flights[uri] = Flight()
         try:
             threading.Thread(target=self._run, args=(uri, keys, flight), name="ostiary-status", daemon=True).start()
         except RuntimeError:  # no more threads
             flight.landed.set_result(None)
         return flight
 
-    def _run(self, uri: str, keys: jose.KeySet, flight: _Flight) -> None:
+    def _run(self, uri: str, keys: jose.KeySet, flight: Flight) -> None:
         sent_at = self._clock.monotonic()
         try:
             document = self._fetch(uri, SYSTEM_CLOCK.monotonic() + limits.FETCH_SECONDS)
