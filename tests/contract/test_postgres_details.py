@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.servers.postgres import Cluster
 
+from ostiary.domain.account import Issuer
 from ostiary.domain.session import EndReason
 from ostiary.errors import InvalidRequest, Misconfigured, Unavailable
 from ostiary.revocation.entry import LOOK, Cursor
@@ -124,7 +125,7 @@ USUAL: dict[str, list[Change]] = {
         Add(builders.audit_event("1")),
         Add(builders.audit_event("2")),
     ],
-    "refresh": [Swap(replace(_old[0], last_seen_at=2.0)), Expect(_account)],
+    "refresh": [Swap(replace(_old[0], last_seen_at=2.0), _old[0]), Expect(_account), Expect(Issuer(revision=1))],
     "logout": [
         Swap(replace(_old[0], ended_at=1.0, end_reason=EndReason.LOGOUT)),
         Append(builders.entry("old-0")),
@@ -201,6 +202,28 @@ async def test_a_deadlock_with_somebody_else_is_tried_again(
         assert [(await store.throttles.get(name)) for name in "ab"] == [
             builders.throttle(name, failures=9, revision=2) for name in "ab"
         ]
+    finally:
+        await session.close()
+
+
+@pytest.mark.parametrize(
+    "others", [(), (Swap(_old[2]), Swap(replace(_old[2], revision=2)))], ids=["one statement", "one after the other"]
+)
+async def test_a_refresh_locks_no_row_that_all_refreshes_expect(
+    store: PostgresStore, schema: str, others: tuple[Change, ...]
+) -> None:
+    """The issuer's row is seen, not locked: a refresh goes on while somebody is about to change it, and is refused once
+    that is committed. (One that names a record twice is a transaction of several statements.)"""
+    await store.write(Add(_account), *(Add(old) for old in _old))
+    expected = [Expect(_account), Expect(Issuer(revision=1))]
+    session = await store._pools.quick._connect()
+    try:
+        transaction = session.transaction()
+        await transaction.start()
+        await session.execute(f"UPDATE {schema}.issuers SET revision = 2, everything = 1")
+        assert await store.write(Swap(_old[0], _old[0]), *expected, *others)
+        await transaction.commit()
+        assert not await store.write(Swap(replace(_old[0], revision=2)), *expected)
     finally:
         await session.close()
 

@@ -5,6 +5,7 @@ import math
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,41 @@ async def test_waiting_writes_share_one_commit(store: SqliteStore) -> None:
     assert [await store.throttles.get(f"t{i}") for i in range(20)] == [
         builders.throttle(f"t{i}", revision=1) for i in range(20)
     ]
+
+
+async def test_a_swap_is_one_statement_of_what_differs(store: SqliteStore) -> None:
+    """M-40: what is expected is seen by the statement that changes, and columns that stay are not written, so that their
+    indexes are left alone."""
+    was = builders.session(refresh=builders.refresh_state(), revision=1)
+    account, issuer = builders.account(revision=1), await store.issuer()
+    assert await store.write(Add(was), Add(account))
+    seen: list[str] = []
+    await trace(store, "writer", seen)
+    renewed = replace(was, last_seen_at=was.last_seen_at + 1, refresh=builders.refresh_state(generation=2))
+    assert await store.write(Swap(renewed, was), Expect(account), Expect(issuer))
+    await trace(store, "writer", None)
+    (update,) = [text for text in seen if " sessions " in text]
+    assert not [text for text in seen if text.startswith("SELECT")]
+    written = update[: update.index(" WHERE ")]
+    for column in ("last_seen_at", "idle_expires_at", "revision", "refresh_generation", "refresh_digest"):
+        assert f" {column} = " in written
+    for column in ("id", "account_id", "kind", "ended_at", "token_digest", "audience"):
+        assert f" {column} = " not in written
+    assert await store.sessions.get(was.id) == replace(renewed, revision=2)
+
+
+async def test_a_swap_with_many_expectations_holds_them_all(store: SqliteStore) -> None:
+    """However many records are expected: each is, and what is swapped is swapped only if all are as they were read."""
+    accounts = [builders.account(f"a{i}", username_key=f"a{i}", revision=1) for i in range(12)]
+    assert await store.write(Add(builders.session()), *map(Add, accounts))
+    session = builders.session(revision=1)
+    assert await store.write(Swap(session, session), *map(Expect, accounts))
+    for at in (0, 3, 4, 11):
+        stale = [*accounts]
+        stale[at] = replace(stale[at], revision=2)
+        for some in (stale, stale[at : at + 1], stale[max(0, at - 3) : at + 1]):
+            assert not await store.write(Swap(replace(session, revision=2)), *map(Expect, some))
+    assert await store.sessions.get(session.id) == replace(session, revision=2)
 
 
 async def test_error_of_one_job_is_its_own(store: SqliteStore) -> None:
