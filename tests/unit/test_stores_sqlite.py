@@ -59,8 +59,8 @@ async def test_waiting_writes_share_one_commit(store: SqliteStore) -> None:
 
 
 async def test_a_swap_is_one_statement_of_what_differs(store: SqliteStore) -> None:
-    """M-40: what is expected is seen by the statement that changes, and columns that stay are not written, so that their
-    indexes are left alone."""
+    """M-40: what is expected is seen by the statement that changes, and columns that stay are not written, so that
+    their indexes are left alone."""
     was = builders.session(refresh=builders.refresh_state(), revision=1)
     account, issuer = builders.account(revision=1), await store.issuer()
     assert await store.write(Add(was), Add(account))
