@@ -18,6 +18,7 @@ class Followers(Protocol):
 
     async def head(self) -> Cursor: ...
     async def nudge(self) -> None: ...
+    async def pause(self, seconds: float, *, nodes: int) -> None: ...
     async def behind(self, cursor: Cursor, *, within: float) -> int | None: ...
 
 
@@ -33,15 +34,14 @@ async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lea
     deadline = monotonic() + wait
     with contextlib.suppress(OstiaryError, TimeoutError):
         async with asyncio.timeout(wait):
-            head, _ = await asyncio.gather(log.head(), log.nudge())
-            before, pause = -1, 0.0
+            _, head = await asyncio.gather(log.nudge(), log.head())
+            count, pause = 1, _PAUSE
             while monotonic() < deadline:
+                await log.pause(min(pause, _LONGEST_PAUSE), nodes=count)
                 behind = await log.behind(head, within=wait)
                 if behind == 0:
                     return
-                count = behind or 1
+                before, count = count, behind or 1
                 pause = pause * 1.15 if count == before else _PAUSE * count  # little longer than it must be
-                before = count
-                await asyncio.sleep(min(pause, _LONGEST_PAUSE))
     while (left := deadline - monotonic()) > 0:  # noqa: ASYNC110 - time is what it waits for
         await asyncio.sleep(max(left, _PAUSE))

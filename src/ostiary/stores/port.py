@@ -223,6 +223,11 @@ class Revocations(Protocol):
         """Make `hints` of every process yield `LOOK` soon. The message may be lost."""
         ...
 
+    async def pause(self, seconds: float, *, nodes: int) -> None:
+        """For whoever has nudged, and waits: return after so many seconds; or before or a little after that, where it
+        is heard when nodes acknowledge, as soon as so many may have done so. Raises nothing."""
+        ...
+
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         """How many nodes that probed within the last `within` seconds, by the backend's clock, have not acknowledged
         `cursor`. None if it cannot be told: the log does not hold that very item, or it was made anew less than

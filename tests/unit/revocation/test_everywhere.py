@@ -38,6 +38,9 @@ class Followers:
     async def nudge(self) -> None:
         self.nudges += 1
 
+    async def pause(self, seconds: float, *, nodes: int) -> None:
+        await asyncio.sleep(seconds)
+
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         self.asked.append((cursor, within))
         self.now += self.seconds

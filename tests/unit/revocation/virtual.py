@@ -144,6 +144,9 @@ class Log:
     async def nudge(self) -> None:
         await self.now.nudge()
 
+    async def pause(self, seconds: float, *, nodes: int) -> None:
+        await self.now.pause(seconds, nodes=nodes)
+
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         """As the port says it: a fresh log does not know everybody yet."""
         return None if now() < self.born + within else await self.now.behind(cursor, within=within)

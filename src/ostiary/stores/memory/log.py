@@ -91,6 +91,9 @@ class MemoryLog:
     async def nudge(self) -> None:
         self.tell(LOOK)
 
+    async def pause(self, seconds: float, *, nodes: int) -> None:  # noqa: ARG002 - nobody tells
+        await asyncio.sleep(seconds)
+
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         if not self._read(cursor, 1).matches:
             return None

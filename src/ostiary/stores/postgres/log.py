@@ -1,5 +1,6 @@
 """The revocation log: positions from a counter row, which every write that appends holds until it has committed."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from typing import Any
@@ -114,6 +115,9 @@ class Revocations(Part):
 
     async def nudge(self) -> None:
         await self._pools.log.run(lambda c: c.execute("SELECT pg_notify($1, '')", self._schema.channel))
+
+    async def pause(self, seconds: float, *, nodes: int) -> None:  # noqa: ARG002 - nobody tells
+        await asyncio.sleep(seconds)
 
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         where = _where(cursor)

@@ -5,10 +5,12 @@ A probe writes nothing into the database: one file on one machine has no second 
 """
 
 import asyncio
+import contextlib
 import math
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +18,8 @@ from ostiary import limits
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import LOOK, Cursor, Entry, Hint, LogItem, Node, Probe, Scope, bulk
-from ostiary.stores.sqlite.lanes import Job, Lane
+from ostiary.stores.sqlite.calls import Calls
+from ostiary.stores.sqlite.lanes import Lane
 from ostiary.stores.sqlite.parts import Lanes, Part
 from ostiary.stores.sqlite.presence import Presence
 
@@ -24,12 +27,18 @@ from ostiary.stores.sqlite.presence import Presence
 
 P = TypeVar("P", bound=Probe | None)
 _LARGEST = 2**63 - 1
-_LOOK_INTERVAL = 0.01  # seconds between looks at whether anybody wrote; one takes some ten microseconds
+_LOOK_INTERVAL = (
+    0.01  # seconds between looks at whether anybody wrote, if nobody calls; one takes some ten microseconds
+)
+_ANSWER_INTERVAL = 0.003  # seconds between looks at who is behind, if nobody says that he has come along
+_MOST_AWAITED = 8  # who say so, before a look: more might not be let in, for a socket holds ten calls
+_MOST_HINTED = 64  # entries; whoever has missed more reads the log
 _LOOK_INTERVAL_MAX = 0.05
 _LOOK_REST = 400  # times as long as a look took, if that is longer: where hashes have swept the caches, it takes 70
 _ITEMS = "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
 _REACHED = (
-    "SELECT position, nonce, (SELECT generation FROM revocation_logs) FROM revocations ORDER BY position DESC LIMIT 1"
+    "SELECT generation, position, nonce FROM revocation_logs "
+    "LEFT JOIN revocations ON position = (SELECT max(position) FROM revocations)"
 )
 _ENDED = (
     f"(scope = 's' AND value = {ENDED_VERSION} AND length(entry_id) = 26 AND substr(entry_id, 1, 4) = 'ses_' "
@@ -44,74 +53,129 @@ _NOT_PACKED = f"{_ITEMS}WHERE position > ? AND position <= ? AND NOT {_ENDED} OR
 
 
 class Revocations(Part):
-    """See the port. `watching` is a connection that does nothing but ask whether the file has changed. `uptime` is the
-    machine's: seconds, the same in all of its processes."""
+    """See the port. `watching` is a connection that does nothing but ask whether the file has changed, and how.
+    `uptime` is the machine's: seconds, the same in all of its processes."""
 
     def __init__(
-        self, lanes: Lanes, watching: sqlite3.Connection, presence: Presence, path: Path, uptime: Callable[[], float]
+        self,
+        lanes: Lanes,
+        watching: sqlite3.Connection,
+        presence: Presence,
+        calls: Calls,
+        path: Path,
+        uptime: Callable[[], float],
     ) -> None:
         super().__init__(lanes)
         self._watching = watching
         self._presence = presence
+        self._calls = calls
         self._path = path
         self._inode = inode_of(path)
         self._uptime = uptime
         self._version: object = None
-        self._reached: object = None
+        self._reached: tuple[int, Cursor] = (0, Cursor())
 
     @property
     def _lane(self) -> Lane:
         return self._lanes.log
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
-        return await self._lane.submit(self._asking(lambda c: _probe(c, cursor, limit), cursor, node))
+        def ask(connection: sqlite3.Connection) -> Probe:
+            self._check_file()
+            if node:
+                # known before the log is read: whoever waits for the nodes after a commit that this answer misses
+                # finds it
+                holds = _holds(connection, cursor)[1]
+                self._presence.alive(node, self._uptime(), acknowledged=cursor.position if holds else 0)
+                self._calls.is_applied()
+            return _probe(connection, cursor, limit)
+
+        return await self._lane.submit(ask)
 
     async def catch_up(self, cursor: Cursor) -> Probe | None:
-        return await self._lane.submit(self._asking(lambda c: _packed(c, cursor), cursor, ""))
+        def ask(connection: sqlite3.Connection) -> Probe | None:
+            self._check_file()
+            return _packed(connection, cursor)
 
-    def _asking(self, read: Callable[[sqlite3.Connection], P], cursor: Cursor, node: str) -> Job[P]:
-        def ask(connection: sqlite3.Connection) -> P:
-            if inode_of(self._path) != self._inode:
-                raise Unavailable(private="sqlite: the file was replaced by another one; restart")
-            if not node:
-                return read(connection)
-            # known before the log is read: whoever waits for the nodes after a commit that this answer misses finds it
-            self._presence.alive(node, self._uptime())
-            probe = read(connection)
-            self._presence.acknowledge(node, cursor.position if probe is not None and probe.matches else 0)
-            return probe
+        return await self._lane.submit(ask)
 
-        return ask
+    def _check_file(self) -> None:
+        if inode_of(self._path) != self._inode:
+            raise Unavailable(private="sqlite: the file was replaced by another one; restart")
 
     async def hints(self) -> AsyncIterator[Hint]:
-        seen: object = None
+        longest = _LOOK_INTERVAL_MAX if self._calls.listen() else _LOOK_INTERVAL
+        seen: _State | None = None
+        was_called = False
         while True:
+            looked = self._calls.looked
             began = self._uptime()
             found = self._state()
             taken = self._uptime() - began
-            if found is None or found != seen:
+            if found is None or seen is None:
                 seen = found
                 yield LOOK
-            await asyncio.sleep(min(max(_LOOK_INTERVAL, _LOOK_REST * taken), _LOOK_INTERVAL_MAX))
+            else:
+                before, seen = seen, found
+                if was_called and found == before:
+                    self._calls.is_applied()  # who asks for it was seen before he was heard
+                if found.reached != before.reached:
+                    hint = self._hint(before) if found.generation == before.generation else LOOK
+                    seen = _State(found.generation, hint.reached or found.reached, found.nudged)
+                    yield hint
+                elif found.generation != before.generation:
+                    yield LOOK
+                if found.nudged != before.nudged:
+                    yield LOOK
+            await self._calls.called(looked, within=min(max(longest, _LOOK_REST * taken), _LOOK_INTERVAL_MAX))
+            was_called = looked.is_set()
 
-    def _state(self) -> object:
+    def _state(self) -> "_State | None":
         """Another than before if anybody appended or nudged since; None if it cannot be told. Asked on the loop itself:
         it reads a counter in memory that is shared with the other processes and waits for no lock; only where anybody
         has written at all, the newest item is looked at."""
         try:
             version = self._watching.execute("PRAGMA data_version").fetchone()
             if version != self._version:
-                self._reached = self._watching.execute(_REACHED).fetchone()
+                generation, position, nonce = self._watching.execute(_REACHED).fetchone()
+                self._reached = (generation, Cursor(position=position or 0, nonce=nonce or 0))
                 self._version = version
-            return self._reached, self._presence.nudged()
+            return _State(*self._reached, self._presence.nudged())
         except (sqlite3.Error, OSError):
             return None
+
+    def _hint(self, before: "_State") -> Hint:
+        """What was appended since, if that is little; read on the loop, as the newest item is."""
+        try:
+            probe = _probe(self._watching, before.reached, _MOST_HINTED)
+        except (sqlite3.Error, OSError):
+            return LOOK
+        if not probe.items or not probe.complete or probe.generation != before.generation:
+            return LOOK
+        last = probe.items[-1]
+        return Hint(
+            entries=tuple(item.entry for item in probe.items),
+            after=before.reached,
+            reached=Cursor(position=last.position, nonce=last.nonce),
+        )
 
     async def head(self) -> Cursor:
         return await self._lane.submit(_head)
 
     async def nudge(self) -> None:
-        await self._lane.submit(lambda _: self._presence.nudge())
+        self._calls.listen()  # to those who answer
+
+        def nudge(_: sqlite3.Connection) -> None:
+            self._presence.nudge()
+            self._calls.tell()
+
+        await self._lane.submit(nudge)
+
+    async def pause(self, seconds: float, *, nodes: int) -> None:
+        if self._calls.listen():
+            await self._calls.done(min(nodes, _MOST_AWAITED), within=max(seconds, _ANSWER_INTERVAL))
+        else:
+            await asyncio.sleep(seconds)
 
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         def look(connection: sqlite3.Connection) -> int | None:
@@ -119,6 +183,11 @@ class Revocations(Part):
                 return None
             return self._presence.behind(cursor.position, since=self._uptime() - within)
 
+        with contextlib.suppress(sqlite3.Error):  # on the loop, if that is all there is to say
+            if (cursor == Cursor() or _holds(self._watching, cursor)[1]) and self._presence.is_applied(
+                cursor.position, since=self._uptime() - within
+            ):
+                return 0
         return await self._lane.submit(look)
 
     async def describe(self, node: str, description: str) -> None:
@@ -138,6 +207,13 @@ class Revocations(Part):
         return await self.purge_portions("revocations", where, before, key="position")
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    generation: int
+    reached: Cursor
+    nudged: int
+
+
 def inode_of(path: Path) -> int:
     """Which file it is. Raises Unavailable if it is gone."""
     try:
@@ -151,14 +227,21 @@ def _head(connection: sqlite3.Connection) -> Cursor:
     return Cursor() if found is None else Cursor(position=found[0], nonce=found[1])
 
 
-def _probe(connection: sqlite3.Connection, cursor: Cursor, limit: int) -> Probe:
+def _holds(connection: sqlite3.Connection, cursor: Cursor) -> tuple[int, bool]:
+    """The log's generation, and whether the cursor's item is in it."""
     position = cursor.position if 0 <= cursor.position <= _LARGEST else 0  # no item stands at 0
     generation, at_cursor = connection.execute(
         "SELECT generation, (SELECT nonce FROM revocations WHERE position = ?) FROM revocation_logs", (position,)
     ).fetchone()
-    if cursor != Cursor() and at_cursor != cursor.nonce:
+    return generation, cursor == Cursor() or at_cursor == cursor.nonce
+
+
+def _probe(connection: sqlite3.Connection, cursor: Cursor, limit: int) -> Probe:
+    generation, holds = _holds(connection, cursor)
+    if not holds:
         return Probe(generation=generation, matches=False, items=(), complete=False)
-    rows = connection.execute(_ITEMS + "WHERE position > ? ORDER BY position LIMIT ?", (position, limit + 1)).fetchall()
+    after = (cursor.position, limit + 1)
+    rows = connection.execute(_ITEMS + "WHERE position > ? ORDER BY position LIMIT ?", after).fetchall()
     items = tuple(map(_item, rows[:limit]))
     return Probe(generation=generation, matches=True, items=items, complete=len(rows) <= limit)
 

@@ -22,7 +22,14 @@ if sys.platform != "win32":
 
 
 _NUDGE = ".nudge"
+_LONGEST = 1 << 20  # bytes of one server's file, of which each node takes some hundred
+_GLANCE = 64  # servers' files that are read on the event loop: they are small, and always in memory
 _READS = 3  # of all files, before one that cannot be read is left out
+
+
+def folder_of(database: Path) -> Path:
+    """Beside the database."""
+    return database.with_name(database.name + ".servers")
 
 
 @dataclass(slots=True)
@@ -39,11 +46,12 @@ class Presence:
     """One open store among those of the same file."""
 
     def __init__(self, database: Path) -> None:
-        self._folder = database.with_name(database.name + ".servers")
+        self._folder = folder_of(database)
         self._name = secrets.token_hex(8)
         self._nudge = str(self._folder / _NUDGE)
         self._handle: int | None = None
         self._nodes: dict[str, _Known] = {}
+        self._written = 0
 
     def announce(self) -> None:
         """Raises Unavailable if the folder cannot be written to."""
@@ -58,15 +66,12 @@ class Presence:
         except OSError as error:
             raise Unavailable(private=f"sqlite: the servers' folder: {error.strerror}") from error
 
-    def alive(self, node: str, at: float) -> None:
-        """It asks the log at this instant of the machine's uptime. Raises Unavailable as `announce` does."""
+    def alive(self, node: str, at: float, *, acknowledged: int) -> None:
+        """It asks the log at this instant of the machine's uptime, and has applied all items up to this position.
+        Raises Unavailable as `announce` does."""
         self.announce()
-        self._nodes.setdefault(node, _Known(node, at)).at = at
-        self._write()
-
-    def acknowledge(self, node: str, position: int) -> None:
-        """It has applied all items up to this position."""
-        self._nodes[node].acknowledged = position
+        known = self._nodes.setdefault(node, _Known(node, at))
+        known.at, known.acknowledged = at, acknowledged
         self._write()
 
     def describe(self, node: str, description: str) -> None:
@@ -83,11 +88,28 @@ class Presence:
     def behind(self, position: int, *, since: float) -> int | None:
         """How many nodes of any living server asked at `since` or later and have not acknowledged `position`. One whose
         file cannot be read counts. None if it cannot be known who there is."""
-        found = self._all()
-        if found is None:
+        names = None if sys.platform == "win32" else self._names()
+        if names is None:
             return None
-        nodes, unread = found
-        return unread + sum(node.at >= since and node.acknowledged < position for node in nodes)
+        behind = _behind([*self._nodes.values()], position, since)
+        for name in names:
+            if name != self._name:
+                found = _parsed(self._folder / name)
+                late = 1 if found is None else _behind(found, position, since)
+                if late and self._is_alive(name):  # what is asked last, for it takes the longest
+                    behind += late
+        return behind
+
+    def is_applied(self, position: int, *, since: float) -> bool:
+        """Whether `behind` is 0, seen at a glance: False also where that takes a longer look."""
+        names = None if sys.platform == "win32" else self._names()
+        if names is None or len(names) > _GLANCE or _behind([*self._nodes.values()], position, since):
+            return False
+        for name in names:
+            found = _parsed(self._folder / name) if name != self._name else []
+            if found is None or _behind(found, position, since):
+                return False
+        return True
 
     def known(self, *, now: float, within: float) -> list[Node]:
         """The nodes of all living servers that asked within so many seconds, the longest silent first. Raises
@@ -165,7 +187,9 @@ class Presence:
         text = json.dumps([astuple(node) for node in self._nodes.values()]).encode()
         try:
             os.pwrite(self._handle, b"%08x" % zlib.crc32(text) + text, 0)
-            os.ftruncate(self._handle, 8 + len(text))
+            if len(text) < self._written:
+                os.ftruncate(self._handle, 8 + len(text))
+            self._written = len(text)
         except OSError as error:
             raise Unavailable(private=f"sqlite: the servers' folder: {error.strerror}") from error
 
@@ -197,10 +221,18 @@ class Presence:
         return False
 
 
+def _behind(nodes: list[_Known], position: int, since: float) -> int:
+    return sum(node.at >= since and node.acknowledged < position for node in nodes)
+
+
 def _parsed(path: Path) -> list[_Known] | None:
     """What the file says of its nodes; None if it was caught while it was being written."""
     try:
-        text = path.read_bytes()
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            text = os.read(handle, _LONGEST)
+        finally:
+            os.close(handle)
         if not text:
             return []  # announced, and has not asked yet
         if int(text[:8], 16) != zlib.crc32(text[8:]):

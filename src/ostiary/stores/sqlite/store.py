@@ -11,8 +11,9 @@ from ostiary.clock import SYSTEM_CLOCK
 from ostiary.domain.account import Issuer
 from ostiary.errors import Misconfigured, Unavailable, WrongSchema
 from ostiary.stores import migrations, port
-from ostiary.stores.port import Change
+from ostiary.stores.port import Append, Change
 from ostiary.stores.sqlite import statements as of
+from ostiary.stores.sqlite.calls import Calls
 from ostiary.stores.sqlite.lanes import Lane, run_reads, run_writes
 from ostiary.stores.sqlite.log import Revocations, inode_of
 from ostiary.stores.sqlite.look_ups import LookUps
@@ -26,7 +27,7 @@ from ostiary.stores.sqlite.parts import (
     SpentOnce,
     Throttles,
 )
-from ostiary.stores.sqlite.presence import Presence
+from ostiary.stores.sqlite.presence import Presence, folder_of
 from ostiary.stores.sqlite_file import connect, translated
 
 _BUSY_TIMEOUT = 5.0  # seconds that a write waits for another process's transaction
@@ -42,6 +43,7 @@ class SqliteStore:
         self._lanes = lanes
         self._watching = watching
         self._presence = Presence(path)
+        self._calls = Calls(folder_of(path))
         self.accounts: port.Accounts = Accounts(lanes)
         self.sessions: port.Sessions = Sessions(lanes)
         self.throttles: port.Throttles = Throttles(lanes)
@@ -49,7 +51,7 @@ class SqliteStore:
         self.clients: port.Clients = Clients(lanes)
         self.spent: port.SpentOnce = SpentOnce(lanes)
         self.audit: port.Audit = Audit(lanes)
-        self.revocations: port.Revocations = Revocations(lanes, watching, self._presence, path, uptime)
+        self.revocations: port.Revocations = Revocations(lanes, watching, self._presence, self._calls, path, uptime)
 
     @classmethod
     async def open(
@@ -120,7 +122,10 @@ class SqliteStore:
         return found
 
     async def write(self, *changes: Change, durable: bool = True) -> bool:
-        return await self._lanes.writer.submit(of.Batch(changes, durable=durable))
+        done = await self._lanes.writer.submit(of.Batch(changes, durable=durable))
+        if done and any(isinstance(change, Append) for change in changes):
+            self._calls.look_soon()
+        return done
 
     async def check(self) -> None:
         await self._lanes.writer.submit(self._check)
@@ -134,6 +139,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         self._presence.leave()
+        self._calls.close()
         lanes = (self._lanes.quick, self._lanes.slow, self._lanes.log, self._lanes.writer)
         for lane in lanes:
             lane.stop()

@@ -1,5 +1,6 @@
 """The revocation log in Valkey: a stream whose ids are positions, and a channel that tells what is new."""
 
+import asyncio
 import contextlib
 import math
 import secrets
@@ -94,6 +95,9 @@ class Revocations:
 
     async def nudge(self) -> None:
         await self._lanes.log.command("SPUBLISH", self._topology.address.channel, b"")
+
+    async def pause(self, seconds: float, *, nodes: int) -> None:  # noqa: ARG002 - nobody tells
+        await asyncio.sleep(seconds)
 
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         found = await self._lanes.log.run(scripts.BEHIND, *_where(cursor), number(within))

@@ -1,0 +1,184 @@
+"""Processes that share one SQLite file call each other: "look", when something was appended or somebody waits, and
+"done", to who waits. The file itself tells nobody anything.
+
+* Each has a datagram socket in the folder beside the database, which only its owner may enter. Nothing that comes over
+  it is believed: it makes a process look into the file a little earlier than it would have.
+* A call never waits. Who has calls unread needs no further one; a socket that nobody has open any more is removed.
+* Where there are no such sockets (another operating system, a folder that cannot be written to, a file system without
+  them), nobody is called, and everybody looks every few milliseconds, as all do anyway.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import socket
+import sys
+import threading
+from pathlib import Path
+
+_LONGEST_ADDRESS = 100  # bytes; 103 on some systems, 107 on Linux
+_NAME = re.compile(r"\.[0-9a-f]{16}\.calls")
+_LOOK, _TELL, _DONE = b"look", b"tell", b"done"
+_TELLS = 8  # times that somebody who asked is told, which is more than a wait for a lease takes
+_MOST_TOLD = 64
+_AT_ONCE = 64  # calls that are taken in before others get their turn
+
+
+class Calls:
+    """Of one open store. Where it is not said otherwise: to be used on the event loop."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._name = f".{secrets.token_hex(8)}.calls"
+        self._socket: socket.socket | None = None
+        self._opened: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._bound = False
+        self._closed = sys.platform == "win32"
+        self._scheduled = False
+        self._waiting: dict[str, int] = {}  # whom to tell, and how often yet
+        self._guard = threading.Lock()
+        self._done = 0
+        self._is_done = asyncio.Event()
+        self.looked = asyncio.Event()
+        """Set by the next call to look, or to tell; another one then takes its place."""
+
+    def listen(self) -> bool:
+        """From now on, on this loop; whether that is possible. May be repeated."""
+        loop = asyncio.get_running_loop()
+        if self._closed or (self._bound and self._loop is loop):
+            return self._bound
+        with self._guard:
+            try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                mine = self._made()
+                if not self._bound:
+                    mine.bind(self._address(self._name))
+                    self._bound = True
+                    (self._folder / self._name).chmod(0o600)
+                loop.add_reader(mine.fileno(), self._read)
+            except (OSError, NotImplementedError):
+                self._close()
+                return False
+        self._loop = loop
+        return True
+
+    async def called(self, looked: asyncio.Event, *, within: float) -> None:
+        """Return when `looked` is set, at the latest after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await looked.wait()
+
+    async def done(self, count: int, *, within: float) -> None:
+        """Return when as many said so since the last time, at the latest after so many seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                while self._done < count:
+                    self._is_done.clear()
+                    await self._is_done.wait()
+        self._done = 0
+
+    def look_soon(self) -> None:
+        """Something was appended. Those who append in one turn of the loop make one call."""
+        if not self._scheduled and not self._closed:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._scheduled = False
+        self.call(_LOOK)
+
+    def tell(self) -> None:
+        """Let everybody look, and say so when it has told what it has applied. From any thread."""
+        self._done = 0
+        self.call(_TELL)
+
+    def call(self, what: bytes) -> None:
+        """Everybody who listens, this process too. From any thread."""
+        with contextlib.suppress(OSError):
+            with os.scandir(self._folder) as found:
+                names = [entry.name for entry in found if _NAME.fullmatch(entry.name)]
+            self._send(what, names)
+
+    def is_applied(self) -> None:
+        """A node of this process has told what it has applied: whoever asked for it hears. From any thread."""
+        if self._waiting:
+            with self._guard:
+                names = list(self._waiting)
+                self._waiting = {name: left - 1 for name, left in self._waiting.items() if left > 1}
+            self._send(_DONE, names)
+
+    def _send(self, what: bytes, names: list[str]) -> None:
+        with self._guard:
+            if self._closed:
+                return
+            for name in names:
+                try:
+                    self._made().sendto(what, self._address(name))
+                except ConnectionRefusedError:  # its process has ended; names are never used again
+                    with contextlib.suppress(OSError):
+                        (self._folder / name).unlink()
+                except OSError:
+                    continue  # it is gone, or has calls unread
+
+    def _read(self) -> None:
+        assert self._socket is not None  # noqa: S101 - this is called for what it has received
+        looks = False
+        for _ in range(_AT_ONCE):
+            try:
+                what, sender = self._socket.recvfrom(16)
+            except OSError:
+                break
+            if what == _DONE:
+                self._done += 1
+                continue
+            looks = True
+            name = os.path.basename(sender) if isinstance(sender, str) else ""  # noqa: PTH119 - it is no path to follow
+            if what == _TELL and _NAME.fullmatch(name) and len(self._waiting) < _MOST_TOLD:
+                with self._guard:
+                    self._waiting[name] = _TELLS
+        if self._done:
+            self._is_done.set()
+        if looks:
+            self.looked.set()
+            self.looked = asyncio.Event()
+
+    def _made(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
+        return self._socket
+
+    def _address(self, name: str) -> str:
+        """A path; where it is longer than a socket's may be, by way of the folder, which is opened for that."""
+        path = str(self._folder / name)
+        if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+            return path
+        if self._opened is None:
+            self._opened = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        return f"/proc/self/fd/{self._opened}/{name}"
+
+    def close(self) -> None:
+        """Call nobody, and listen to nobody, any more. May be repeated."""
+        if self._scheduled:
+            self._look()
+        with self._guard:
+            self._close()
+
+    def _close(self) -> None:
+        self._closed = True
+        if self._socket is not None:
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+        if self._bound:
+            with contextlib.suppress(OSError):
+                (self._folder / self._name).unlink()
+        if self._opened is not None:
+            os.close(self._opened)
+        self._socket = self._opened = None
+        self._bound = False
