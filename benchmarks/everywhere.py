@@ -57,7 +57,7 @@ async def _measured(name: str, url: str) -> list[Row]:
     rows: list[Row] = []
     with contextlib.ExitStack() as stack:
         nodes: list[subprocess.Popen[str]] = []
-        for count in (1, NODES):
+        for count in (1, 2, 4, NODES):
             more = [
                 stack.enter_context(machine.child("-m", "benchmarks.node", url, stdin=subprocess.PIPE))
                 for _ in range(count - len(nodes))

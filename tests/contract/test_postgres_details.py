@@ -94,7 +94,11 @@ async def test_a_notification_that_would_be_too_long_says_look(store: PostgresSt
     assert await store.write(*(Append(builders.entry(f"session-{i:040}")) for i in range(200)))
     assert await anext(hints) == LOOK
     assert await store.write(Append(builders.entry("short")))
-    assert (await anext(hints)).entries == (builders.entry("short"),)
+    stands = await store.revocations.head()
+    hint = await anext(hints)
+    assert (hint.entries, hint.reached) == ((builders.entry("short"),), stands)
+    assert hint.after is not None
+    assert hint.after.position == stands.position - 1
     assert len((await store.revocations.probe(Cursor(), 1000)).items) == 201
 
 

@@ -14,7 +14,7 @@ from tests.servers import valkey
 from tests.servers.proxy import proxy
 
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import LOOK
+from ostiary.revocation.entry import LOOK, Cursor
 from ostiary.stores.port import Add, Append
 from ostiary.stores.valkey import ValkeyStore
 from ostiary.testing import builders
@@ -67,7 +67,9 @@ async def test_databases_are_apart(valkey_server: valkey.Server) -> None:
     assert await one.write(Add(builders.session()), Append(builders.entry("one")))
     assert await two.sessions.get("session-1") is None
     assert await two.write(Append(builders.entry("two")))
-    assert (await anext(hints)).entries == (builders.entry("two"),)
+    hint = await anext(hints)
+    assert (hint.entries, hint.after) == ((builders.entry("two"),), Cursor())
+    assert hint.reached == await two.revocations.head()
     await hints.aclose()  # type: ignore[attr-defined]
     await one.close()
     await two.close()

@@ -23,6 +23,7 @@ _NAME = re.compile(r"\.[0-9a-f]{16}\.calls")
 _LOOK, _TELL, _DONE = b"look", b"tell", b"done"
 _TELLS = 8  # times that somebody who asked is told, which is more than a wait for a lease takes
 _MOST_TOLD = 64
+_TURNS = 3  # of the loop, which take microseconds unless there is more to do
 _AT_ONCE = 64  # calls that are taken in before others get their turn
 
 
@@ -37,7 +38,7 @@ class Calls:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bound = False
         self._closed = sys.platform == "win32"
-        self._scheduled = False
+        self._due = 0  # turns of the loop until everybody is called to look, 0 if nobody is
         self._waiting: dict[str, int] = {}  # whom to tell, and how often yet
         self._guard = threading.Lock()
         self._done = 0
@@ -83,14 +84,23 @@ class Calls:
         self._done = 0
 
     def look_soon(self) -> None:
-        """Something was appended. Those who append in one turn of the loop make one call."""
-        if not self._scheduled and not self._closed:
-            self._scheduled = True
+        """Something was appended. Those who append at the same time make one call; whoever goes on to `tell` makes
+        none, if that is what he does next."""
+        if not self._due and not self._closed:
+            self._due = _TURNS
             asyncio.get_running_loop().call_soon(self._look)
 
+    def will_tell(self) -> None:
+        """`tell` follows, come what may."""
+        self._due = 0
+
     def _look(self) -> None:
-        self._scheduled = False
-        self.call(_LOOK)
+        if self._due > 1 and not self._closed:
+            self._due -= 1
+            asyncio.get_running_loop().call_soon(self._look)
+        elif self._due:
+            self._due = 0
+            self.call(_LOOK)
 
     def tell(self) -> None:
         """Let everybody look, and say so when it has told what it has applied. From any thread."""
@@ -164,8 +174,9 @@ class Calls:
 
     def close(self) -> None:
         """Call nobody, and listen to nobody, any more. May be repeated."""
-        if self._scheduled:
-            self._look()
+        if self._due:
+            self._due = 0
+            self.call(_LOOK)
         with self._guard:
             self._close()
 

@@ -166,10 +166,14 @@ class Revocations(Part):
         self._calls.listen()  # to those who answer
 
         def nudge(_: sqlite3.Connection) -> None:
-            self._presence.nudge()
-            self._calls.tell()
+            try:
+                self._presence.nudge()
+            finally:
+                self._calls.tell()
 
-        await self._lane.submit(nudge)
+        nudging = self._lane.submit(nudge)
+        self._calls.will_tell()
+        await nudging
 
     async def pause(self, seconds: float, *, nodes: int) -> None:
         if self._calls.listen():
