@@ -23,6 +23,7 @@ _NAME = re.compile(r"\.[0-9a-f]{16}\.calls")
 _LOOK, _TELL, _DONE = b"look", b"tell", b"done"
 _TELLS = 8  # times that somebody who asked is told, which is more than a wait for a lease takes
 _MOST_TOLD = 64
+_MOST_AWAITED = 8  # who are done, before a look: a socket holds ten calls, so of more some might not come in
 _TURNS = 3  # of the loop, which take microseconds unless there is more to do
 _AT_ONCE = 64  # calls that are taken in before others get their turn
 
@@ -42,9 +43,12 @@ class Calls:
         self._waiting: dict[str, int] = {}  # whom to tell, and how often yet
         self._guard = threading.Lock()
         self._done = 0
+        self._told = 0
         self._is_done = asyncio.Event()
         self.looked = asyncio.Event()
         """Set by the next call to look, or to tell; another one then takes its place."""
+        self.asked = 0
+        """How often somebody asked to be told."""
 
     def listen(self) -> bool:
         """From now on, on this loop; whether that is possible. May be repeated."""
@@ -73,12 +77,12 @@ class Calls:
                 await looked.wait()
 
     async def done(self, count: int, *, within: float) -> None:
-        """Return when as many said so since the last time, at the latest after so many seconds."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + within
+        """Return when as many said so since the last time, the first time as many as were told; at the latest after so
+        many seconds."""
+        wanted, self._told = min(max(count, self._told), _MOST_AWAITED), 0
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
-                while self._done < count:
+            async with asyncio.timeout(within):
+                while self._done < wanted:
                     self._is_done.clear()
                     await self._is_done.wait()
         self._done = 0
@@ -105,14 +109,20 @@ class Calls:
     def tell(self) -> None:
         """Let everybody look, and say so when it has told what it has applied. From any thread."""
         self._done = 0
-        self.call(_TELL)
+        names = self._names()
+        self._told = len(names) - (self._name in names)
+        self._send(_TELL, names)
 
     def call(self, what: bytes) -> None:
         """Everybody who listens, this process too. From any thread."""
-        with contextlib.suppress(OSError):
+        self._send(what, self._names())
+
+    def _names(self) -> list[str]:
+        try:
             with os.scandir(self._folder) as found:
-                names = [entry.name for entry in found if _NAME.fullmatch(entry.name)]
-            self._send(what, names)
+                return [entry.name for entry in found if _NAME.fullmatch(entry.name)]
+        except OSError:
+            return []
 
     def is_applied(self) -> None:
         """A node of this process has told what it has applied: whoever asked for it hears. From any thread."""
@@ -148,6 +158,7 @@ class Calls:
                 continue
             looks = True
             name = os.path.basename(sender) if isinstance(sender, str) else ""  # noqa: PTH119 - it is no path to follow
+            self.asked += what == _TELL
             if what == _TELL and _NAME.fullmatch(name) and len(self._waiting) < _MOST_TOLD:
                 with self._guard:
                     self._waiting[name] = _TELLS

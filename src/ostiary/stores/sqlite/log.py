@@ -31,7 +31,6 @@ _LOOK_INTERVAL = (
     0.01  # seconds between looks at whether anybody wrote, if nobody calls; one takes some ten microseconds
 )
 _ANSWER_INTERVAL = 0.003  # seconds between looks at who is behind, if nobody says that he has come along
-_MOST_AWAITED = 8  # who say so, before a look: more might not be let in, for a socket holds ten calls
 _MOST_HINTED = 64  # entries; whoever has missed more reads the log
 _LOOK_INTERVAL_MAX = 0.05
 _LOOK_REST = 400  # times as long as a look took, if that is longer: where hashes have swept the caches, it takes 70
@@ -106,7 +105,7 @@ class Revocations(Part):
     async def hints(self) -> AsyncIterator[Hint]:
         longest = _LOOK_INTERVAL_MAX if self._calls.listen() else _LOOK_INTERVAL
         seen: _State | None = None
-        was_called = False
+        asked = 0
         while True:
             looked = self._calls.looked
             began = self._uptime()
@@ -117,18 +116,16 @@ class Revocations(Part):
                 yield LOOK
             else:
                 before, seen = seen, found
-                if was_called and found == before:
-                    self._calls.is_applied()  # who asks for it was seen before he was heard
                 if found.reached != before.reached:
                     hint = self._hint(before) if found.generation == before.generation else LOOK
                     seen = _State(found.generation, hint.reached or found.reached, found.nudged)
                     yield hint
                 elif found.generation != before.generation:
                     yield LOOK
-                if found.nudged != before.nudged:
+                if found.nudged != before.nudged or self._calls.asked != asked:
+                    asked = self._calls.asked
                     yield LOOK
             await self._calls.called(looked, within=min(max(longest, _LOOK_REST * taken), _LOOK_INTERVAL_MAX))
-            was_called = looked.is_set()
 
     def _state(self) -> "_State | None":
         """Another than before if anybody appended or nudged since; None if it cannot be told. Asked on the loop itself:
@@ -177,7 +174,7 @@ class Revocations(Part):
 
     async def pause(self, seconds: float, *, nodes: int) -> None:
         if self._calls.listen():
-            await self._calls.done(min(nodes, _MOST_AWAITED), within=max(seconds, _ANSWER_INTERVAL))
+            await self._calls.done(nodes, within=max(seconds, _ANSWER_INTERVAL))
         else:
             await asyncio.sleep(seconds)
 
