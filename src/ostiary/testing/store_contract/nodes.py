@@ -236,6 +236,13 @@ class Nodes(StoreCase):
                 first, last = cursors.index(hint.after), cursors.index(hint.reached)
                 assert tuple(item.entry for item in items[first:last]) == hint.entries
 
+    async def test_pause_ends(self, store: Store, other: Store) -> None:
+        """M-33: whoever waits looks again, whether or not anybody says that it is worth while."""
+        await store.revocations.nudge()
+        await asyncio.wait_for(store.revocations.pause(0.001, nodes=3), 30)
+        await other.revocations.probe(Cursor(), 10, node="a")
+        await asyncio.wait_for(store.revocations.pause(0.001, nodes=1), 30)
+
     async def test_nudge_reaches_everybody_who_listens(self, store: Store, other: Store) -> None:
         """Without anything having been written."""
         async with listening(store) as here, listening(other) as there:
