@@ -14,6 +14,7 @@ from ostiary import limits
 from ostiary.clock import Clock
 from ostiary.errors import OstiaryError, Unavailable
 from ostiary.revocation.entry import Cursor, Entry, Hint, Probe, Scope
+from ostiary.revocation.reading import Ahead
 from ostiary.revocation.replica import Next, Replica
 
 log = logging.getLogger("ostiary.feed")
@@ -194,24 +195,11 @@ class Feed:
             asking.settle(None)
 
     async def _probe(self, patience: float | None = None) -> None:
-        following, page, behind = Next.MORE, limits.REVOCATION_PAGE, False
-        while following is not Next.DONE:
-            sent = self._replica.on_send(self._clock.monotonic())
-            try:
-                async with asyncio.timeout(patience or self._patience):
-                    reply = await self._answer_to(self._replica.cursor, page, behind)
-            except TimeoutError as error:
-                raise Unavailable(private="the revocation log did not answer in time") from error
-            # a log that does not hold the cursor may have forgotten what it said of keys
-            if not reply.matches or _mentions_keys(item.entry for item in reply.items):
-                self._keys_due = True
-            following = self._replica.on_reply(sent, reply)
-            behind = reply.matches and not reply.complete
-            page = min(4 * page, limits.CATCH_UP_PAGE)  # whoever is far behind asks for more at a time
-            if following is Next.ADOPT:
-                everything = await self._keeper.adopt(reply.generation, self._replica.everything)
-                self._keys_due = self._keys_due or self._replica.generation is not None
-                self._replica.adopt(reply.generation, everything)
+        ahead = Ahead(self._source)
+        try:
+            await self._read(ahead, patience or self._patience)
+        finally:
+            await ahead.stop()
         if self._keys_due:
             await self._keeper.keys_changed()
             self._keys_due = False
@@ -221,9 +209,30 @@ class Feed:
             await self._keeper.make_room()
             self._look.set()
 
-    async def _answer_to(self, cursor: Cursor, page: int, behind: bool) -> Probe:
-        bulk = await self._source.catch_up(cursor) if behind else None
-        return bulk or await self._source.probe(cursor, page, node=self.node)
+    async def _read(self, ahead: Ahead, patience: float) -> None:
+        """All that there is, page by page."""
+        following, page, behind = Next.MORE, limits.REVOCATION_PAGE, False
+        while following is not Next.DONE:
+            sent = self._replica.on_send(self._clock.monotonic())
+            try:
+                async with asyncio.timeout(patience):
+                    cursor = self._replica.cursor
+                    bulk = await ahead.page(cursor) if behind else None
+                    reply = bulk or await self._source.probe(cursor, page, node=self.node)
+            except TimeoutError as error:
+                raise Unavailable(private="the revocation log did not answer in time") from error
+            # a log that does not hold the cursor may have forgotten what it said of keys
+            if not reply.matches or _mentions_keys(item.entry for item in reply.items):
+                self._keys_due = True
+            if reply.reached is not None:
+                await ahead.ask(reply.reached)
+            following = self._replica.on_reply(sent, reply)
+            behind = reply.matches and not reply.complete
+            page = min(4 * page, limits.CATCH_UP_PAGE)  # whoever is far behind asks for more at a time
+            if following is Next.ADOPT:
+                everything = await self._keeper.adopt(reply.generation, self._replica.everything)
+                self._keys_due = self._keys_due or self._replica.generation is not None
+                self._replica.adopt(reply.generation, everything)
 
     async def _restore(self) -> None:
         """Later, for one of many nodes may have done it by then."""
