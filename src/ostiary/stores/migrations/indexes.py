@@ -7,9 +7,6 @@ place in it (`ostiary.stores.postgres.indexes`). What they are built on must hav
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-from alembic import op
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
@@ -33,6 +30,9 @@ class Index:
 
     def put(self) -> None:
         """For `upgrade` of a revision; what had the name before is dropped already."""
+        import sqlalchemy as sa  # whoever only opens a store needs neither, and they take a quarter of a second
+        from alembic import op
+
         if op.get_context().dialect.name == "sqlite":
             condition = sa.text(self.where)
             op.create_index(self.name, self.table, list(self.columns), sqlite_where=condition)
