@@ -19,6 +19,7 @@ NAMES = {
     "valkey": "refreshes, logins and authenticated requests with Valkey",
     "postgres": "refreshes, logins and authenticated requests with PostgreSQL",
     "nodes": "what many nodes cost: local and fresh check, catching up, memory, chaos, sixteen processes",
+    "relays": "how much later those behind relays refuse, and what a thousand followers cost one",
     "pages": "our pages in Chromium: bytes, first paint, nothing moves",
     "search": "one of a million accounts, against the bare SQL query",
     "sessions": "the page of live sessions among a million, against the bare SQL query",
