@@ -124,7 +124,7 @@ OUTGOING_TOKENS = 10_000  # tokens for other services that one process keeps; ab
 VERIFIED_BYTES = 25_000_000  # verified tokens that one verifier remembers: 10,000 of 1 KiB
 
 # --- Handing on: `ostiary.relay` ------------------------------------------------------------------------------------
-RELAY_ITEMS = 8_000_000  # items that a relay holds, about 60 bytes each: as many ended sessions as a process can know
+RELAY_ITEMS = 8_000_000  # items that a relay holds, about 70 bytes each: as many ended sessions as a process can know
 RELAY_PAGE_BYTES = 256 * 1024  # items of one answer of a relay: a quarter of what a follower reads
 RELAY_LARGE_BYTES = 64 * 1024  # an answer above this counts as a large one
 RELAY_LARGE_ANSWERS = 200  # that are being sent at the same time: 50 MB; beyond it 503 `overloaded`

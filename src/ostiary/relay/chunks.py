@@ -1,7 +1,7 @@
 """Items of a revocation log as they came, in their order: many of them in little room.
 
 An item is the text that it travelled as, and is handed on as that very text. A full chunk is compressed: of 130 bytes
-some 60 are left, with what it takes to find an item.
+some 70 are left, with what it takes to find an item.
 """
 
 import zlib

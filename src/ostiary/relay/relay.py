@@ -238,7 +238,7 @@ class Relay:
 
     async def _ask(self, *, fresh: bool) -> None:
         """Until the answer is complete."""
-        copy, done = self.copy, False
+        copy, done, before = self.copy, False, self.copy.cursor
         heard_before = [*self._hinted]
         while not done:
             sent = self._clock.monotonic()
@@ -260,6 +260,8 @@ class Relay:
         for cursor in heard_before:
             self._hinted.pop(cursor, None)  # the log does not hold it
         self._read.set()
+        if copy.cursor != before and self.ledger.applied(copy.cursor, self._clock.monotonic()) == copy.cursor:
+            self._look.set()  # nobody is behind: somebody upstream may be waiting to hear that
 
     async def _exchange(self, query: dict[str, str]) -> Heard:
         ask = functools.partial(self._feed.exchange, query, timeout=self._patience)

@@ -210,7 +210,7 @@ def test_what_has_expired_is_forgotten_and_the_rest_is_found() -> None:
 
 
 def test_a_million_items_take_little_room() -> None:
-    """Some 60 bytes each: ids that are random, as real ones are (M-32)."""
+    """Some 70 bytes each: ids that are random, as real ones are (M-32)."""
     copy, chance = LogCopy(), random.Random(1)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for begin in range(1, 8 * ITEMS, 1000):

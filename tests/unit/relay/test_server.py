@@ -205,6 +205,18 @@ async def test_it_acknowledges_what_all_behind_it_have(feed: Feed, tmp_path: Pat
         assert feed.asked[-1].get("acknowledged") == "0-0"
 
 
+async def test_a_relay_that_nobody_follows_acknowledges_at_once(
+    feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M-33: by a second question, long before the next one is due."""
+    monkeypatch.setattr("ostiary.relay.relay._PART", 1)
+    async with relaying(feed, tmp_path) as site:
+        feed.end("s", "ses_a", 9, tell=False)
+        await site.relay._ask_through()
+        await site.until(lambda: feed.asked[-1].get("cursor") == "1-6")
+        assert "acknowledged" not in feed.asked[-1]
+
+
 async def test_what_is_said_is_said_on_at_once_and_once(feed: Feed, tmp_path: Path) -> None:
     """A stream tells what followed its cursor, then each end as it is heard or read, with the cursor to resume from
     (section 5)."""
