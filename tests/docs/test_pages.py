@@ -109,6 +109,7 @@ def test_settings_have_their_names() -> None:
     assert set(names) <= set(TABLE)
     policy = Settings(database="memory:").throttle_policy
     assert (policy.free_failures, policy.max_delay, policy.hard_limit, policy.address_failures) == (5, 900, 100, 30)
+    assert (TABLE["address_signups"].default, TABLE["signup_hard_limit"].default) == (1000, 10_000)
     assert (TABLE["refreshes_per_minute"].default, TABLE["max_sessions"].default) == (120, 20)
     assert (TABLE["lease"].default, TABLE["refresh_grace"].default) == (2, 10)
 

@@ -158,6 +158,7 @@ def policy_of(settings: Settings) -> Policy:
         role_scopes=settings.role_scopes,
         lifetimes=settings.lifetimes,
         throttle=settings.throttle_policy,
+        sign_ups=settings.sign_up_policy,
         max_sessions=settings.max_sessions,
         refreshes_per_minute=settings.refreshes_per_minute,
         password_min_length=settings.password_min_length,

@@ -20,6 +20,7 @@ from ostiary.services.asking import Asking, still_may
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import end_sessions, live_sessions, void_account_tokens
 from ostiary.services.passwords import Passwords
+from ostiary.services.sign_ups import SignUps
 from ostiary.services.throttling import Throttling
 from ostiary.stores.port import Add, Change, Remove, Swap
 
@@ -59,13 +60,17 @@ class Accounts:
         self._context = context
         self._passwords = passwords
         self._throttling = throttling
+        self._sign_ups = SignUps(context)
 
     async def register(
         self, *, username: str, password: str, email: str | None, display_name: str | None, client: Client
     ) -> Account:
-        """Sign up. Raises RegistrationClosed, and what `create` raises."""
+        """Sign up. Raises RegistrationClosed, TooManyAttempts, and what `create` raises."""
         if not self._context.policy.registration_open:
             raise RegistrationClosed
+        self.check(NewAccount(username=username, email=email, display_name=display_name))
+        self._passwords.check_rules(password, username=username, email=email)
+        await self._sign_ups.count(client)
         return await self.create(
             username=username, password=password, email=email, display_name=display_name, actor=None, client=client
         )

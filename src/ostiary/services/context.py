@@ -15,6 +15,7 @@ from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.credentials.opaque import encode
 from ostiary.domain.audit import AuditEvent, Event
 from ostiary.domain.session import Lifetimes
+from ostiary.domain.sign_ups import SignUpPolicy
 from ostiary.domain.throttle import ThrottlePolicy
 from ostiary.errors import Conflict, Unavailable
 from ostiary.revocation.entry import Entry
@@ -40,6 +41,7 @@ class Policy:
     role_scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     throttle: ThrottlePolicy = field(default_factory=ThrottlePolicy)
+    sign_ups: SignUpPolicy = field(default_factory=SignUpPolicy)
     max_sessions: int = 20
     refreshes_per_minute: int = 120
     password_min_length: int = 15

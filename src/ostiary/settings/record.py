@@ -9,6 +9,7 @@ import msgspec
 
 from ostiary import limits
 from ostiary.domain.session import Lifetimes
+from ostiary.domain.sign_ups import SignUpPolicy
 from ostiary.domain.throttle import ThrottlePolicy
 from ostiary.settings import readers as read
 from ostiary.settings.checks import Row, Setting, check, is_loopback, misconfigured, warnings_of
@@ -130,6 +131,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     address_failures: Annotated[
         int, Setting(read.integer(1, 1_000_000_000), "Failed logins of one network (/24, /56) in 10 minutes.")
     ] = 30
+    address_signups: Annotated[
+        int,
+        Setting(read.integer(0, 1_000_000_000), "Sign-ups of one network (/24, /56) in an hour; 0: as many as come."),
+    ] = 1000
+    signup_hard_limit: Annotated[
+        int, Setting(read.integer(0, 1_000_000_000), "Sign-ups altogether in an hour; 0: as many as come.")
+    ] = 10_000
     refreshes_per_minute: Annotated[int, Setting(read.integer(1, 1_000_000), "Refreshes of one session.")] = 120
 
     # --- Rights -------------------------------------------------------------------------------------------------------
@@ -282,6 +290,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             refresh_grace=self.refresh_grace,
             one_time=self.one_time_lifetime,
         )
+
+    @property
+    def sign_up_policy(self) -> SignUpPolicy:
+        """As the domain takes it."""
+        return SignUpPolicy(of_network=self.address_signups, of_everybody=self.signup_hard_limit)
 
     @property
     def throttle_policy(self) -> ThrottlePolicy:

@@ -148,7 +148,7 @@ ENDPOINTS = (
         summary="Sign up",
         body=SignUpBody,
         answers={201: AccountAnswer},
-        refusals=(400, 403, 409, 413, 415, 422, 503),
+        refusals=(400, 403, 409, 413, 415, 422, 429, 503),
         tag="account",
     ),
     Endpoint(
