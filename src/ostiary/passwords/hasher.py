@@ -9,7 +9,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, local
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +19,7 @@ from argon2.low_level import Type, hash_secret_raw
 from ostiary.domain.password_rules import is_within_reason, normalise_password
 from ostiary.errors import InvalidRequest, Misconfigured, Unavailable
 from ostiary.limits import PASSWORD_CHARS
+from ostiary.passwords import large_pages
 from ostiary.passwords.pool import HashPool
 from ostiary.passwords.stored import Argon2Hash, Argon2Parameters, Pbkdf2Hash, Pepper, read, written
 
@@ -36,6 +37,12 @@ class Verdict:
     matches: bool
     needs_rehash: bool = False
     readable: bool = True
+
+
+class _AskedFor(local):
+    """How much memory the thread's last hash took, in KiB."""
+
+    size = 0
 
 
 class PasswordHasher:
@@ -62,6 +69,7 @@ class PasswordHasher:
         self._pool = pool or HashPool()
         self._random_bytes = random_bytes
         self._lock = Lock()
+        self._asked_for = _AskedFor()
         self._computed = 0
 
     @property
@@ -153,6 +161,9 @@ class PasswordHasher:
 
     def _argon2(self, secret: bytes, salt: bytes, parameters: Argon2Parameters, variant: Type) -> bytes:
         self._count()
+        if self._asked_for.size != parameters.memory_kib:
+            self._asked_for.size = parameters.memory_kib
+            large_pages.ask_for(1024 * parameters.memory_kib)
         try:
             return hash_secret_raw(
                 secret,
