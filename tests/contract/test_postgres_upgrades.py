@@ -54,10 +54,17 @@ class Place:
         )
         return self.postgres.sql(text).split()
 
+    async def patient(self) -> Any:
+        """A connection that may take its time, on a machine that is busy otherwise."""
+        connection = await self.node._pools.slow._connect()
+        for timeout in ("idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout"):
+            await connection.execute(f"SET {timeout} TO 0")
+        return connection
+
     @asynccontextmanager
     async def somebody_writing(self) -> AsyncIterator[None]:
         """A transaction that has written a session and is not over."""
-        connection = await self.node._pools.slow._connect()
+        connection = await self.patient()
         try:
             async with connection.transaction(isolation="read_committed"):
                 await connection.execute(f"UPDATE {self.name}.sessions SET kind = kind")
@@ -158,7 +165,7 @@ async def test_a_build_whose_client_has_gone_is_waited_for(place: Place, postgre
     index = _AHEAD[-1]
     text = f"CREATE INDEX CONCURRENTLY {index.ahead} ON {place.name}.{index.definition}"
     looking = f"SELECT 1 FROM pg_stat_activity WHERE usename = '{place.name}' AND query LIKE '%progress_create%'"
-    orphan = await place.node._pools.slow._connect()
+    orphan = await place.patient()
     async with place.somebody_writing():
         building = asyncio.create_task(orphan.execute(text))
         await until(place.unfinished, building)
