@@ -220,17 +220,12 @@ def run(say: Callable[[str], None]) -> list[Row]:
         say(f"{FOLLOWERS} followers of one relay ...")
         quiet, bytes_quiet, _ = _crowded(world, ends=0)
         ends = 20
-        busy, bytes_busy, wait = _crowded(world, ends=ends)
+        busy, _, wait = _crowded(world, ends=ends)
         alone, crowd_of = (_resident(relay.process.pid) for relay in reversed(world.relays))
     rows += [
         Row(what=f"{FOLLOWERS} followers of a relay, nothing ends", reached=quiet, unit="of one core"),
         Row(what="  bytes to each, a second", reached=bytes_quiet, unit="B"),
         Row(what=f"{FOLLOWERS} followers, {ends} ends with `?wait=all` in a row", reached=busy, unit="of one core"),
-        Row(
-            what="  bytes to each and end, beyond that",
-            reached=(bytes_busy - bytes_quiet) * (SECONDS + 4) / ends,
-            unit="B",
-        ),
         Row(what="  `?wait=all`, half of them", reached=wait, unit="ms"),
         Row(what="memory of a relay that nobody follows", reached=alone / 1e6, unit="MB"),
         Row(what=f"  beyond that, with {FOLLOWERS}, to each", reached=(crowd_of - alone) / FOLLOWERS / 1e3, unit="KB"),

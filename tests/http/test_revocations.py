@@ -148,6 +148,27 @@ async def test_wait_all_waits_for_a_follower_that_says_its_name(site: Site) -> N
     assert response.json()["bound"] == 0.0
 
 
+async def test_a_relay_is_waited_for_until_those_behind_it_have_come_so_far(site: Site) -> None:
+    """M-33: `acknowledged` may be less than `cursor`, and counts; a cursor that is none is 422 (section 6)."""
+    await site.account()
+    svc = await service(site)
+    await end_one(site)
+    at = (await ask(svc, node="r1")).json()["cursor"]
+    await ask(svc, node="r1", cursor=at)
+    login = await site.log_in()
+    ending = asyncio.create_task(site.post("/v1/logout?wait=all", **login.use))
+    while not (news := (await ask(svc, node="r1", cursor=at)).json())["items"]:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.001)
+    for behind in (at, "0-0", "1-1"):
+        answer = await ask(svc, node="r1", cursor=news["cursor"], acknowledged=behind)
+        assert (answer.json()["matches"], answer.json()["complete"], answer.json()["items"]) == (True, True, [])
+    assert not ending.done()
+    assert problem(await ask(svc, node="r1", acknowledged="x")) == (422, "invalid_request")
+    await ask(svc, node="r1", cursor=news["cursor"], acknowledged=news["cursor"])
+    response = await asyncio.wait_for(ending, 10)
+    assert response.json()["bound"] == 0.0
+
+
 async def test_a_follower_that_leaves_is_not_waited_for(site: Site) -> None:
     """204, and nobody waits for it (section 6)."""
     await site.account()

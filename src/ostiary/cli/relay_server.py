@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -55,6 +56,7 @@ def run_relay(
     check_issuer(issuer)
     feed = (upstream or issuer).rstrip("/") + "/v1/revocations"
     check_url(feed, "relay to follow")
+    _check_bind(metrics_bind)
     proof = ClientSecret(client_id, _secret(client_secret_file))
     allowed = Allowed(followers)
     _raise_open_files()
@@ -83,13 +85,16 @@ async def _serve(
         read=lambda: _read(relay),
     )
 
+    async def scraped(scope: Any, receive: Any, send: Any) -> None:  # uvicorn takes no bound method
+        await metrics.answer(scope, receive, send)
+
     def abort(scope: Scope) -> None:
         for connection in list(server.server_state.connections):
             if getattr(connection, "scope", None) is scope:
                 getattr(connection, "transport").abort()  # noqa: B009 - uvicorn does not say its type
 
-    def answered(method: str, path: str, status: int) -> None:
-        metrics.answered(method if method in ("GET", "HEAD", "POST") else "other", path, status, 0.0)
+    def answered(method: str, path: str, status: int, seconds: float) -> None:
+        metrics.answered(method if method in ("GET", "HEAD") else "other", path, status, seconds)
 
     app = RelayServer(relay, allowed, abort=abort, answered=answered)
     server = Server(
@@ -116,11 +121,17 @@ async def _serve(
         loop.add_signal_handler(number, stop, number)
     await app.start()
     try:
-        async with metrics_served(metrics_bind, metrics.answer):
+        async with metrics_served(metrics_bind, scraped):
             note(greeting)
             await server.serve(sockets=[listener])
     finally:
         await app.stop()
+
+
+def _check_bind(bind: str | None) -> None:
+    host, _, port = (bind or "127.0.0.1:1").rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise Misconfigured("--metrics-bind is an address and a port: 127.0.0.1:9102")
 
 
 def _secret(path: Path) -> str:

@@ -55,7 +55,7 @@ class NotThere(OstiaryError):
 
 
 class MethodRefused(OstiaryError):
-    """GET alone."""
+    """GET and HEAD alone."""
 
     code = "method_not_allowed"
     status = 405
@@ -71,7 +71,7 @@ class HeadersTooLarge(Malformed):
 
 class RelayServer:
     """Hands on what `relay` knows to those whom `allowed` names. `abort` closes the connection of a request whose
-    reader does not read; `answered` is told of each answer: method, path, status."""
+    reader does not read; `answered` is told of each answer: method, path, status, seconds until it began."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class RelayServer:
         allowed: Allowed,
         *,
         abort: Callable[[Scope], None] = lambda _: None,
-        answered: Callable[[str, str, int], None] = lambda *_: None,
+        answered: Callable[[str, str, int, float], None] = lambda *_: None,
     ) -> None:
         self.relay = relay
         self._allowed = allowed
@@ -115,13 +115,16 @@ class RelayServer:
             return
         path = scope["path"]
         counted = path if path in _PATHS else "other"
-        begun = False
+        loop = asyncio.get_running_loop()
+        begun, came_at = False, loop.time()
 
         async def sending(message: Message) -> None:
             nonlocal begun
+            if scope["method"] == "HEAD" and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 begun = True
-                self._answered(scope["method"], counted, message["status"])
+                self._answered(scope["method"], counted, message["status"], loop.time() - came_at)
             await send(message)
 
         try:
@@ -142,7 +145,7 @@ class RelayServer:
         path = scope["path"]
         if path not in _PATHS:
             raise NotThere
-        if scope["method"] != "GET":
+        if scope["method"] not in ("GET", "HEAD"):
             raise MethodRefused
         if sum(len(name) + len(value) for name, value in scope["headers"]) > limits.HEADERS_BYTES:
             raise HeadersTooLarge
@@ -173,6 +176,9 @@ class RelayServer:
         who = self._allowed.follower(headers)
         query = _query(scope["query_string"])
         name = _name(query.get("node", ""), who[0])
+        if scope["method"] == "HEAD":  # follows nothing: no stream, no lease, nobody that is waited for
+            await _send(send, 200 if self.relay.lease_left > 0 else 503, _JSON, b"")
+            return
         if query.get("leave") and name:
             self.relay.leave(name)
             await _send(send, 204, (), b"")
@@ -269,7 +275,7 @@ async def _refuse(send: Send, error: OstiaryError) -> None:
     if isinstance(error, Unavailable):
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if isinstance(error, MethodRefused):
-        headers.append((b"allow", b"GET"))
+        headers.append((b"allow", b"GET, HEAD"))
     await _send(send, error.status, headers, msgspec.json.encode(problem))
 
 

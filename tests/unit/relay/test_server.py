@@ -303,9 +303,19 @@ async def test_what_is_wrong_is_told(feed: Feed, tmp_path: Path) -> None:
             assert (status, problem["code"]) == (422, "invalid_request"), query
         assert (await site.get(path="/v1/login"))[0] == 404
         status, headers, _ = await site.get(method="POST")
-        assert (status, headers["allow"]) == (405, "GET")
+        assert (status, headers["allow"]) == (405, "GET, HEAD")
         status, _, problem = await site.get(headers=[(b"x", b"y" * limits.HEADERS_BYTES)])
         assert (status, problem["code"]) == (431, "invalid_request")
+
+
+async def test_head_follows_nothing(feed: Feed, tmp_path: Path) -> None:
+    """A 200 without a body, for whoever may follow; nobody is waited for because of it (section 5)."""
+    async with relaying(feed, tmp_path) as site:
+        assert (await site.get("node=a", method="HEAD"))[::2] == (200, None)
+        assert len(site.relay.ledger) == 0
+        assert (await site.get(method="HEAD", known=False))[0] == 401
+        for path in ("/healthz", "/readyz"):
+            assert (await site.get(path=path, method="HEAD"))[0] == 200
 
 
 async def test_an_upstream_that_says_nonsense_lends_nothing(feed: Feed, tmp_path: Path) -> None:
