@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ostiary import limits
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import Session
-from ostiary.revocation.replica import Replica
+from ostiary.revocation.replica import Replica, Verdict
 
 
 class Seen:
@@ -75,10 +75,12 @@ class RecognisedCredentials:
             return None
         caller = entry.caller
         seen = entry.seen
+        judge = self._replica.judge  # `refuses`, with one call less
         if (
             now >= entry.expires_at
             or now >= seen.at + seen.idle_lifetime
-            or self._replica.refuses(caller.session_id, caller.version, caller.account_id, caller.epoch, entry.kid)
+            or judge(caller.session_id, caller.version, caller.account_id, caller.epoch, entry.kid, math.inf)
+            is Verdict.REFUSED
             or (caller.client_epoch is not None and self._replica.client_refused(caller.client_id, caller.client_epoch))
         ):
             return None
