@@ -62,6 +62,13 @@ class Site:
         found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         return sent[0]["status"], found, json.loads(body) if body else None
 
+    async def answers(self) -> Any:
+        """What it answers as soon as it does."""
+        async with asyncio.timeout(30):
+            while (found := await self.get())[0] != 200:  # noqa: ASYNC110 - as below
+                await asyncio.sleep(0.002)
+        return found[2]
+
     async def until(self, happened: Callable[[], bool]) -> None:
         async with asyncio.timeout(30):
             while not happened():  # noqa: ASYNC110 - what is waited for sends no event
@@ -83,6 +90,11 @@ async def relaying(feed: Feed, folder: Path) -> AsyncIterator[Site]:
         yield site
     finally:
         await server.stop()
+        # a busy machine may not have let its threads end yet; their sockets are closed by them
+        assert relay._thread is not None
+        assert relay._listener is not None
+        await asyncio.to_thread(relay._thread.shutdown)
+        await asyncio.to_thread(relay._listener.join, 30)
 
 
 class Stream:
@@ -178,8 +190,7 @@ async def test_without_the_issuer_it_says_its_age_and_then_nothing(feed: Feed, t
         assert (await site.get(path="/readyz"))[0] == 503
         assert (await site.get(path="/healthz"))[0] == 200
         feed.status = 200
-        await site.until(lambda: site.relay.lease_left > 0)
-        assert (await site.get())[0] == 200
+        await site.answers()
 
 
 async def test_it_acknowledges_what_all_behind_it_have(feed: Feed, tmp_path: Path) -> None:
@@ -240,8 +251,9 @@ async def test_a_log_that_was_made_anew_ends_streams_and_is_read_again(feed: Fee
         await site.get("node=a&cursor=1-6")
         async with listening(site) as stream:
             await stream.items()
-            feed.generation, feed.everything, feed.items = 8, 1, []
+            feed.everything, feed.items = 1, []
             feed.end("g", "", 1, tell=False)
+            feed.generation = 8  # last: the relay may ask in between
             await site.get("fresh=1")
             await site.until(lambda: site.relay.copy.generation == 8 and site.relay.lease_left > 0)
             await site.until(lambda: len(site.relay.streams) == 0)
@@ -327,8 +339,7 @@ async def test_an_upstream_that_says_nonsense_lends_nothing(feed: Feed, tmp_path
         assert (await site.get())[0] == 503
         feed.items = []
         feed.end("s", "ses_a", 9)
-        await site.until(lambda: site.relay.lease_left > 0)
-        assert [item["id"] for item in (await site.get())[2]["items"]] == ["ses_a"]
+        assert [item["id"] for item in (await site.answers())["items"]] == ["ses_a"]
 
 
 async def test_who_may_follow_no_longer_hears_no_more(feed: Feed, tmp_path: Path) -> None:
