@@ -71,6 +71,17 @@ def test_start_is_light(ostiary: Shell) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("module", ["file_server", "relay_server"])
+def test_what_stands_elsewhere_is_light(ostiary: Shell, module: str) -> None:
+    """A download server and a relay load nothing of the auth server that they stand beside, and no driver of its
+    stores (M-62)."""
+    heavy = ("ostiary.compose", "ostiary.services", "ostiary.passwords", "argon2", "sqlalchemy", "asyncpg", "redis")
+    code = f"import sys, ostiary.cli.{module}; print([m for m in {heavy} if m in sys.modules])"
+    python = EXECUTABLE.with_name("python")
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, env=ostiary.environ())
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_precedence_of_settings(ostiary: Shell) -> None:
     """Flags win over environment, environment over file; `config show` says where each value came from."""
     (ostiary.folder / "o.toml").write_text('lease = "4s"\ndatabase = "sqlite:///file.db"\n')

@@ -6,13 +6,10 @@ import signal
 import socket
 from pathlib import Path
 
-import uvicorn
-
 from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
 from ostiary.cli.output import note
-from ostiary.cli.request_heads import http_protocol
-from ostiary.cli.server import Server, loop_factory
+from ostiary.cli.serving import Server, config_of, loop_factory
 from ostiary.downloads import DownloadServer
 from ostiary.errors import Misconfigured
 from ostiary.settings import state_folder
@@ -64,19 +61,7 @@ def secret_in(path: Path) -> str:
 
 
 async def _serve(app: DownloadServer, listener: socket.socket, greeting: str) -> None:
-    config = uvicorn.Config(
-        app,
-        lifespan="off",  # started and stopped here
-        log_config=None,
-        access_log=False,  # a request line may hold a token
-        proxy_headers=False,
-        server_header=False,
-        http=http_protocol(),
-        ws="none",
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_GRACE,
-    )
-    server = Server(config)
+    server = Server(config_of(app, keep_alive=_KEEP_ALIVE, grace=_GRACE))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop, number)

@@ -8,7 +8,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ostiary.cli.listening import listen
-from ostiary.cli.request_heads import http_protocol
+from ostiary.cli.serving import config_of
+
+_KEEP_ALIVE = 5  # seconds an idle connection stays: one look is one request
 
 
 @contextlib.asynccontextmanager
@@ -20,17 +22,7 @@ async def metrics_served(bind: str | None, app: ASGIApp, *, worker: int = 0) -> 
         return
     host, _, port = bind.rpartition(":")
     with contextlib.closing(listen(host.strip("[]"), int(port) + worker)) as listener:
-        server = _Quiet(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                http=http_protocol(),
-                ws="none",
-            )
-        )
+        server = _Quiet(config_of(app, keep_alive=_KEEP_ALIVE, grace=None))
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="ostiary-metrics")
         try:
             yield

@@ -9,15 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from ostiary.cli.file_server import secret_in
 from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
 from ostiary.cli.metrics_server import metrics_served
 from ostiary.cli.output import note
-from ostiary.cli.request_heads import http_protocol
-from ostiary.cli.server import Server, loop_factory
+from ostiary.cli.serving import Server, config_of, loop_factory
 from ostiary.clock import SYSTEM_CLOCK
 from ostiary.errors import Misconfigured
 from ostiary.http.metrics import Metrics
@@ -97,20 +94,7 @@ async def _serve(
         metrics.answered(method if method in ("GET", "HEAD") else "other", path, status, seconds)
 
     app = RelayServer(relay, allowed, abort=abort, answered=answered)
-    server = Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",  # started and stopped here
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            http=http_protocol(),
-            ws="none",
-            timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=_GRACE,
-        )
-    )
+    server = Server(config_of(app, keep_alive=_KEEP_ALIVE, grace=_GRACE))
 
     def stop(number: int) -> None:
         relay.close()  # else it would wait for streams that never end

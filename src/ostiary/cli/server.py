@@ -4,17 +4,15 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
 from ostiary.cli.metrics_server import metrics_served
 from ostiary.cli.output import note
-from ostiary.cli.request_heads import http_protocol
-from ostiary.cli.slow_connections import SlowConnections
+from ostiary.cli.serving import Server, config_of, loop_factory
 from ostiary.cli.workers import Supervisor, Worker
 from ostiary.compose import Ostiary
 from ostiary.errors import Unavailable
@@ -54,19 +52,7 @@ async def _serve(
 ) -> None:
     place = worker.number if worker is not None else 0
     auth = Ostiary(settings, worker=place)
-    config = uvicorn.Config(
-        application(auth),
-        lifespan="off",  # started and stopped here
-        log_config=None,
-        access_log=False,  # a request line may hold a token
-        proxy_headers=False,  # `trusted_proxies` decides about them
-        server_header=False,
-        http=http_protocol(),
-        ws="none",
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_GRACE,
-    )
-    server = Server(config)
+    server = Server(config_of(application(auth), keep_alive=_KEEP_ALIVE, grace=_GRACE))
     loop = asyncio.get_running_loop()
 
     def stop(number: int) -> None:
@@ -100,28 +86,6 @@ def _auth_server(auth: Ostiary) -> ASGIApp:
     return auth.asgi
 
 
-class Server(uvicorn.Server):
-    """Signals are ours: uvicorn would raise them again at its end, before the system has stopped. And nobody may take
-    for ever to send a request."""
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """See ``uvicorn.Server``."""
-        slow = SlowConnections(lambda: self.server_state.connections)
-        watching = asyncio.create_task(slow.watch())
-        try:
-            await super().serve(sockets)
-        finally:
-            watching.cancel()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def stop(self, number: int) -> None:
-        """The first signal asks, a second one does not wait for answers under way."""
-        self.handle_exit(number, None)
-
-
 async def _announce(auth: Ostiary) -> None:
     settings = auth.settings
     note(f"Ostiary {__version__} serves {settings.issuer} from {_whence(settings)}.")
@@ -141,13 +105,3 @@ def _whence(settings: Settings) -> str:
         return "memory: all is gone when it stops"
     places = [] if settings.all_in_valkey else [str(settings.database_path or settings.shown()["database"])]
     return " and ".join([*places, *([settings.shown()["valkey"]] if settings.valkey else [])])
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where there is one."""
-    try:
-        import uvloop
-    except ImportError:  # not made for Windows
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
