@@ -10,6 +10,7 @@ import pytest
 from ostiary.passwords import Argon2Parameters, HashPool, PasswordHasher, Pepper, large_pages
 
 MAPS = Path("/proc/self/smaps")
+PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 
 
 def _asked() -> int:
@@ -17,7 +18,10 @@ def _asked() -> int:
     return sum(line.startswith("VmFlags:") and " hg" in line for line in MAPS.read_text().splitlines())
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or not MAPS.exists(), reason="Linux with the GNU C library")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or not MAPS.exists() or not PAGES.exists(),
+    reason="Linux with large pages, and the GNU C library",
+)
 def test_a_thread_of_the_pool_hashes_where_large_pages_were_asked_for() -> None:
     """The stretch that the thread's hashes use is still there, and still marked, after the first one."""
     pool = HashPool(workers=1)
