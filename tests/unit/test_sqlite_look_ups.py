@@ -1,30 +1,20 @@
 """Where SQLite's point look-ups are made, and which commits wait for the disk."""
 
 import asyncio
-import math
 import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from ostiary.errors import InvalidRequest, Unavailable
 from ostiary.stores.port import Add, Expect, Swap
-from ostiary.stores.sqlite import SqliteStore, look_ups
+from ostiary.stores.sqlite import SqliteStore
 from ostiary.stores.sqlite.lanes import Lane, run_reads
 from ostiary.stores.sqlite.look_ups import LookUps
 from ostiary.stores.sqlite_file import connect
 from ostiary.testing import builders
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def store(tmp_path: Path, anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteStore]:
-    monkeypatch.setattr(look_ups, "_SLOW", math.inf)  # however slow this machine is
-    store = await SqliteStore.open(tmp_path / "ostiary.db")
-    yield store
-    await store.close()
 
 
 class Disk:

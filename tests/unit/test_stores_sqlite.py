@@ -1,10 +1,9 @@
 """What only the SQLite store does: lanes, group commit, query plans."""
 
 import asyncio
-import math
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,10 @@ from ostiary.errors import InvalidRequest, Overloaded, Unavailable
 from ostiary.revocation.entry import Cursor
 from ostiary.stores.port import Add, Append, Expect, Remove, Swap
 from ostiary.stores.rows import prefix_end
-from ostiary.stores.sqlite import SqliteStore, look_ups
+from ostiary.stores.sqlite import SqliteStore
 from ostiary.testing import builders
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def store(tmp_path: Path, anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteStore]:
-    monkeypatch.setattr(look_ups, "_SLOW", math.inf)  # however slow this machine is
-    store = await SqliteStore.open(tmp_path / "ostiary.db")
-    yield store
-    await store.close()
 
 
 def hold_writer(store: SqliteStore) -> tuple[threading.Event, "asyncio.Future[Any]"]:
