@@ -201,7 +201,7 @@ def test_the_command_line_ends_it_in_a_running_server(tmp_path: Path) -> None:
     run = partial(subprocess.run, cwd=tmp_path, env=environment(), check=True, capture_output=True, text=True)
     run(["ostiary", "account", "create", "ada", "--password-stdin"], input=PASSWORD)
     base = f"http://127.0.0.1:{port}"
-    with serving(tmp_path, port=port), httpx2.Client(base_url=base) as client:
+    with serving(tmp_path, port=port), httpx2.Client(base_url=base, timeout=30) as client:
         body = {"username": "ada", "password": PASSWORD, "kind": "stateless"}
         token = client.post("/v1/login", json=body).json()["access_token"]
         ask = partial(client.get, "/v1/csrf", headers={"Authorization": f"Bearer {token}"})
@@ -219,7 +219,7 @@ def test_another_service_checks_with_public_keys_alone(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "ostiary.toml").write_text('audiences = ["https://notes.example.com"]\n')
     issuer = f"http://127.0.0.1:{port}"
-    with serving(tmp_path, port=port), httpx2.Client(base_url=issuer) as client:
+    with serving(tmp_path, port=port), httpx2.Client(base_url=issuer, timeout=30) as client:
         client.post("/v1/accounts", json={"username": "ada", "password": PASSWORD})
         body = {"username": "ada", "password": PASSWORD, "kind": "stateless"}
         login = client.post("/v1/login", json=body | {"audience": "https://notes.example.com"}).json()
