@@ -5,6 +5,8 @@
 import asyncio
 import itertools
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -196,6 +198,19 @@ async def test_upgrades_pass_through_a_pooler(place: Place, postgres: Cluster) -
     with folder() as path, bouncer(postgres, path) as port:
         await finished(upgrading(f"postgresql://{place.name}@127.0.0.1:{port}/postgres?schema={place.name}"))
     is_up_to_date(place)
+
+
+def test_starts_do_not_import_alembic(postgres: Cluster) -> None:
+    """M-70: a start that finds the schema up to date costs no import of Alembic or SQLAlchemy."""
+    url = postgres.url(schema="up_to_date")
+    program = (
+        "import sys, asyncio; from ostiary.stores.postgres import PostgresStore\n"
+        "async def main() -> None:\n"
+        f"    await (await PostgresStore.open({url!r})).close()\n"
+        "asyncio.run(main()); sys.exit(9 if {'alembic', 'sqlalchemy'} & set(sys.modules) else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9  # it made the schema
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_no_revision_builds_an_index_under_its_lock() -> None:
