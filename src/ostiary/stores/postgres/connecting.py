@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 
+from ostiary.stores.postgres import pool
 from ostiary.stores.postgres.errors import FAILURES, while_opening
-from ostiary.stores.postgres.pool import CONNECT_SECONDS
 from ostiary.stores.postgres_url import PostgresUrl
 
 _ABANDONED_SECONDS = 10.0  # what a connection that nobody waits for any more may still take
@@ -58,10 +58,11 @@ class Connector:
         longest: float,
         prepares: bool = True,
         direct: bool = False,
-        within: float = CONNECT_SECONDS,
+        within: float | None = None,
     ) -> Any:
         """`longest`: seconds after which the server itself gives a statement up. `direct`: to the server itself, past
-        the pooler. Raises Misconfigured or Unavailable."""
+        the pooler. `within`: seconds for all of it. Raises Misconfigured or Unavailable."""
+        within = pool.CONNECT_SECONDS if within is None else within
         pooled = self.pooled and not (direct and self.can_listen)
         milliseconds = str(int(longest * 1000))
         settings = {**_SESSION, "statement_timeout": milliseconds, "lock_timeout": milliseconds}
