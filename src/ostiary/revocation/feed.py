@@ -201,8 +201,12 @@ class Feed:
         finally:
             await ahead.stop()
         if self._keys_due:
-            await self._keeper.keys_changed()
-            self._keys_due = False
+            self._keys_due = False  # before they are read: a hint may say meanwhile that they have changed again
+            try:
+                await self._keeper.keys_changed()
+            except BaseException:
+                self._keys_due = True
+                raise
         if self._replica.misses_some:
             self._spawn(self._restore(), "ostiary-restore")
         if self._replica.crowded:

@@ -90,9 +90,12 @@ class Keeper:
     everything: int = 0
     restored: list[Entry] = field(default_factory=list)
     rooms: int = 0
+    reading: asyncio.Event | None = None  # until it is set, keys are being read
 
     async def keys_changed(self) -> None:
         self.key_reads.append(self.source.probes)
+        if self.reading is not None:
+            await self.reading.wait()
         if self.keys is not None:
             self.keys()
 
@@ -370,6 +373,25 @@ async def test_a_hint_of_keys_reads_the_keys() -> None:
     async with _feed(follow=True, lease=600.0) as made:
         await made.source.hinted.put(Hint(entries=(Entry(scope=Scope.KEY, id="k", value=0, until=1e12),)))
         await _until(lambda: len(made.key_reads) == 1)
+
+
+async def test_keys_that_change_while_they_are_read_are_read_again() -> None:
+    """M-07: a hint moved the cursor beyond what it says of keys, so no probe says it again; and what was being read may
+    be of before."""
+    async with _feed(follow=True, lease=600.0) as made:
+        made.keeper.reading = asyncio.Event()
+        before = Cursor()
+        for position in (1, 2):
+            made.source.revoke("k", scope=Scope.KEY, value=0)
+            entry, place = made.source.items[-1].entry, Cursor(position=position, nonce=position)
+            await made.source.hinted.put(Hint(entries=(entry,), after=before, reached=place))
+            await _until(lambda: len(made.key_reads) == 1)
+            await _until(lambda place=place: made.replica.cursor == place)
+            before = place
+
+        made.keeper.reading.set()
+
+        await _until(lambda: len(made.key_reads) == 2)
 
 
 async def test_a_feed_that_stopped_accepts_nothing_and_is_not_waited_for() -> None:
