@@ -1,8 +1,10 @@
 """Guessing passwords: so many free tries, then waits that double, exactly, also for those who guess in parallel."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
+import anyio
 import pytest
 from tests.scenario.world import (
     CARRIERS,
@@ -17,6 +19,7 @@ from tests.scenario.world import (
     statuses,
 )
 
+from ostiary import limits
 from ostiary.passwords import Verdict
 from ostiary.stores.port import Swap
 from ostiary.testing import FakeClock
@@ -364,3 +367,29 @@ async def test_nothing_is_left_of_attempts_that_are_over(server: Server) -> None
     await asyncio.gather(given_up, return_exceptions=True)
 
     assert server.system.throttling._gates == {}
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "shared"])
+async def test_attempts_whose_host_cancels_them_again_and_again_hold_nobody_up(
+    start_on_file: StartServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """A scope of anyio, as a host's time limit is one, cancels whatever its tasks wait for until they have ended, also
+    while an attempt that is given up waits for its turn to be counted; who waits for its place gets an answer."""
+    async with start_on_file() as here, AsyncExitStack() as others:
+        await here.account("alice")
+        if not alone:
+            await others.enter_async_context(start_on_file())
+        asked, go = _holding_hashes(here, monkeypatch)
+        async with anyio.create_task_group() as given_up:
+            for _ in range(5):
+                asked.clear()
+                given_up.start_soon(_guess, here)
+                await asked.wait()
+            waiting = asyncio.create_task(_guess(here))
+            await asyncio.sleep(0)
+            given_up.cancel_scope.cancel()
+        go.set()
+        clock.advance(limits.ATTEMPT_SECONDS)  # for the other server they are under way for no longer than that
+        answer = await asyncio.wait_for(waiting, 20)
+        assert answer.status in (401, 429)
+        assert here.system.throttling._gates == {}

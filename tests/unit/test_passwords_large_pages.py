@@ -51,3 +51,15 @@ def test_without_the_library_hashing_goes_on(monkeypatch: pytest.MonkeyPatch) ->
     )
     assert hasher.verify_now(hasher.hash_now("correct horse battery"), "correct horse battery").matches
     hasher.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is asked")
+def test_a_python_without_ctypes_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was built without libffi has no such module: no reason to refuse a login."""
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    large_pages._library.cache_clear()
+    try:
+        large_pages.ask_for(8 * 1024 * 1024)
+        assert large_pages._library() is None
+    finally:
+        large_pages._library.cache_clear()

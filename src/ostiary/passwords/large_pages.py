@@ -35,13 +35,13 @@ def ask_for(size: int) -> None:
 @cache
 def _library() -> Any:
     """The C library; None if there is none of that kind."""
-    import ctypes  # where nobody hashes, nobody needs it
-
     try:
+        import ctypes  # where nobody hashes, nobody needs it; a Python built without libffi has none
+
         library = ctypes.CDLL(None)
         library.malloc.argtypes, library.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
         library.free.argtypes, library.free.restype = [ctypes.c_void_p], None
         library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    except (OSError, AttributeError):
+    except (ImportError, OSError, AttributeError):
         return None
     return library

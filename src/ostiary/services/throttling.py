@@ -43,10 +43,19 @@ class Attempt:
         self.counted = False
         self.right = False
         self.over = False
+        self._under_way = True
 
     def succeeded(self) -> None:
         """The password was right."""
         self.right = True
+
+    def gone(self) -> None:
+        """It is under way no longer, as far as this process counts; may be repeated."""
+        if self._under_way:
+            self._under_way = False
+            for gate in self.gates:
+                gate.under_way -= 1
+                gate.uncounted -= not self.counted
 
     async def failed(self, *changes: Change) -> None:
         """The password was wrong: write `changes`, with what the attempt counts if that is not stored yet. Raises
@@ -216,27 +225,25 @@ class Throttling:
     async def _leave(self, attempt: Attempt) -> None:
         """It is over; a right one is taken off its counters again, in one write. One of which nobody knows whether it
         was right, because it was given up, stays counted."""
-        gates = attempt.gates
         try:
-            if not attempt.counted and not attempt.right and not attempt.over:
-                with suppress(TooManyAttempts):
-                    await self._count_late(attempt, durable=attempt.durable)
-        finally:
-            async with Locked(gates):
-                for gate in gates:
-                    gate.under_way -= 1
-                    gate.uncounted -= not attempt.counted
-                try:
-                    if not attempt.over and (attempt.right or any(gate.everywhere is not None for gate in gates)):
+            try:
+                if not attempt.counted and not attempt.right and not attempt.over:
+                    with suppress(TooManyAttempts):
+                        await self._count_late(attempt, durable=attempt.durable)
+            finally:
+                async with Locked(attempt.gates):
+                    attempt.gone()
+                    if not attempt.over and (attempt.right or any(gate.everywhere for gate in attempt.gates)):
 
                         async def over() -> bool | None:
                             return await self._lower(attempt) or None
 
                         await judged_again(over)
-                finally:
-                    for gate in gates:
-                        gate.left.set()
-                        gate.left = asyncio.Event()
+        finally:
+            attempt.gone()  # also if it was cancelled once more while it waited for its turn
+            for gate in attempt.gates:
+                gate.left.set()
+                gate.left = asyncio.Event()
 
     async def _lower(self, attempt: Attempt, *, others_than: int = 0, with_: tuple[Change, ...] = ()) -> bool:
         """One attempt less, forgiven if it was right, in one write `with_` what it led to. `others_than`: 1 if it is
