@@ -64,3 +64,21 @@ async def test_a_second_server_is_seen_until_it_ends_however_it_ends(tmp_path: P
         assert not store.others_serve()
     assert len(list((tmp_path / "ostiary.db.servers").iterdir())) == 1  # a dead server's file is cleared away
     await store.close()
+
+
+async def test_servers_that_reach_the_file_by_a_link_see_each_other(tmp_path: Path) -> None:
+    """SQLite follows links, so it is one store, whatever each calls it (M-33)."""
+    (tmp_path / "data").mkdir()
+    link = tmp_path / "ostiary.db"
+    link.symlink_to(tmp_path / "data" / "real.db")
+    one = await SqliteStore.open(tmp_path / "data" / "real.db")
+    two = await SqliteStore.open(link)
+    one.announce()
+    two.announce()
+
+    assert one.others_serve()
+    assert two.others_serve()
+
+    await one.close()
+    assert not two.others_serve()
+    await two.close()

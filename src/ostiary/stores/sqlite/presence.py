@@ -28,7 +28,9 @@ _READS = 3  # of all files, before one that cannot be read is left out
 
 
 def folder_of(database: Path) -> Path:
-    """Beside the database."""
+    """Beside the database: the file itself, for whatever link it is reached by."""
+    if database.is_symlink():
+        database = database.resolve()
     return database.with_name(database.name + ".servers")
 
 
