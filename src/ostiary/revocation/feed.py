@@ -113,6 +113,8 @@ class Feed:
         self._keeper = keeper
         self._chance = chance
         self._keys_due = False
+        self._lost: list[Entry] = []
+        self._restoring = False
         self.node = secrets.token_hex(8) if replica.lease != math.inf else ""
         """What the log knows this process by; "" where nobody else can revoke."""
         self._probing = asyncio.Lock()
@@ -207,7 +209,8 @@ class Feed:
             except BaseException:
                 self._keys_due = True
                 raise
-        if self._replica.misses_some:
+        if (self._replica.misses_some or self._lost) and not self._restoring:
+            self._restoring = True
             self._spawn(self._restore(), "ostiary-restore")
         if self._replica.crowded:
             await self._keeper.make_room()
@@ -239,10 +242,16 @@ class Feed:
                 self._replica.adopt(reply.generation, everything)
 
     async def _restore(self) -> None:
-        """Later, for one of many nodes may have done it by then."""
-        await asyncio.sleep(self._chance() * self._patience / 2)
-        await self.ask()
-        await self._keeper.restore(self._replica.lost(self._clock.wall()))
+        """Later, for one of many nodes may have done it by then. What could not be given back is kept for after a
+        later probe: the replica tells of it once."""
+        try:
+            await asyncio.sleep(self._chance() * self._patience / 2)
+            await self.ask()
+            self._lost += self._replica.lost(self._clock.wall())
+            await self._keeper.restore(self._lost)
+            self._lost = []
+        finally:
+            self._restoring = False
 
     async def _listen(self) -> None:
         while True:

@@ -90,6 +90,7 @@ class Keeper:
     everything: int = 0
     restored: list[Entry] = field(default_factory=list)
     rooms: int = 0
+    refuses: int = 0  # so many times, to restore anything
     reading: asyncio.Event | None = None  # until it is set, keys are being read
 
     async def keys_changed(self) -> None:
@@ -106,6 +107,9 @@ class Keeper:
         return self.everything
 
     async def restore(self, entries: Iterable[Entry]) -> None:
+        if self.refuses:
+            self.refuses -= 1
+            raise Unavailable(private="not enough replicas")
         for entry in entries:
             self.restored.append(entry)
             self.source.revoke(entry.id, scope=entry.scope, value=entry.value)
@@ -283,6 +287,32 @@ async def test_a_new_log_is_adopted_before_it_lends_anything() -> None:
         assert made.replica.refuses("s", 1, "a", 5 * EPOCHS_PER_EVERYTHING - 1, "k")
         assert not made.replica.refuses("s", 1, "a", 5 * EPOCHS_PER_EVERYTHING, "k")
         assert len(made.key_reads) == 1
+
+
+async def test_what_a_log_has_lost_and_could_not_be_given_back_is_given_back_later() -> None:
+    """M-06: a store that has just lost something may refuse a write; the replica tells of what was lost only once, so
+    the feed remembers that it still has to."""
+    async with _feed() as made:
+        made.source.revoke("s1")
+        await made.feed.ask()
+        made.source.items.clear()
+        made.source.matches = False
+        made.keeper.refuses = 2
+
+        await made.feed.ask()
+        await _until(lambda: made.keeper.refuses == 1)
+        await _settled()
+        await made.feed.ask()
+        await _until(lambda: made.keeper.refuses == 0)
+        await _settled()
+        assert made.keeper.restored == []
+        await made.feed.ask()
+        await _until(lambda: len(made.keeper.restored) > 0)
+        await _settled()
+        await made.feed.ask()
+        await _settled()
+
+        assert [entry.id for entry in made.keeper.restored] == ["s1"]
 
 
 async def test_a_log_that_cannot_be_adopted_lends_nothing() -> None:
