@@ -29,7 +29,7 @@ from ostiary.http.dpop import ProofReader
 from ostiary.http.pages import Pages
 from ostiary.http.problems import headers_of
 from ostiary.http.protect import Protect, Running, check_rights
-from ostiary.http.renewals import deliver, delivering, is_delivered
+from ostiary.http.renewals import deliver, delivering, has_begun, is_delivered
 from ostiary.http.services import Services
 from ostiary.passwords import Argon2Parameters
 from ostiary.revocation.freshness import Freshness, Stale, check_freshness
@@ -232,7 +232,7 @@ class Ostiary:
     ) -> Caller:
         now, scope = self._clock.wall(), request.scope
         everywhere = is_delivered(scope)
-        may_renew = everywhere or (response is not None and scope["type"] == "http")
+        may_renew = everywhere or (response is not None and scope["type"] == "http" and not has_begun(scope))
         try:
             authenticator = self._running.here or await self._started_authenticator()
             caller = None if freshness == "fresh" else authenticator.known(scope, now)

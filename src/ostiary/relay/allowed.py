@@ -28,13 +28,15 @@ class Allowed:
         self._path = path
         self._seen = self._state()
         self._digests = read_followers(path)
+        if not self._digests:
+            raise Misconfigured(f"Nobody may follow: {path} names no one.")
 
     def __len__(self) -> int:
         return len(self._digests)
 
     def look(self) -> bool:
-        """Read the file again if it has changed; whether that let somebody go. One that cannot be read leaves all as it
-        was."""
+        """Read the file again if it has changed; whether that let somebody go: the last one, too. One that cannot be
+        read leaves all as it was."""
         state = self._state()
         if state == self._seen:
             return False
@@ -106,8 +108,6 @@ def read_followers(path: Path) -> Mapping[str, bytes]:
                 f"Line {number} of {path} is not an id of its own and the SHA-256 of a secret in hexadecimal."
             )
         digests[parts[0]] = digest
-    if not digests:
-        raise Misconfigured(f"Nobody may follow: {path} names no one.")
     return digests
 
 

@@ -177,7 +177,7 @@ class RelayServer:
         query = _query(scope["query_string"])
         name = _name(query.get("node", ""), who[0])
         if scope["method"] == "HEAD":  # follows nothing: no stream, no lease, nobody that is waited for
-            await _send(send, 200 if self.relay.lease_left > 0 else 503, _JSON, b"")
+            await _send(send, 200 if self.relay.lease_left > 0 else 503, _JSON, None)
             return
         if query.get("leave") and name:
             self.relay.leave(name)
@@ -220,6 +220,8 @@ class RelayServer:
             if first is None:
                 raise Unavailable(private="the relay stops")
             self._streaming[over[0]] = who
+            if not self._allowed.knows(*who):  # let go while the issuer was asked
+                over[0].set()
             working = [
                 asyncio.create_task(work) for work in (_pump(send, first, events), over[0].wait(), _gone(receive))
             ]
@@ -254,10 +256,11 @@ async def _gone(receive: Receive) -> None:
 _JSON = ((b"content-type", b"application/json"),)
 
 
-async def _send(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-    length = () if status == 204 else ((b"content-length", str(len(body)).encode()),)
+async def _send(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes | None) -> None:
+    """None: nothing is sent, and how long it would be is not said."""
+    length = () if status == 204 or body is None else ((b"content-length", str(len(body)).encode()),)
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *length, *_ALWAYS]})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body or b""})
 
 
 async def _refuse(send: Send, error: OstiaryError) -> None:

@@ -56,7 +56,7 @@ def test_a_file_that_says_something_else_is_told(tmp_path: Path, text: str) -> N
 
 
 def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    """Whoever is taken out may follow no longer, and one bad line changes nothing."""
+    """Whoever is taken out may follow no longer, the last one too, and one bad line changes nothing."""
     file = tmp_path / "followers"
     file.write_text(f"cli_a {DIGEST}\ncli_b {DIGEST}\n")
     allowed = Allowed(file)
@@ -77,3 +77,7 @@ def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     with pytest.raises(InvalidClient):
         allowed.follower([basic("cli_a", "ost_cs_a")])
     assert allowed.follower([basic("cli_c", "ost_cs_a")])[0] == "cli_c"
+    write("# nobody\n")
+    assert allowed.look()
+    with pytest.raises(InvalidClient):
+        allowed.follower([basic("cli_c", "ost_cs_a")])

@@ -6,7 +6,7 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -181,8 +181,9 @@ async def test_without_the_issuer_it_says_its_age_and_then_nothing(feed: Feed, t
     async with relaying(feed, tmp_path) as site:
         feed.status = 503
         ages = []
-        while (found := await site.get())[0] == 200:
+        while (found := await site.get("node=a"))[0] == 200:  # by name: who has none takes a place with each question
             ages.append(found[2]["age"])
+            await asyncio.sleep(0.002)
         assert all(age < 1.0 for age in ages)
         status, headers, problem = found
         assert (status, problem["code"]) == (503, "unavailable")
@@ -326,6 +327,7 @@ async def test_head_follows_nothing(feed: Feed, tmp_path: Path) -> None:
         assert (await site.get("node=a", method="HEAD"))[::2] == (200, None)
         assert len(site.relay.ledger) == 0
         assert (await site.get(method="HEAD", known=False))[0] == 401
+        assert "content-length" not in (await site.get(method="HEAD"))[1]
         for path in ("/healthz", "/readyz"):
             assert (await site.get(path=path, method="HEAD"))[0] == 200
 
@@ -349,3 +351,23 @@ async def test_who_may_follow_no_longer_hears_no_more(feed: Feed, tmp_path: Path
         (tmp_path / "followers").write_text(f"cli_other {hashlib.sha256(b'ost_cs_other').hexdigest()}\n")
         await site.until(lambda: len(site.relay.streams) == 0)
         assert (await site.get())[0] == 401
+
+
+async def test_a_stream_that_waits_to_begin_is_ended_like_the_others(
+    feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is let go while the issuer is asked for him is told nothing that is said later."""
+    async with relaying(feed, tmp_path) as site:
+        events = site.relay.events
+
+        async def later(*given: Any) -> AsyncIterator[bytes]:
+            (tmp_path / "followers").write_text("")
+            site.server._allowed.look()
+            async with aclosing(events(*given)) as said:
+                async for event in said:
+                    yield event
+
+        monkeypatch.setattr(site.relay, "events", later)
+        async with listening(site) as stream:
+            await site.until(lambda: stream.status == 200)
+            await site.until(lambda: len(site.relay.streams) == 0)
