@@ -393,3 +393,21 @@ async def test_attempts_whose_host_cancels_them_again_and_again_hold_nobody_up(
         answer = await asyncio.wait_for(waiting, 20)
         assert answer.status in (401, 429)
         assert here.system.throttling._gates == {}
+
+
+@pytest.mark.parametrize("password", [WRONG, PASSWORD], ids=["wrong", "right"])
+async def test_a_server_that_comes_while_a_password_is_proven_again(
+    start_on_file: StartServer, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    """Of a proof within a session, too, nothing is told if all places are gone by then."""
+    async with start_on_file() as here:
+        await here.account("alice")
+        device = await here.log_in()
+        asked, go = _holding_hashes(here, monkeypatch)
+        attempt = asyncio.create_task(device.prove(password))
+        await asked.wait()
+        async with start_on_file() as there:
+            assert statuses([await device.copy(there).prove(WRONG) for _ in range(5)]) == [403] * 5
+            go.set()
+            assert (await attempt).status == 429
+            assert (await device.copy(there).prove(WRONG)).status == 429

@@ -91,6 +91,8 @@ class Throttling:
             await self._enter(attempt)
             try:
                 yield attempt
+                if attempt.right and not attempt.counted and not attempt.over and self._is_shared():
+                    await self._count_late(attempt, durable=False)  # before anything is told of it
             finally:
                 await self._leave(attempt)
         finally:
