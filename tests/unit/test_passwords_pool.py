@@ -217,3 +217,27 @@ async def test_nothing_is_told_to_who_went_away(pool: HashPool) -> None:
         await task
     gate.open.set()
     assert await pool.run(lambda: "next") == "next"
+
+
+def test_where_the_system_gives_no_thread_the_job_is_refused_and_the_next_one_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A limit of processes that is reached for a moment must not leave a pool that never does anything again."""
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool = HashPool(workers=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(Unavailable):
+            pool.submit(lambda: "never")
+        assert pool.waiting == 0
+    gate, first = hold(pool)
+    assert gate.begun.wait(SOON)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        second = pool.submit(lambda: "by the only thread")
+    gate.open.set()
+    assert (first.result(SOON), second.result(SOON)) == ("done", "by the only thread")
+    pool.close()

@@ -97,10 +97,18 @@ class HashPool:
             self._waiting = deque(item for item in self._waiting if item[0] is not promise)
 
     def _begin_thread(self) -> None:
+        """For the job that was queued last. Where the system gives no thread, those that there are do the work; the
+        next job asks again. Raises Unavailable if there are none."""
         name = f"ostiary-hash-{len(self._threads)}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._threads:
+                self._waiting.pop()
+                raise Unavailable(private="no thread for hashes") from None
+        else:
+            self._threads.append(thread)
 
     def _work(self) -> None:
         lower_priority(self._niceness)
