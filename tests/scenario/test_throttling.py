@@ -20,8 +20,9 @@ from tests.scenario.world import (
 )
 
 from ostiary import limits
+from ostiary.domain.session import Session
 from ostiary.passwords import Verdict
-from ostiary.stores.port import Swap
+from ostiary.stores.port import Add, Change, Swap
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -411,3 +412,31 @@ async def test_a_server_that_comes_while_a_password_is_proven_again(
             go.set()
             assert (await attempt).status == 429
             assert (await device.copy(there).prove(WRONG)).status == 429
+
+
+async def test_a_right_password_given_up_while_it_is_written_is_forgiven_once(
+    start_on_file: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can take failures of others off their network's counter by going away from logins of their own."""
+    async with start_on_file() as here, start_on_file():
+        await here.account("alice")
+        await here.account("bob")
+        for _ in range(4):
+            await _guess(here, "bob", ip="198.18.1.7")
+        store = here.system.store
+        write = store.write
+
+        async def given_up(*changes: Change, durable: bool = True) -> bool:
+            written = asyncio.ensure_future(write(*changes, durable=durable))
+            if any(isinstance(change, Add) and isinstance(change.record, Session) for change in changes):
+                await asyncio.sleep(0)  # it is on its way
+                login.cancel()
+            return await written
+
+        monkeypatch.setattr(store, "write", given_up)
+        login = asyncio.create_task(here.device(ip="198.18.1.7").log_in("alice"))
+        await asyncio.gather(login, return_exceptions=True)
+        assert login.cancelled()
+        network = await store.throttles.get("network:198.18.1.0/24")
+        assert network is not None
+        assert network.failures == 4

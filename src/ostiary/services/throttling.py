@@ -179,7 +179,11 @@ class Throttling:
             attempt.over = await self._context.write(*changes)
             return attempt.over
         async with Locked(attempt.gates):
-            attempt.over = await self._lower(attempt, others_than=1, with_=changes)
+            try:
+                attempt.over = await self._lower(attempt, others_than=1, with_=changes)
+            except asyncio.CancelledError:
+                attempt.right = not attempt.counted  # it may be written all the same: what is counted is forgiven once
+                raise
         return attempt.over
 
     async def _count_late(self, attempt: Attempt, changes: tuple[Change, ...] = (), *, durable: bool = True) -> None:
