@@ -7,10 +7,13 @@ listens: what it hears refuses at once, and lends nothing.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
+import os
 import secrets
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -48,19 +51,26 @@ class Following:
     ) -> None:
         self.replica = Replica(lease=_FIRST_LEASE)
         self._clock = clock
-        self._feed = FeedOverHttp(
+        self._feed_as = functools.partial(
+            FeedOverHttp,
             url or f"{issuer.rstrip('/')}/v1/revocations",
             authorization=lambda: client.header(issuer, clock.wall()),
-            node=secrets.token_hex(8),
             ssl_context=ssl_context,
         )
+        self._failed = False
+        self._begin()
+        _ALL.add(self)
+
+    def _begin(self) -> None:
+        """Under a name of its own, and without a lease."""
+        self.replica.lease_until = -math.inf
+        self._feed = self._feed_as(node=secrets.token_hex(8))
         self._lock = threading.Lock()
         self._learning = threading.Lock()
         self._waiting: list[Future[None]] = []
         self._look = threading.Event()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._failed = False
 
     async def start(self) -> None:
         """Begin. Does not wait: what has no lease yet waits by itself."""
@@ -110,7 +120,7 @@ class Following:
         with self._lock:
             if self._threads and all(thread.is_alive() for thread in self._threads):
                 return
-            self._stopped = threading.Event()  # also after a fork, which takes no thread along
+            self._stopped = threading.Event()
             works: tuple[Callable[[threading.Event], None], ...] = (self._keep_asking, self._keep_listening)
             self._threads = [
                 threading.Thread(target=work, args=(self._stopped,), name=f"ostiary-{work.__name__}", daemon=True)
@@ -196,3 +206,17 @@ class Following:
         if not self._failed and not self._stopped.is_set():
             log.warning("%s", error.private)
         self._failed = True
+
+
+_ALL: "weakref.WeakSet[Following]" = weakref.WeakSet()
+
+
+def _begin_in_child() -> None:
+    """A fork takes no thread along, but the name and the lease: what its parent says that it has applied would be
+    taken for what the child has."""
+    for following in list(_ALL):
+        following._begin()  # noqa: SLF001 - of this module
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_begin_in_child)

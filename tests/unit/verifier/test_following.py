@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -271,3 +274,26 @@ def test_who_we_are_to_the_issuer() -> None:
     for wrong in (None, "", "x", ("x",), ("x", ""), ("x", key.public()), ("x", 5), 7, {}, ("a", "b", "c")):
         with pytest.raises(Misconfigured):
             client_of(wrong)
+
+
+_FORKING = """
+import os, time
+from ostiary.clock import SYSTEM_CLOCK
+from ostiary.verifier.following import Following
+from ostiary.verifier.issuer_client import ClientSecret
+
+following = Following("http://127.0.0.1:9", ClientSecret("cli_behind", "ost_cs_secret"), clock=SYSTEM_CLOCK)
+following.replica.lease_until = time.monotonic() + 60
+name = following._feed._node
+child = os.fork()
+if child:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or (following._feed._node != name))
+os._exit(following._feed._node == name or following.replica.lease_until > 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system that cannot fork")
+def test_a_fork_follows_by_itself() -> None:
+    """Workers that are forked from a process with a verifier are followers of their own: what one has applied is not
+    taken for what all have, and none goes by a lease that another one got (section 6)."""
+    assert subprocess.run([sys.executable, "-c", _FORKING], timeout=60, check=False).returncode == 0
