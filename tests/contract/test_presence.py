@@ -1,6 +1,7 @@
 """Servers that share one SQLite file know of each other: what they promise depends on it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ostiary.revocation.entry import Cursor
+from ostiary.stores.port import Append
 from ostiary.stores.sqlite import SqliteStore
+from ostiary.testing import builders
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +68,34 @@ async def test_a_second_server_is_seen_until_it_ends_however_it_ends(tmp_path: P
         assert not store.others_serve()
     assert len(list((tmp_path / "ostiary.db.servers").iterdir())) == 1  # a dead server's file is cleared away
     await store.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody announces there")
+@pytest.mark.parametrize("then", ["removed", "put back"])
+async def test_a_server_whose_file_was_cleared_away_is_waited_for_again(tmp_path: Path, then: str) -> None:
+    """M-33: somebody removes the folder beside the database, or puts a copy of it there, while servers run. With its
+    next question each is there again, so `?wait=all` does not answer before it has applied what was ended."""
+    path, folder = tmp_path / "ostiary.db", tmp_path / "ostiary.db.servers"
+    server, other = await SqliteStore.open(path), await SqliteStore.open(path)
+    server.announce()
+    await server.revocations.probe(Cursor(), 10, node="a")
+    if then == "put back":
+        shutil.copytree(folder, tmp_path / "copy")
+    shutil.rmtree(folder)
+    if then == "put back":
+        shutil.copytree(tmp_path / "copy", folder)
+
+    await server.revocations.probe(Cursor(), 10, node="a")
+    assert await other.write(Append(builders.entry("a")))
+
+    head = await other.revocations.head()
+    assert await other.revocations.behind(head, within=600.0) == 1
+    assert other.others_serve()
+    await server.revocations.probe(head, 10, node="a")
+    assert await other.revocations.behind(head, within=600.0) == 0
+    await server.close()
+    assert not other.others_serve()
+    await other.close()
 
 
 async def test_servers_that_reach_the_file_by_a_link_see_each_other(tmp_path: Path) -> None:

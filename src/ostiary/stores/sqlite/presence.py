@@ -71,6 +71,9 @@ class Presence:
     def alive(self, node: str, at: float, *, acknowledged: int) -> None:
         """It asks the log at this instant of the machine's uptime, and has applied all items up to this position.
         Raises Unavailable as `announce` does."""
+        if self._handle is not None and self._is_cleared_away(self._handle):
+            os.close(self._handle)
+            self._handle = None
         self.announce()
         known = self._nodes.setdefault(node, _Known(node, at))
         known.at, known.acknowledged = at, acknowledged
@@ -194,6 +197,15 @@ class Presence:
             self._written = len(text)
         except OSError as error:
             raise Unavailable(private=f"sqlite: the servers' folder: {error.strerror}") from error
+
+    def _is_cleared_away(self, handle: int) -> bool:
+        """Whether somebody removed this server's file, or put another one there: nobody would wait for it any more."""
+        try:
+            return (self._folder / self._name).stat().st_ino != os.fstat(handle).st_ino
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
 
     def leave(self) -> None:
         """May be repeated."""
