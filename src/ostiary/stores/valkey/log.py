@@ -84,7 +84,7 @@ class Revocations:
         channel = self._topology.address.channel
         async with contextlib.aclosing(listen(self._topology, channel)) as messages:
             async for message in messages:
-                yield _hint(message) if message else LOOK
+                yield heard(message) if message else LOOK
 
     async def head(self) -> Cursor:
         newest = await self._lanes.log.command("XREVRANGE", self._log, "+", "-", "COUNT", 1)
@@ -152,6 +152,14 @@ def _position(name: bytes) -> int:
 
 def _nonce(item: bytes) -> int:
     return int(_ITEM.unpack_from(item)[0])
+
+
+def heard(message: bytes) -> Hint:
+    """What a message says; `LOOK`, if another version wrote it."""
+    try:
+        return _hint(message)
+    except (ValueError, IndexError, KeyError, struct.error):
+        return LOOK
 
 
 def _hint(message: bytes) -> Hint:
