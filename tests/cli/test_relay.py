@@ -1,4 +1,4 @@
-"""`ostiary relay`: what it refuses to start with, what it measures, and that it says no secret."""
+"""`ostiary relay`: what it refuses to start with, what it measures, and that it says no secret (M-02)."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Who may follow a relay: digests in a file, and no secret anywhere."""
+"""Who may follow a relay: digests in a file, and no secret anywhere (M-02)."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A long log is read page by page, and the next is asked for while one is taken in."""
+"""A long log is read page by page, and the next is asked for while one is taken in (M-33)."""
 
 import asyncio
 from collections.abc import AsyncIterator
