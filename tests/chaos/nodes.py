@@ -21,7 +21,8 @@ from ostiary.clock import SYSTEM_CLOCK
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Entry
 from ostiary.revocation.feed import Feed
-from ostiary.revocation.replica import Replica, Verdict
+from ostiary.revocation.knowledge import Verdict
+from ostiary.revocation.replica import Replica
 from ostiary.stores.port import Append, Store
 from ostiary.stores.postgres import PostgresStore
 from ostiary.stores.valkey import ValkeyStore

@@ -18,7 +18,8 @@ from ostiary.errors import Unavailable
 from ostiary.relay.copy import Heard, LogCopy
 from ostiary.relay.ledger import Ledger
 from ostiary.revocation.entry import Cursor, Probe
-from ostiary.revocation.replica import Next, Replica, Sent, Verdict
+from ostiary.revocation.knowledge import Verdict
+from ostiary.revocation.replica import Next, Replica, Sent
 from ostiary.verifier.feed_over_http import Answer, Item, probe_of
 
 LEASE = 2

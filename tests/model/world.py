@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.revocation.entry import Cursor, Entry, Hint, LogItem, Probe, Scope
-from ostiary.revocation.packed import Packed
-from ostiary.revocation.replica import Next, Replica, Sent, Verdict
+from ostiary.revocation.knowledge import Knowledge, Verdict
+from ostiary.revocation.replica import Next, Replica, Sent
+from ostiary.revocation.reread import Reread
 from ostiary.revocation.table import Table
 
 LEASE = 2
@@ -155,7 +156,7 @@ def _tables(replica: Replica) -> list[Table]:
 
 def _copied(replica: Replica) -> Replica:
     copy = object.__new__(Replica)
-    for name in Replica.__slots__:
+    for name in (*Knowledge.__slots__, *Replica.__slots__):
         value = getattr(replica, name)
         if isinstance(value, Table):
             table = Table(value._prefix, packs=value._packs, young=value._young)
@@ -164,7 +165,7 @@ def _copied(replica: Replica) -> Replica:
             value = table
         elif isinstance(value, set | dict):
             value = value.copy()
-        elif isinstance(value, Packed):
+        elif isinstance(value, Reread):
             value = copying.deepcopy(value)
         setattr(copy, name, value)
     return copy

@@ -6,7 +6,7 @@ from ostiary import jose, limits
 from ostiary.clock import Clock
 from ostiary.credentials.one_time import ONE_TIME_TYPE, OneTimeToken, read_one_time
 from ostiary.errors import InvalidToken, Misconfigured, Unavailable
-from ostiary.revocation.replica import Verdict
+from ostiary.revocation.knowledge import Verdict
 from ostiary.verifier.errors import CredentialRefused
 from ostiary.verifier.reading import header_of
 from ostiary.verifier.sources import KeySource, Revocations

@@ -58,8 +58,8 @@ class Table:
     begin so.
 
     Whoever asks for every request looks at `known`, `compact` and the first base's `buckets` itself, in this order, and
-    at `others`: see `Replica.judge`. Another thread may be learning meanwhile: an entry never moves between `known` and
-    `compact`, and what moves to a base is in it before it leaves them.
+    at `others`: see `Knowledge.judge`. Another thread may be learning meanwhile: an entry never moves between `known`
+    and `compact`, and what moves to a base is in it before it leaves them.
     """
 
     __slots__ = (

@@ -50,7 +50,8 @@ class LogKeeping:
             await self._context.store.write(*map(Append, portion))
 
     async def make_room(self) -> None:
-        """A mark, and after it an end of everything that covers what ended before the mark (rule 6 of the replica).
+        """A mark, and after it an end of everything that covers what ended before the mark: rule 3 of
+        `revocation/knowledge.py`.
 
         Nothing is done if somebody else raises the count meanwhile: their end of everything will be followed by
         another look.

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from ostiary import limits
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import Session
-from ostiary.revocation.replica import Replica, Verdict
+from ostiary.revocation.knowledge import Verdict
+from ostiary.revocation.replica import Replica
 
 
 class Seen:

@@ -6,7 +6,7 @@ from ostiary import jose
 from ostiary.clock import Clock
 from ostiary.domain.caller import Caller
 from ostiary.errors import Unavailable
-from ostiary.revocation.replica import Verdict
+from ostiary.revocation.knowledge import Verdict
 from ostiary.verifier.cache import TokenCache
 from ostiary.verifier.errors import CredentialRefused
 from ostiary.verifier.reading import header_of, read_caller, refusal

@@ -19,7 +19,7 @@ from ostiary import jose, limits
 from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.jose.claims import read_date
 from ostiary.jose.encoding import Unreadable, decode_bytes, decode_object
-from ostiary.revocation.replica import Verdict
+from ostiary.revocation.knowledge import Verdict
 from ostiary.verifier.errors import CredentialRefused
 from ostiary.verifier.fetching import Fetch
 from ostiary.verifier.waiting import Flight

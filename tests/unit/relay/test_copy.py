@@ -12,7 +12,8 @@ from ostiary.errors import Unavailable
 from ostiary.relay.chunks import ITEMS
 from ostiary.relay.copy import Heard, LogCopy
 from ostiary.revocation.entry import Cursor, Probe
-from ostiary.revocation.replica import Next, Replica, Sent, Verdict
+from ostiary.revocation.knowledge import Verdict
+from ostiary.revocation.replica import Next, Replica, Sent
 from ostiary.verifier.feed_over_http import Item, probe_of
 
 LEASE = 2.0

@@ -12,7 +12,8 @@ from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import LOOK, Cursor, Entry, Hint, LogItem, Probe, Scope
 from ostiary.revocation.feed import Feed
-from ostiary.revocation.replica import Replica, Verdict
+from ostiary.revocation.knowledge import Verdict
+from ostiary.revocation.replica import Replica
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,8 @@ from tests.unit.revocation.test_replica import Log, _catch_up
 from ostiary import limits
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.revocation.entry import Cursor, Entry, Probe, Scope
-from ostiary.revocation.replica import Next, Replica, Verdict
+from ostiary.revocation.knowledge import Verdict
+from ostiary.revocation.replica import Next, Replica
 
 LEASE = 2.0
 
@@ -131,7 +132,7 @@ def test_a_hint_moves_neither_cursor_nor_lease() -> None:
     assert replica.session_version("s1") == 9
 
 
-# --- More than there is room for: rule 6 ---------------------------------------------------------------------------
+# --- More than there is room for: marks -----------------------------------------------------------------------------
 
 
 def _mark(name: str = "m") -> Entry:

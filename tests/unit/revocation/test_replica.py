@@ -16,7 +16,8 @@ from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
-from ostiary.revocation.replica import Next, Replica, Verdict
+from ostiary.revocation.knowledge import Verdict
+from ostiary.revocation.replica import Next, Replica
 
 steady = settings(derandomize=True, deadline=None, database=None)
 SESSIONS, ACCOUNTS, KEYS = ("s1", "s2"), ("a1", "a2"), ("k1", "k2")

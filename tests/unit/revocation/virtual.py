@@ -12,7 +12,8 @@ from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor, Entry, Hint, Probe, Scope
 from ostiary.revocation.feed import Feed
-from ostiary.revocation.replica import Replica, Verdict
+from ostiary.revocation.knowledge import Verdict
+from ostiary.revocation.replica import Replica
 from ostiary.stores.memory.log import MemoryLog
 
 T = TypeVar("T")
