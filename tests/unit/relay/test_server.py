@@ -91,10 +91,10 @@ async def relaying(feed: Feed, folder: Path) -> AsyncIterator[Site]:
     finally:
         await server.stop()
         # a busy machine may not have let its threads end yet; their sockets are closed by them
-        assert relay._thread is not None
-        assert relay._listener is not None
-        await asyncio.to_thread(relay._thread.shutdown)
-        await asyncio.to_thread(relay._listener.join, 30)
+        assert relay._asking._thread is not None
+        assert relay._hearing._thread is not None
+        await asyncio.to_thread(relay._asking._thread.shutdown)
+        await asyncio.to_thread(relay._hearing._thread.join, 30)
 
 
 class Stream:
@@ -221,10 +221,10 @@ async def test_a_relay_that_nobody_follows_acknowledges_at_once(
     feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """M-33: by a second question, long before the next one is due."""
-    monkeypatch.setattr("ostiary.relay.relay._PART", 1)
+    monkeypatch.setattr("ostiary.relay.asking._PART", 1)
     async with relaying(feed, tmp_path) as site:
         feed.end("s", "ses_a", 9, tell=False)
-        await site.relay._ask_through()
+        await site.relay._asking.through()
         await site.until(lambda: feed.asked[-1].get("cursor") == "1-6")
         assert "acknowledged" not in feed.asked[-1]
 
