@@ -1,7 +1,9 @@
 """Processes that share one SQLite file call each other, and lose nothing but milliseconds where they cannot."""
 
 import asyncio
+import errno
 import json
+import shutil
 import signal
 import socket
 import stat
@@ -195,6 +197,49 @@ async def test_without_sockets_everybody_looks(tmp_path: Path, monkeypatch: pyte
     await asyncio.wait_for(other.revocations.pause(0.0, nodes=1), 30)
     for store in (here, other):
         await store.close()
+
+
+@pytest.mark.parametrize("trouble", ["sockets", "folder", "cleared away"])
+async def test_who_could_not_be_called_is_called_again(
+    stores: tuple[SqliteStore, SqliteStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """M-30: no descriptor left, something else where the folder should be, a folder that somebody cleared away: once
+    that is over, calls are heard again, within a second, and an end takes nobody 50 ms to see."""
+    here, other = stores
+    folder = tmp_path / "ostiary.db.servers"
+    monkeypatch.setattr(calls, "_AGAIN", 0.0)
+    with monkeypatch.context() as patch:
+        if trouble == "sockets":
+            patch.setattr(calls.Calls, "_made", _no_descriptor)
+        elif trouble == "folder":
+            folder.write_text("")
+        hints = here.revocations.hints()
+        assert await _next(hints) == LOOK
+        assert here._calls.listen() is (trouble == "cleared away")
+    if trouble == "folder":
+        folder.unlink()
+    elif trouble == "cleared away":
+        shutil.rmtree(folder)
+
+    for number in range(100):  # each is heard of by looking, at the latest
+        assert await other.write(Append(builders.entry(f"ses_{number}")))
+        await _next(hints)
+        if folder.exists() and _sockets(folder):
+            break
+    assert len(_sockets(folder)) == 1
+
+    for name in ("_LOOK_INTERVAL", "_LOOK_INTERVAL_MAX"):
+        monkeypatch.setattr(log, name, 3600.0)
+    while True:  # one look may be on its way by the shorter interval
+        assert await other.write(Append(builders.entry("called")))
+        if (await _next(hints)).entries == (builders.entry("called"),):
+            break
+    assert await other.write(Append(builders.entry("last")))
+    assert (await _next(hints)).entries == (builders.entry("last"),)
+
+
+def _no_descriptor(_: object) -> socket.socket:
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 @pytest.mark.usefixtures("only_calls")

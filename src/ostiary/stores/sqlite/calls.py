@@ -6,6 +6,8 @@
 * A call never waits. Who has calls unread needs no further one; a socket that nobody has open any more is removed.
 * Where there are no such sockets (another operating system, a folder that cannot be written to, a file system without
   them), nobody is called, and everybody looks every few milliseconds, as all do anyway.
+* What stands in the way may go: no file descriptor left, a full disk, a folder that was cleared away. So it is tried
+  again every second, with a new socket.
 """
 
 import asyncio
@@ -26,6 +28,7 @@ _MOST_TOLD = 64
 _MOST_AWAITED = 8  # who are done, before a look: a socket holds ten calls, so of more some might not come in
 _TURNS = 3  # of the loop, which take microseconds unless there is more to do
 _AT_ONCE = 64  # calls that are taken in before others get their turn
+_AGAIN = 1.0  # seconds between looks at whether this process can be called, if it could not, or still can
 
 
 class Calls:
@@ -33,11 +36,12 @@ class Calls:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._name = f".{secrets.token_hex(8)}.calls"
+        self._name = _new_name()
         self._socket: socket.socket | None = None
         self._opened: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bound = False
+        self._look_at = 0.0  # when to see again whether it can be called, by the loop's time
         self._closed = sys.platform == "win32"
         self._due = 0  # turns of the loop until everybody is called to look, 0 if nobody is
         self._waiting: dict[str, int] = {}  # whom to tell, and how often yet
@@ -51,24 +55,33 @@ class Calls:
         """How often somebody asked to be told."""
 
     def listen(self) -> bool:
-        """From now on, on this loop; whether that is possible. May be repeated."""
+        """From now on, on this loop; whether that is possible. To be repeated: costs nothing, and what was not possible
+        may be by then."""
         loop = asyncio.get_running_loop()
-        if self._closed or (self._bound and self._loop is loop):
+        if self._closed:
+            return False
+        if self._loop is loop and loop.time() < self._look_at:
             return self._bound
         with self._guard:
-            try:
-                self._folder.mkdir(mode=0o700, exist_ok=True)
-                mine = self._made()
-                if not self._bound:
-                    mine.bind(self._address(self._name))
-                    self._bound = True
-                    (self._folder / self._name).chmod(0o600)
-                loop.add_reader(mine.fileno(), self._read)
-            except (OSError, NotImplementedError):
-                self._close()
-                return False
+            if self._bound and not (self._folder / self._name).exists():
+                self._drop()  # somebody cleared it away: nobody would call this process any more
+            if not self._bound or self._loop is not loop:
+                try:
+                    self._bind(loop)
+                except (OSError, NotImplementedError):
+                    self._drop()
         self._loop = loop
-        return True
+        self._look_at = loop.time() + _AGAIN
+        return self._bound
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        mine = self._made()
+        if not self._bound:
+            mine.bind(self._address(self._name))
+            self._bound = True
+            (self._folder / self._name).chmod(0o600)
+        loop.add_reader(mine.fileno(), self._read)
 
     async def called(self, looked: asyncio.Event, *, within: float) -> None:
         """Return when `looked` is set, at the latest after so many seconds."""
@@ -189,13 +202,15 @@ class Calls:
             self._due = 0
             self.call(_LOOK)
         with self._guard:
-            self._close()
+            self._closed = True
+            self._drop()
 
-    def _close(self) -> None:
-        self._closed = True
+    def _drop(self) -> None:
+        """What there is of a socket; the next one has a name of its own."""
         if self._socket is not None:
             if self._loop is not None and not self._loop.is_closed():
-                self._loop.remove_reader(self._socket.fileno())
+                with contextlib.suppress(NotImplementedError):
+                    self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
         if self._bound:
             with contextlib.suppress(OSError):
@@ -204,3 +219,8 @@ class Calls:
             os.close(self._opened)
         self._socket = self._opened = None
         self._bound = False
+        self._name = _new_name()
+
+
+def _new_name() -> str:
+    return f".{secrets.token_hex(8)}.calls"

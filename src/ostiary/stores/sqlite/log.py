@@ -103,10 +103,10 @@ class Revocations(Part):
             raise Unavailable(private="sqlite: the file was replaced by another one; restart")
 
     async def hints(self) -> AsyncIterator[Hint]:
-        longest = _LOOK_INTERVAL_MAX if self._calls.listen() else _LOOK_INTERVAL
         seen: _State | None = None
         asked = 0
         while True:
+            longest = _LOOK_INTERVAL_MAX if self._calls.listen() else _LOOK_INTERVAL
             looked = self._calls.looked
             began = self._uptime()
             found = self._state()
