@@ -15,6 +15,7 @@ from ostiary.errors import Forbidden, InvalidToken, NotAuthenticated, OstiaryErr
 from ostiary.http import client
 from ostiary.http.call import Call, read_form, read_json
 from ostiary.http.cors import Cors
+from ostiary.http.device_names import label_of
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
 from ostiary.http.middleware import Front
 from ostiary.http.mounting import Mounted
@@ -136,7 +137,7 @@ async def answer(endpoint: Endpoint, call: Call) -> Response:
     peer = call.scope.get("client")
     call.client = Client(
         ip=client.address_of(peer[0] if peer else "", headers, services.config.trusted_proxies),
-        label=client.label_of(client.user_agent_of(headers)) if endpoint.method != "GET" else "",
+        label=label_of(client.user_agent_of(headers)) if endpoint.method != "GET" else "",
         device_mark=services.cookies.value(headers, services.cookies.device) or "",
     )
     if endpoint.dialect is Dialect.PAGE and endpoint.form:

@@ -23,6 +23,7 @@ from ostiary.http import csrf
 from ostiary.http.config import HttpConfig
 from ostiary.http.cookies import Cookies
 from ostiary.http.csrf import SAFE_METHODS
+from ostiary.http.device_names import label_of
 from ostiary.http.dpop import ProofReader
 from ostiary.http.problems import WrongScheme
 from ostiary.revocation.freshness import Freshness
@@ -194,7 +195,7 @@ class Authenticator:
         peer = scope.get("client")
         headers = scope["headers"]
         address = client_of.address_of(peer[0] if peer else "", headers, self._config.trusted_proxies)
-        return address, client_of.label_of(client_of.user_agent_of(headers))
+        return address, label_of(client_of.user_agent_of(headers))
 
     def _left(self, scope: Scope, bound: Bound) -> bool:
         return bool(bound.place.left_for(self._place(scope)))

@@ -1,7 +1,6 @@
-"""Who is at the other end: address and a label for people."""
+"""Who is at the other end: its address, and what it says that it is."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from ostiary import limits
@@ -41,21 +40,6 @@ def user_agent_of(headers: Headers) -> str:
         if name == b"user-agent":
             return value[: limits.USER_AGENT_CHARS].decode("latin-1")
     return ""
-
-
-@lru_cache(maxsize=1024)
-def label_of(user_agent: str) -> str:
-    """A few words for a device card, such as "Chrome · Windows"; slow at first sight (a millisecond)."""
-    if not user_agent:
-        return ""
-    from ua_parser import parse
-
-    found = parse(user_agent)
-    words = [part.family for part in (found.user_agent, found.os) if part is not None and part.family]
-    if words:
-        return " · ".join(words)[:80]
-    product = user_agent.split("/", 1)[0].split(" ", 1)[0]
-    return product[:40] if product.isascii() and product.isprintable() else ""
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -13,7 +13,7 @@ from importlib.abc import MetaPathFinder
 
 NOT_INSTALLED = frozenset(
     ("starlette", "uvicorn", "jinja2", "argon2", "sqlalchemy", "alembic", "structlog", "cyclopts", "rich", "httpx2",
-     "anyio", "multipart", "uvloop", "httptools", "ua_parser")
+     "anyio", "multipart", "uvloop", "httptools")
 )  # fmt: skip
 
 

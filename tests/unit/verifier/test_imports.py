@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 SERVER = ("starlette", "uvicorn", "jinja2", "argon2", "sqlalchemy", "alembic", "structlog", "cyclopts", "rich", "anyio",
-          "httpx2", "multipart", "uvloop", "httptools", "ua_parser", "redis", "asyncpg")  # fmt: skip
+          "httpx2", "multipart", "uvloop", "httptools", "redis", "asyncpg")  # fmt: skip
 OURS = ("http", "services", "stores", "settings", "compose", "cli", "passwords", "testing")
 
 
