@@ -2,10 +2,12 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +250,34 @@ def test_doctor_without_a_usable_database(ostiary: Shell, tmp_path: Path) -> Non
     (tmp_path / "ostiary.db").write_text(json.dumps({"not": "a database"}) * 100)
     code, checks = diagnosis(ostiary)
     assert (code, checks["database"]) == (1, "failed")
+
+
+def test_doctor_tells_what_keeps_it_from_a_database(ostiary: Shell, add: Add, tmp_path: Path) -> None:
+    """Whose lock it is, or who may write where: a backup is advised for a damaged file alone."""
+    add("alice")
+    with closing(sqlite3.connect(tmp_path / "ostiary.db")) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        locked = ostiary("doctor", "--json")
+    (check,) = [check for check in locked.json["checks"] if check["status"] == "failed"]
+    assert (locked.code, "SQLITE_BUSY" in check["found"], "its lock" in check["hint"]) == (3, True, True)
+    folder = tmp_path / "folder.db"
+    folder.mkdir()
+    unopened = ostiary("doctor", "--json", "--database", "sqlite:///folder.db")
+    (check,) = [check for check in unopened.json["checks"] if check["status"] == "failed"]
+    assert (unopened.code, "SQLITE_CANTOPEN" in check["found"], "read and write" in check["hint"]) == (1, True, True)
+
+
+def test_a_newer_database_is_told(ostiary: Shell, add: Add, tmp_path: Path) -> None:
+    """A database of a newer version is for that version: nothing advises an upgrade, which would be refused."""
+    add("alice")
+    with closing(sqlite3.connect(tmp_path / "ostiary.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    shown, checked, upgraded = ostiary("db", "current"), ostiary("doctor"), ostiary("db", "upgrade")
+    assert (shown.code, checked.code, upgraded.code) == (0, 1, 1)
+    for said in (shown.out, checked.out):
+        assert ("install the newer version" in said, "db upgrade" in said) == (True, False)
+    assert "newer version" in upgraded.err
 
 
 def test_another_secret_key_is_refused_everywhere(ostiary: Shell, add: Add) -> None:

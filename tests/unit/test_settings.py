@@ -1,6 +1,7 @@
 """Settings: what is read from where, which wins, and how a mistake is told."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,45 @@ def test_broken_file_is_told_with_its_place_and_without_its_text() -> None:
     with pytest.raises(Misconfigured, match="line 2") as caught:
         Settings.load(environ={})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("lease = 1" + "0" * 400, "lease (c.toml): write at least 0.1 seconds"),
+        ("lease = 1" + "0" * 5000, "a number in the file is too long"),
+        ("role_scopes = " + "[" * 5000 + "]" * 5000, "nests too deeply"),
+    ],
+    ids=["beyond a float", "beyond an integer", "brackets"],
+)
+def test_what_no_parser_takes_is_told(written: str, hint: str) -> None:
+    """A number or a nesting beyond what Python takes is a setting that cannot be used, like any other."""
+    Path("c.toml").write_text(written)
+    with pytest.raises(Misconfigured) as caught:
+        Settings.load(environ={}, config="c.toml")
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("more", [{}, {"ROLE_SCOPES__ADMIN": "notes:read"}])
+def test_nesting_in_a_variable_is_told(more: dict[str, str]) -> None:
+    """JSON that nests without end is refused with what to write instead, also beside a nested variable."""
+    assert "write a table of roles" in refusal(ROLE_SCOPES="[" * 100_000, **more)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark() -> None:
+    """Editors that begin UTF-8 with U+FEFF are understood."""
+    Path("c.toml").write_bytes(b"\xef\xbb\xbflease = 3")
+    assert Settings.load(environ={}, config="c.toml").lease == 3
+
+
+def test_a_secret_may_be_any_bytes(tmp_path: Path) -> None:
+    """A key that is no text is the same in a variable and in a file, and is never repeated where it is refused."""
+    key = b"\xff\x80" * 20
+    (tmp_path / "key").write_bytes(key)
+    assert load(SECRET_KEY=os.fsdecode(key)).secret_key == load(SECRET_KEY_FILE=str(tmp_path / "key")).secret_key == key
+    message = refusal(SECRET_KEY="\ud800" * 40)
+    assert "at least 32 random bytes" in message
+    assert "ud800" not in message
 
 
 def test_file_variable_reads_the_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary.errors import Misconfigured
+from ostiary.errors import Misconfigured, Unavailable
 from ostiary.stores import migrations, rows
 from ostiary.stores.sqlite import SqliteStore
 
@@ -98,6 +98,16 @@ def test_failed_upgrade_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPat
         assert migrations.current(path) is None
     migrations.upgrade(path)
     assert migrations.is_current(path)
+
+
+def test_an_upgrade_that_the_file_refuses_is_ours_to_tell(path: Path) -> None:
+    """What SQLite says in the middle of a revision (a full disk, a table of somebody else's) is an error of ours."""
+    migrations.upgrade(path)
+    execute(path, "UPDATE alembic_version SET version_num = '0007'")
+    with pytest.raises(Unavailable) as caught:
+        migrations.upgrade(path)
+    assert "SQLITE_ERROR" in caught.value.private
+    assert migrations.current(path) == "0007"
 
 
 def test_starts_do_not_import_alembic(path: Path) -> None:

@@ -33,6 +33,8 @@ async def upgrade(*, where: Where = HERE, json: Json = False) -> None:
 @app.command
 async def current(*, where: Where = HERE, json: Json = False) -> None:
     """Show the schema that the database has and the one that this program expects."""
+    from ostiary.stores import migrations
+
     settings = where.settings()
     check_database(settings, create=False)
     if settings.all_in_valkey:
@@ -44,7 +46,10 @@ async def current(*, where: Where = HERE, json: Json = False) -> None:
     elif state["up_to_date"]:
         say(f"{state['current']}: up to date.")
     else:
-        say(f"{state['current'] or 'nothing'}: this program expects {state['head']}; run `ostiary db upgrade`.")
+        then = (
+            "run `ostiary db upgrade`" if migrations.is_older(await _current(settings)) else "install the newer version"
+        )
+        say(f"{state['current'] or 'nothing'}: this program expects {state['head']}; {then}.")
 
 
 async def _say_valkey(settings: Settings, *, json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -17,6 +18,16 @@ from ostiary.stores.port import Store
 
 _THIS_CODE_IS_FROM = 1_790_000_000.0  # Unix seconds, September 2026: a clock that says less is wrong
 _CLOCK_SLACK = 5.0  # seconds that a record may lie ahead of the clock
+_REACH = "let this user read and write the file and its folder: SQLite makes two more files beside it"
+_MENDED = {
+    sqlite3.SQLITE_CANTOPEN: _REACH,
+    sqlite3.SQLITE_PERM: _REACH,
+    sqlite3.SQLITE_READONLY: _REACH,
+    sqlite3.SQLITE_FULL: "make room on the disk: SQLite makes two more files beside the database",
+    sqlite3.SQLITE_IOERR: "make room on the disk, or see what is wrong with it: SQLite makes two more files there",
+    sqlite3.SQLITE_BUSY: "end whatever holds its lock, or wait, and look again",
+    sqlite3.SQLITE_LOCKED: "end whatever holds its lock, or wait, and look again",
+}
 _ROOM = 256 * 1024 * 1024  # bytes; the log file alone may grow to 64 MiB
 
 
@@ -56,12 +67,13 @@ async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
     try:
         found = migrations.current(path)
     except OstiaryError as wrong:
-        hint = "restore it from a backup, or name another one"
-        yield failed("database", str(wrong), hint, unavailable=isinstance(wrong, Unavailable))
+        found = f"{str(wrong).rstrip('.')}: {wrong.private}" if wrong.private else str(wrong)
+        yield failed("database", found, _mended(wrong), unavailable=isinstance(wrong, Unavailable))
         return
     yield ok("database", f"{path} can be read")
     if found != migrations.HEAD:
-        yield failed("schema", f"{found or 'none'}, {migrations.HEAD} is expected", "run `ostiary db upgrade`")
+        hint = "run `ostiary db upgrade`" if migrations.is_older(found) else "install the newer version"
+        yield failed("schema", f"{found or 'none'}, {migrations.HEAD} is expected", hint)
         return
     yield ok("schema", f"{found}, as expected")
     for check in _file(path):
@@ -80,6 +92,13 @@ async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
             yield check
     finally:
         await store.close()
+
+
+def _mended(wrong: OstiaryError) -> str:
+    """What to do about a file that cannot be read: a backup is for one that is damaged, and for nothing else."""
+    cause = wrong.__cause__
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF if isinstance(cause, sqlite3.Error) else 0
+    return _MENDED.get(code, "restore it from a backup, or name another one")
 
 
 async def _shared(settings: Settings) -> AsyncIterator[Check]:

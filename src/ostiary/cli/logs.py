@@ -9,6 +9,7 @@ import msgspec
 from ostiary.cli.output import instant, printable
 
 _QUIET = ("uvicorn.access",)
+_WARNINGS_ONLY = ("uvicorn.error", "alembic.runtime.plugins")
 
 
 def configure_logs(form: str) -> None:
@@ -19,7 +20,8 @@ def configure_logs(form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    for name in _WARNINGS_ONLY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     for name in _QUIET:
         logging.getLogger(name).disabled = True
 

@@ -1,5 +1,7 @@
 """What a command says: people get tables on a terminal, programs get JSON or one tab-separated line a record."""
 
+import contextlib
+import json as json_module
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,17 +17,23 @@ def say(text: str = "") -> None:
 
 def warn(text: str) -> None:
     """One line on stderr; nothing has failed."""
-    print(f"warning: {printable(text)}", file=sys.stderr)
+    note(f"warning: {text}")
 
 
 def note(text: str) -> None:
-    """One line on stderr beside the result, for people."""
-    print(printable(text), file=sys.stderr)
+    """One line on stderr beside the result, for people. Where nothing can be written, the result counts."""
+    with contextlib.suppress(OSError):
+        print(printable(text), file=sys.stderr)
 
 
 def say_json(content: object) -> None:
-    """Indented JSON on stdout."""
-    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+    """Indented JSON on stdout; where that cannot take every character, with escapes instead of losses."""
+    text = msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json_module.dumps(json_module.loads(text), indent=2)
+    print(text)
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:

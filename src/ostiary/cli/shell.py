@@ -3,9 +3,13 @@
 An error is one line on stderr: what is wrong, its stable code, what to do next.
 """
 
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
 
 from ostiary.errors import Misconfigured, OstiaryError, Unavailable
 
@@ -24,6 +28,10 @@ _NEXT = {
 }
 
 
+_NOT_WRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+_LOST = "what the command had to do is done: look before you run it again"
+
+
 class Usage(Exception):
     """The command line itself is wrong: exit code 2."""
 
@@ -34,6 +42,7 @@ class Declined(Exception):
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return the code to leave with."""
+    _open_standard_streams()
     from cyclopts import CycloptsError
 
     from ostiary.cli.app import make_app
@@ -56,9 +65,12 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left; what Python still holds must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go(sys.stdout)
         return PIPE_CLOSED
     except Exception as wrong:  # the last line of defence: a sentence, not a traceback
+        if isinstance(wrong, OSError) and wrong.errno in _NOT_WRITTEN and wrong.filename is None:
+            _let_go(sys.stdout)
+            return _fail(f"the output cannot be written ({wrong.strerror})", "output_lost", _LOST, REFUSED)
         if sys.flags.dev_mode:
             raise
         return _fail(
@@ -67,6 +79,8 @@ def run(arguments: Sequence[str]) -> int:
             "run it again as `python -X dev -m ostiary.cli …` to see where, and report it",
             REFUSED,
         )
+    finally:
+        _settle(sys.stderr)
     return code if isinstance(code, int) else DONE
 
 
@@ -84,8 +98,31 @@ def fail(wrong: OstiaryError) -> int:
 
 def _fail(message: str, code: str, hint: str, exit_code: int) -> int:
     then = f"; {hint}" if hint else ""
-    print(f"error: {message.rstrip('.')} ({code}){then}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # then the exit code alone says it
+        print(f"error: {message.rstrip('.')} ({code}){then}", file=sys.stderr)
     return exit_code
+
+
+def _open_standard_streams() -> None:
+    """Where the caller closed one, the null device: no file that is opened later takes its number, and nobody has to
+    ask whether there is one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as we run
+
+
+def _settle(stream: TextIO) -> None:
+    """An exit code is not changed by what could not be written beside the result."""
+    try:
+        stream.flush()
+    except OSError:
+        _let_go(stream)
+
+
+def _let_go(stream: TextIO) -> None:
+    """What the stream still holds goes nowhere, instead of raising once more at exit."""
+    with contextlib.suppress(OSError, ValueError):  # a test's own stream has no descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _one_line(text: str) -> str:

@@ -44,14 +44,14 @@ def duration(minimum: float = 0.0, *, zero: bool = False, maximum: float = _LONG
     def read(value: object) -> float:
         if isinstance(value, str):
             match = _DURATION.fullmatch(value.strip())
-            seconds = float(match[1]) * _UNITS[match[2]] if match else -1.0
+            seconds: float = float(match[1]) * _UNITS[match[2]] if match else -1.0
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            seconds = float(value)
+            seconds = value  # compared as it is: a whole number may be too large for a float
         else:
             seconds = -1.0
         if not (minimum <= seconds <= maximum and (seconds > 0 or (zero and seconds == 0))):
             raise ValueError(hint)
-        return seconds
+        return float(seconds)
 
     number = {"type": "number", "minimum" if minimum or zero else "exclusiveMinimum": minimum, "maximum": maximum}
     return Reader(read, {"anyOf": [number, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}]})
@@ -131,12 +131,17 @@ def many(check: Callable[[str], str]) -> Reader:
 
 
 def secret() -> Reader:
-    """The bytes of a key: of text its UTF-8, of a file what it holds."""
+    """The bytes of a key: of text its UTF-8, of a file what it holds, of a variable what the environment holds."""
+    hint = "write at least 32 random bytes, such as the output of: openssl rand -base64 48"
 
     def read(value: object) -> bytes:
-        key = value.encode() if isinstance(value, str) else value
+        try:
+            # a variable may hold any bytes; those that are not UTF-8 stand in its text as Python's escapes
+            key = value.encode(errors="surrogateescape") if isinstance(value, str) else value
+        except UnicodeEncodeError:
+            raise ValueError(hint) from None
         if not isinstance(key, bytes) or not 32 <= len(key) <= 4096:
-            raise ValueError("write at least 32 random bytes, such as the output of: openssl rand -base64 48")
+            raise ValueError(hint)
         return key
 
     return Reader(read, {"type": "string", "minLength": 32})
@@ -150,7 +155,7 @@ def scopes_of_roles() -> Reader:
         if isinstance(value, str):
             try:
                 value = json.loads(value or "{}")
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise ValueError(hint) from None
         if not isinstance(value, Mapping) or not all(isinstance(role, str) for role in value):
             raise ValueError(hint)

@@ -57,7 +57,7 @@ def _take_file(found: Gathered, table: Table, config: Path | None, environ: Mapp
     named = config or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
     path = named or Path(DEFAULT_FILE)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         if named is not None:
             found.problems.append(Problem("config", str(path), "the file does not exist; name one that does"))
@@ -70,6 +70,9 @@ def _take_file(found: Gathered, table: Table, config: Path | None, environ: Mapp
         return
     except UnicodeDecodeError:
         found.problems.append(Problem("config", str(path), "the file is not UTF-8 text"))
+        return
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
+        found.problems.append(Problem("config", str(path), "a number in the file is too long, or it nests too deeply"))
         return
     for name, value in content.items():
         if name in table:
@@ -116,7 +119,7 @@ def _object_in(text: str) -> object:
 
     try:
         return json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

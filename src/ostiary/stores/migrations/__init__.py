@@ -44,6 +44,11 @@ def is_current(path: str | Path) -> bool:
     return current(path) == HEAD
 
 
+def is_older(version: str | None) -> bool:
+    """True if a schema of this version can be brought to `HEAD`: revisions are numbered."""
+    return version is None or version < HEAD
+
+
 def upgrade(path: str | Path, *, busy_timeout: float = 5.0, by_revisions: bool = False) -> None:
     """Bring the file to `HEAD`, making it if need be; all or nothing, and nothing if it is there already.
 

@@ -14,6 +14,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from ostiary.errors import Misconfigured
@@ -28,7 +29,8 @@ def head() -> str:
 
 
 def run(connection: sqlite3.Connection, version: str | None) -> None:
-    """Take an open SQLite connection, in a transaction of the caller's, from `version` to the head."""
+    """Take an open SQLite connection, in a transaction of the caller's, from `version` to the head. Raises what the
+    connection itself would."""
     scripts = _scripts()
     _check_known(scripts, version)
 
@@ -39,7 +41,12 @@ def run(connection: sqlite3.Connection, version: str | None) -> None:
     engine.dialect.do_commit = engine.dialect.do_rollback = left_to_the_caller  # type: ignore[method-assign, assignment]
     with engine.connect() as wrapped, EnvironmentContext(Config(), scripts, fn=_steps(scripts, "head")) as environment:
         environment.configure(connection=wrapped, transaction_per_migration=False)
-        environment.run_migrations()
+        try:
+            environment.run_migrations()
+        except DBAPIError as error:
+            if error.orig is None:
+                raise
+            raise error.orig from error
 
 
 @cache
