@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 from tests.http.harness import API, ISSUER, KINDS, REFRESH, SESSION, TRANSPORTS, Site, open_site, problem
 
+from ostiary.http.endpoints import Dialect
+from ostiary.http.routes import ENDPOINTS
+from ostiary.http.routes.openapi import openapi_endpoints
+
 pytestmark = pytest.mark.anyio
 
 
@@ -89,6 +93,31 @@ async def test_a_repeated_session_cookie_is_400_on_pages_and_at_login(site: Site
         assert (await site.post(path, form={"username": "ann", "password": "x"}, headers=twice)).status_code == 400
     body = {"username": "ann", "password": "eleven quiet lanterns"}
     assert problem(await site.post("/v1/login", json=body, headers=twice)) == (400, "invalid_request")
+
+
+async def test_a_repeated_session_cookie_is_400_at_every_endpoint(site: Site) -> None:
+    """One rule, also where nobody asks whose cookie it is: 400, in the words of the place, and nothing is done (section
+    2, M-08)."""
+    await site.account()
+    refresh = (await site.log_in(kind="stateful", transport="bearer")).answer["refresh_token"]
+    lines = ({"Cookie": f"{SESSION}=a; {SESSION}=b"}, {"Cookie": f"{SESSION}=a; x=y; {SESSION}=a"})
+    taken = {endpoint.path: endpoint for endpoint in (*ENDPOINTS, *openapi_endpoints(ENDPOINTS))}
+    for endpoint in taken.values():
+        for twice in lines:
+            answered = await site.call(endpoint.method, endpoint.path.replace("{name}", "site.css"), headers=twice)
+            assert answered.status_code == 400, f"{endpoint.method} {endpoint.path}"
+            if endpoint.dialect is Dialect.OAUTH:
+                assert answered.json()["error"] == "invalid_request", endpoint.path
+    form = {"grant_type": "refresh_token", "refresh_token": refresh}
+    for twice in lines:
+        assert (await site.post("/oauth/token", form=form, headers=twice)).json()["error"] == "invalid_request"
+        assert (await site.post("/oauth/revoke", form={"token": refresh}, headers=twice)).status_code == 400
+        body = {"username": "bob", "password": "eleven quiet lanterns"}
+        assert problem(await site.post("/v1/accounts", json=body, headers=twice)) == (400, "invalid_request")
+        assert (await site.post("/signup", form=body, headers=twice)).status_code == 400
+    assert (await site.post("/oauth/token", form=form)).status_code == 200, "the refresh token was not spent"
+    body = {"username": "bob", "password": "eleven quiet lanterns"}
+    assert (await site.post("/v1/accounts", json=body)).status_code == 201, "the name is free"
 
 
 async def test_cookie_names_are_exact(site: Site) -> None:

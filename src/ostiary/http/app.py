@@ -142,9 +142,11 @@ async def answer(endpoint: Endpoint, call: Call) -> Response:
     )
     if endpoint.dialect is Dialect.PAGE and endpoint.form:
         call.scope["ostiary.csrf_in_form"] = True
-    if endpoint.auth is Auth.VISITOR:
+    if endpoint.auth is Auth.ANYONE:
+        services.cookies.session_of(headers)  # sent twice it is refused everywhere, also where nobody asks whose it is
+    elif endpoint.auth is Auth.VISITOR:
         await _look_who_calls(call)
-    elif endpoint.auth is not Auth.ANYONE:
+    else:
         await _demand_caller(endpoint, call)
     if endpoint.ends:
         call.read_wait()
