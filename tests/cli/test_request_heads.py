@@ -54,17 +54,25 @@ async def flood(writer: asyncio.StreamWriter, piece: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("begun", "piece"),
+    ("begun", "piece", "status", "code"),
     [
-        (b"GET /", b"a" * 8192),
-        (b"GET / HTTP/1.1\r\nX: ", b"a" * 8192),
-        (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 1000),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n", b"a: b\r\n" * 1000),
+        (b"GET /", b"a" * 8192, b"414", "target_too_long"),
+        (b"GET / HTTP/1.1\r\nX: ", b"a" * 8192, b"431", "headers_too_large"),
+        (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 1000, b"431", "headers_too_large"),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n",
+            b"a: b\r\n" * 1000,
+            b"431",
+            "headers_too_large",
+        ),
     ],
     ids=["path", "header", "headers", "second request"],
 )
-async def test_a_head_without_end_is_431(anyio_backend: str, begun: bytes, piece: bytes) -> None:
-    """Headers without end are refused and the connection is closed, before memory is full of them (section 1)."""
+async def test_a_head_without_end_is_refused(
+    anyio_backend: str, begun: bytes, piece: bytes, status: bytes, code: str
+) -> None:
+    """Headers without end, and a path without end, are refused and the connection is closed, before memory is full of
+    them (section 1; RFC 9112 section 3)."""
     app = Remembering()
     async with served(app) as port, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -73,10 +81,10 @@ async def test_a_head_without_end_is_431(anyio_backend: str, begun: bytes, piece
             assert b" 200 " in await reader.readline()
             await reader.readuntil(b"\r\n\r\nok")
         flooding = asyncio.create_task(flood(writer, piece))
-        assert b" 431 " in await reader.readline()
+        assert b" %s " % status in await reader.readline()
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"application/problem+json" in head
-        assert json.loads(await reader.readuntil(b"}"))["code"] == "headers_too_large"
+        assert json.loads(await reader.readuntil(b"}"))["code"] == code
         with suppress(ConnectionError):
             assert await reader.read() == b""
         await flooding
@@ -178,6 +186,16 @@ async def test_a_whole_url_says_which_host_is_meant(anyio_backend: str, target: 
         assert b" 200 " in await reader.readline()
         writer.close()
     assert app.seen == [[(b"host", host)]]
+
+
+@pytest.mark.parametrize(("size", "status"), [(limits.HEAD_BYTES - 1, 200), (limits.HEAD_BYTES, 414)])
+async def test_an_address_that_nobody_parses_is_414(anyio_backend: str, size: int, status: int) -> None:
+    """An address that is too long is told so, also where its head ends at once (RFC 9112 section 3)."""
+    async with served(Remembering()) as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /" + b"a" * (size - 1) + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" %d " % status in await reader.readline()
+        writer.close()
 
 
 async def test_what_is_no_http_is_told_as_a_problem(anyio_backend: str) -> None:

@@ -172,6 +172,35 @@ async def test_an_expired_bearer_token_is_not_renewed(site: Site) -> None:
     assert (await site.refresh(login)).status_code == 200
 
 
+@pytest.mark.parametrize("transport", ["bearer", "split"])
+@pytest.mark.parametrize("kind", ["stateful", "stateless"])
+async def test_what_did_not_come_in_cookies_is_not_renewed_in_them(site: Site, kind: str, transport: str) -> None:
+    """Renewal in passing is for transport `cookie`: tokens of another one, put into cookies, are 401, and nothing is
+    spent whose successor nobody would get (section 3)."""
+    await site.account()
+    login = await site.log_in(kind=kind, transport=transport)
+    site.clock.advance(901)
+    cookies = {SESSION: login.access_token, REFRESH: login.refresh_token}
+    for _ in range(2):
+        response = await site.get("/v1/me", cookies=cookies)
+        assert problem(response) == (401, "invalid_token")
+        assert "set-cookie" not in response.headers
+        site.clock.advance(11)
+    assert (await site.refresh(login)).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["stateful", "stateless"])
+async def test_a_bearers_refresh_token_in_a_cookie_loses_nothing(site: Site, kind: str) -> None:
+    """Whoever keeps it in the cookie gets its successor by the transport of the login: in the body (section 5)."""
+    await site.account()
+    login = await site.log_in(kind=kind, transport="bearer")
+    form = {"grant_type": "refresh_token"}
+    response = await site.post("/oauth/token", form=form, cookies={REFRESH: login.refresh_token})
+    assert response.status_code == 200
+    assert "set-cookie" not in response.headers
+    assert (await site.refresh(login.renewed(response))).status_code == 200
+
+
 async def test_the_refresh_cookie_of_another_session_renews_nothing(site: Site) -> None:
     """The refresh cookie must be of the session whose access token expired (section 3)."""
     await site.account()

@@ -121,14 +121,21 @@ async def test_whoever_may_still_accept_is_told_in_the_bound(site: Site) -> None
 
 
 async def test_a_restarted_server_knows_that_it_may_be_followed(tmp_path: Any, anyio_backend: str) -> None:
-    """M-33: a follower's lease outlives the process that lent it."""
+    """M-33: a follower's lease outlives the process that lent it; a service that never followed has none, and the bound
+    of a single process is 0 from its first answer on (section 5)."""
     where = {"database": f"sqlite:///{tmp_path / 'o.db'}"}
     async with open_site(FakeClock(), **where) as site:
         await site.account()
         assert (await site.post("/v1/logout", **(await site.log_in()).use)).json()["bound"] == 0.0
         await service(site)
     async with open_site(FakeClock(), **where) as site:
-        assert (await site.post("/v1/logout", **(await site.log_in()).use)).json()["bound"] == site.auth.settings.lease
+        assert (await site.post("/v1/logout", **(await site.log_in()).use)).json()["bound"] == 0.0
+        await ask(await service(site))
+    for _ in range(2):
+        async with open_site(FakeClock(), **where) as site:
+            ended = await site.post("/v1/logout", **(await site.log_in()).use)
+            assert ended.json()["bound"] == site.auth.settings.lease
+            await site.auth.system.housekeeping.purge()
 
 
 async def test_wait_all_waits_for_a_follower_that_says_its_name(site: Site) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ostiary import limits
 from ostiary.errors import InvalidRequest, Malformed
-from ostiary.http.problems import HeadersTooLarge, problem
+from ostiary.http.problems import HeadersTooLarge, TargetTooLong, problem
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -48,7 +48,7 @@ def _bounded() -> "type[HttpToolsProtocol]":
             if scope is not None and "method" not in scope and not self._refused:  # a head that has not ended yet
                 self._head = self._head + len(data) if self._head else 1 + self._size()
                 if self._head > limits.HEAD_BYTES:
-                    self._refuse(HeadersTooLarge())
+                    self._refuse(TargetTooLong() if self._is_target_too_long() else HeadersTooLarge())
             elif self._beside > limits.HEAD_BYTES and not self._refused:
                 self._refuse(HeadersTooLarge())
 
@@ -71,7 +71,12 @@ def _bounded() -> "type[HttpToolsProtocol]":
             self.headers = _DROPPED
 
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's
-            self._refuse(Malformed())
+            # the parser of addresses takes none of `limits.HEAD_BYTES` or more, and the answer to that is an own one
+            # (RFC 9112 section 3)
+            self._refuse(TargetTooLong() if self._is_target_too_long() else Malformed())
+
+        def _is_target_too_long(self) -> bool:
+            return len(self.url) >= limits.HEAD_BYTES
 
         def _use_host_of_target(self) -> None:
             """A whole URL says itself which host is meant (RFC 9112 section 3.2.2)."""

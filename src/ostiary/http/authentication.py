@@ -10,6 +10,7 @@ from ostiary.credentials.access_token import AccessToken
 from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.domain.binding import Binding, Bound, Place, place_of
 from ostiary.domain.caller import Caller
+from ostiary.domain.session import Transport
 from ostiary.errors import (
     CsrfRejected,
     InvalidGrant,
@@ -287,7 +288,9 @@ class Authenticator:
                     scope, bound, session.id, session.account_id, client, now, proves_password=proves_password
                 )
         try:
-            issued = await self._refresh.refresh(refresh_token.text, client, key_thumbprint=expired.key_thumbprint)
+            issued = await self._refresh.refresh(
+                refresh_token.text, client, key_thumbprint=expired.key_thumbprint, transport=Transport.COOKIE
+            )
         except InvalidGrant as error:
             raise InvalidToken(private=f"expired, and {error.private}") from None
         caller = await self._recognition.recognise(issued.access_token, now)

@@ -52,6 +52,14 @@ class HeadersTooLarge(InvalidRequest):
     title = "The request's header fields are too large"
 
 
+class TargetTooLong(InvalidRequest):
+    """The request target is longer than any address of ours (RFC 9110 section 15.5.15)."""
+
+    code = "target_too_long"
+    status = 414
+    title = "The address of the request is too long"
+
+
 class UnsupportedMediaType(InvalidRequest):
     """The body is not of the type that the call takes (415)."""
 
@@ -113,6 +121,7 @@ _OAUTH_CODES = {
     "content_too_large": "invalid_request",
     "request_timeout": "invalid_request",
     "headers_too_large": "invalid_request",
+    "target_too_long": "invalid_request",
     "unsupported_media_type": "invalid_request",
     "wrong_host": "invalid_request",
     "not_found": "invalid_request",

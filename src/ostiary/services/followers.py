@@ -14,10 +14,16 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from ostiary import limits
+from ostiary.domain.spent import Spent
 from ostiary.errors import OstiaryError, Overloaded, Unavailable
 from ostiary.revocation.entry import Cursor, LogItem, Probe
 from ostiary.revocation.feed import Feed
 from ostiary.services.context import Context
+from ostiary.stores.port import Add
+
+_FOLLOWED = "followed"
+"""The name under which a store keeps that a lease was lent by it to somebody outside."""
+_FOLLOWED_SECONDS = 10 * 365 * 86_400.0  # that it is kept for; each process that lends writes it anew if it is gone
 
 log = logging.getLogger("ostiary.followers")
 
@@ -47,10 +53,13 @@ class Followers:
         self._listener: asyncio.Task[None] | None = None
         self._shared: dict[tuple[Cursor, asyncio.Event], asyncio.Task[Probe]] = {}
         self._closed = False
+        self._remembered = False
 
     async def start(self) -> None:
-        """Before the first request: if services are registered, one may have a lease from before a restart."""
-        if await self._context.store.clients.page(limit=1):
+        """Before the first request: a service may have a lease from before a restart. The only server of a store knows
+        whether one ever followed; elsewhere every registered one may be following by now."""
+        store = self._context.store
+        if await store.clients.page(limit=1) and (store.others_serve() or await store.spent.get(_FOLLOWED) is not None):
             self._context.agreed.follow(self._context.clock.monotonic(), self._lease, named=False)
 
     def close(self) -> None:
@@ -86,8 +95,16 @@ class Followers:
             if issuer.log_generation != probe.generation:
                 raise Unavailable(private="the log was made anew")
         if lends:
+            await self._remember_following()
             self._context.agreed.follow(self._context.clock.monotonic(), self._lease, named=bool(node))
         return FeedAnswer(probe=probe, everything=issuer.everything, lease=self._lease)
+
+    async def _remember_following(self) -> None:
+        """Before this process lends anything, on the disk: whoever starts after it has to know. Raises Unavailable."""
+        if not self._remembered:
+            until = self._context.now() + _FOLLOWED_SECONDS
+            await self._context.write(Add(Spent(id=_FOLLOWED, until=until)))  # False: it is there already
+            self._remembered = True
 
     async def leave(self, node: str) -> None:
         """A follower that stops is no longer waited for."""

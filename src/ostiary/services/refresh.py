@@ -6,7 +6,7 @@ from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import Event
 from ostiary.domain.binding import Binding, Place, place_of
 from ostiary.domain.refresh import Presented, judge
-from ostiary.domain.session import EndReason, Session
+from ostiary.domain.session import EndReason, Session, Transport
 from ostiary.errors import InvalidGrant, InvalidProof, TooManyAttempts
 from ostiary.services.context import Client, Context, judged_again
 from ostiary.services.ending import end_session
@@ -32,30 +32,41 @@ class Refresh:
         self._remembered = Remembered(lambda: context.replica.generation)
 
     async def refresh(
-        self, text: str, client: Client, *, key_thumbprint: str | None = None, scope: tuple[str, ...] | None = None
+        self,
+        text: str,
+        client: Client,
+        *,
+        key_thumbprint: str | None = None,
+        scope: tuple[str, ...] | None = None,
+        transport: Transport | None = None,
     ) -> Issued:
         """New credentials for the session that this refresh token belongs to; `key_thumbprint` names the key that the
-        client has proven to hold, `scope` what the access token is to say at most. Raises InvalidGrant, InvalidProof,
-        TooManyAttempts."""
+        client has proven to hold, `scope` what the access token is to say at most, `transport` the only one by which
+        they can be handed out here. Raises InvalidGrant, InvalidProof, TooManyAttempts."""
         presented = opaque.parse_refresh_token(self._context.derived, text)
         if presented is None:
             raise InvalidGrant(private="not a refresh token of this issuer")
 
         try:
-            return await self._renewed(presented, client, key_thumbprint, scope)
+            return await self._renewed(presented, client, key_thumbprint, scope, transport)
         except InvalidGrant as error:
             self._context.measures.refreshes["reused" if isinstance(error, _Reused) else "refused"] += 1
             raise
 
     async def _renewed(
-        self, presented: RefreshToken, client: Client, key_thumbprint: str | None, scope: tuple[str, ...] | None
+        self,
+        presented: RefreshToken,
+        client: Client,
+        key_thumbprint: str | None,
+        scope: tuple[str, ...] | None,
+        transport: Transport | None,
     ) -> Issued:
         again = False
 
         async def attempt() -> Issued | None:
             nonlocal again
             counts, again = not again, True
-            return await self._judge(presented, client, key_thumbprint, scope, counts=counts)
+            return await self._judge(presented, client, key_thumbprint, scope, transport, counts=counts)
 
         return await judged_again(attempt)
 
@@ -80,6 +91,7 @@ class Refresh:
         client: Client,
         key_thumbprint: str | None,
         scope: tuple[str, ...] | None,
+        transport: Transport | None,
         *,
         counts: bool,
     ) -> Issued | None:
@@ -95,6 +107,8 @@ class Refresh:
         if session.key_thumbprint != key_thumbprint:
             # before the token is judged: whoever lacks the key can neither spend it nor end the session with an old one
             raise InvalidProof("The refresh token is bound to another key, or to none.", status=400)
+        if transport not in (None, session.transport):  # spent here, it would be lost: nobody would get its successor
+            raise InvalidGrant(private="of another transport")
         grace = context.policy.lifetimes.refresh_grace
         meaning = judge(session.refresh, generation=presented.generation, digest=presented.digest, now=now, grace=grace)
         if meaning is Presented.REUSED:

@@ -101,11 +101,13 @@ async def _refresh(call: Call) -> Response:
     thumbprint = call.services.proofs.asking(call.scope, call.now)
     issued = await call.services.refresh.refresh(text, call.client, key_thumbprint=thumbprint, scope=narrowed)
     in_cookie = from_cookie and issued.session.transport is Transport.COOKIE
+    # a client of transport `bearer` that keeps its token in a cookie of its own making gets no new cookie
+    rotated_in_cookie = from_cookie and issued.session.transport is not Transport.BEARER
     answer = TokenAnswer(
         token_type=token_type_of(issued.session),
         expires_in=issued.expires_in,
         access_token=UNSET if in_cookie else issued.access_token,
-        refresh_token=UNSET if from_cookie or issued.refresh_token is None else issued.refresh_token,
+        refresh_token=UNSET if rotated_in_cookie or issued.refresh_token is None else issued.refresh_token,
         refresh_expires_in=issued.refresh_expires_in if issued.refresh_expires_in is not None else UNSET,
         scope=" ".join(issued.scope),
     )
