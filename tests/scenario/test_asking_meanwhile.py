@@ -2,11 +2,18 @@
 still ask for it (M-30, M-31)."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from tests.scenario.world import ONE_OF_EACH_KIND, PASSWORD, Carrier, Device, Reply, Server
 
 from ostiary.domain.account import ADMIN, USER, Account
+from ostiary.domain.session import EndReason
+from ostiary.domain.signing_key import KeyState
+from ostiary.http.endpoints import Auth
+from ostiary.http.routes import ENDPOINTS
+from ostiary.services.accounts import AccountPatch
+from ostiary.services.clients import ClientFields
 from ostiary.stores.port import Change, Remove, Swap
 
 pytestmark = [
@@ -107,3 +114,105 @@ async def test_a_password_is_not_reset_by_who_was_demoted_during_the_hash(
     assert refused.status == 403
     assert await server.system.accounts.get(carol.id) == carol
     assert (await server.device().log_in("carol", PASSWORD)).status == 200
+
+
+BY_ADMINISTRATORS: dict[str, dict[str, Any]] = {
+    "PATCH /v1/admin/accounts/{account}": {"json": {"disabled": True}},
+    "DELETE /v1/admin/accounts/{account}": {},
+    "DELETE /v1/admin/accounts/{account}/sessions": {},
+    "DELETE /v1/admin/sessions/{session}": {},
+    "POST /v1/admin/keys/rotate": {},
+    "DELETE /v1/admin/keys/{signer}": {},
+    "POST /v1/admin/end-everything": {},
+    "POST /v1/admin/clients": {"json": {"name": "another"}},
+    "PATCH /v1/admin/clients/{client}": {"json": {"name": "another"}},
+    "DELETE /v1/admin/clients/{client}": {},
+    "POST /v1/admin/clients/{client}/secret": {},
+    "POST /admin/accounts/{account}/roles": {"form": {"roles": "user, admin"}},
+    "POST /admin/accounts/{account}/disable": {"form": {}},
+    "POST /admin/accounts/{disabled}/enable": {"form": {}},
+    "POST /admin/accounts/{account}/end": {"form": {}},
+    "POST /admin/accounts/{account}/password": {"form": {}},
+    "POST /admin/accounts/{account}/delete": {"form": {}},
+    "POST /admin/sessions/{session}/end": {"form": {}},
+    "POST /admin/keys/rotate": {"form": {}},
+    "POST /admin/keys/{retiring}/retire": {"form": {}},
+    "POST /admin/keys/{signer}/revoke": {"form": {}},
+    "POST /admin/clients": {"form": {"name": "another"}},
+    "POST /admin/clients/{client}/secret": {"form": {}},
+    "POST /admin/clients/{client}/delete": {"form": {}},
+    "POST /admin/end-everything": {"form": {}},
+}
+"""Every change that an administrator may ask for, of what `_things` makes."""
+
+
+async def _things(server: Server) -> dict[str, str]:
+    await server.account("carol")
+    carol = await server.log_in("carol")
+    disabled = await server.account("dave")
+    await server.system.accounts.change(disabled.id, AccountPatch(disabled=True), actor="cli")
+    made = await server.system.clients.create(ClientFields(name="one"), actor="cli")
+    await server.system.signing_keys.rotate(actor="cli")
+    kids = {key.state: key.id for key in await server.system.signing_keys.all()}
+    return {
+        "account": carol.account_id,
+        "disabled": disabled.id,
+        "session": carol.session_id,
+        "client": made.client.id,
+        "signer": kids[KeyState.ACTIVE],
+        "retiring": kids[KeyState.RETIRING],
+    }
+
+
+def _places(method: str, path: str) -> tuple[str, ...]:
+    """A row of the table of endpoints, whatever its parameters are called."""
+    return (method, *("{}" if part.startswith("{") else part for part in path.split("/")))
+
+
+@pytest.mark.parametrize("how", ["demoted", "ended", "everything ended"])
+async def test_no_change_is_written_for_an_administrator_who_was_shut_out_meanwhile(
+    server: Server, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M-30: whatever it is, what was under way when the role was taken away is 403, when the session or everything
+    ended 401, and nothing is written."""
+    dangerous = {
+        _places(endpoint.method, endpoint.path)
+        for endpoint in ENDPOINTS
+        if endpoint.auth is Auth.FRESH_ADMIN or (endpoint.auth is Auth.ADMIN and endpoint.method != "GET")
+    }
+    assert {_places(*name.split()) for name in BY_ADMINISTRATORS} == dangerous
+    things = await _things(server)
+    await server.account("root", ADMIN, USER)
+    bob = await server.account("bob", ADMIN, USER)
+    device = await server.log_in("bob")
+    system, write = server.system, server.store.write
+    before: list[Callable[[], Awaitable[object]]] = []
+    written: list[bool] = []
+
+    async def shut_out() -> None:
+        if how == "demoted":
+            await system.accounts.change(bob.id, AccountPatch(roles=(USER,)), actor="cli")
+        elif how == "ended":
+            await system.sessions.end(device.session_id, reason=EndReason.ENDED_BY_ADMIN, actor="cli")
+        else:
+            await system.sessions.end_everything(actor="cli")
+
+    async def late(*changes: Change, durable: bool = True) -> bool:
+        if not before:
+            return await write(*changes, durable=durable)
+        await before.pop()()
+        written.append(await write(*changes, durable=durable))
+        return written[-1]
+
+    monkeypatch.setattr(server.store, "write", late)
+    for name, sent in BY_ADMINISTRATORS.items():
+        method, path = name.format_map(things).split()
+        before.append(shut_out)
+        refused = await device.send(method, path, **sent)
+        assert (name, refused.status, written) == (name, 403 if how == "demoted" else 401, [False])
+        written.clear()
+        if how == "demoted":
+            await system.accounts.change(bob.id, AccountPatch(roles=(ADMIN, USER)), actor="cli")
+        else:
+            device = await server.log_in("bob")
+            things["session"] = (await server.log_in("carol")).session_id

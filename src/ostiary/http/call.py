@@ -10,11 +10,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Scope
 
 from ostiary import limits
+from ostiary.domain.account import ADMIN
 from ostiary.domain.caller import Caller
 from ostiary.errors import InvalidRequest, Malformed
 from ostiary.http.problems import ContentTooLarge, RequestTimeout, UnsupportedMediaType
 from ostiary.http.services import Services
 from ostiary.jose.encoding import NotAnObject, Unreadable, decode_object
+from ostiary.services.asking import Asking
 from ostiary.services.context import Client, Ended
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -48,6 +50,16 @@ class Call:
         """The caller; only behind an endpoint that demands one."""
         assert self.caller is not None  # noqa: S101
         return self.caller
+
+    @property
+    def as_owner(self) -> Asking:
+        """The caller, for a change of what is their own."""
+        return Asking(self.me)
+
+    @property
+    def as_admin(self) -> Asking:
+        """The caller, for a change that an administrator may make."""
+        return Asking(self.me, ADMIN)
 
     def path(self, name: str) -> str:
         """A parameter of the path."""

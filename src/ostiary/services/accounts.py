@@ -16,7 +16,7 @@ from ostiary.domain.session import EndReason, Session
 from ostiary.domain.username import normalise_username, username_key_or_none
 from ostiary.errors import LastAdmin, NotFound, RegistrationClosed, UsernameTaken
 from ostiary.services.account_search import search
-from ostiary.services.asking import Asking, still_may
+from ostiary.services.asking import Actor, Asking, name_of, still_may
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import end_sessions, live_sessions, void_account_tokens
 from ostiary.services.passwords import Passwords
@@ -54,7 +54,7 @@ class NewAccount:
 
 
 class Accounts:
-    """Use cases of accounts. `actor` is an account's id, or who else does it ("cli")."""
+    """Use cases of accounts."""
 
     def __init__(self, context: Context, passwords: Passwords, throttling: Throttling) -> None:
         self._context = context
@@ -157,15 +157,14 @@ class Accounts:
         account_id: str,
         patch: AccountPatch,
         *,
-        actor: str,
+        actor: Actor,
         client: Client | None = None,
-        asking: Asking | None = None,
     ) -> tuple[Account, Ended]:
         """Raises NotFound, InvalidRequest, LastAdmin, and what `still_may` raises."""
 
         async def attempt() -> tuple[Account, Ended] | None:
-            conditions = await still_may(self._context, asking)
-            return await self._change(account_id, patch, actor, client, conditions)
+            conditions = await still_may(self._context, actor)
+            return await self._change(account_id, patch, name_of(actor), client, conditions)
 
         account, ended = await judged_again(attempt)
         if patch.disabled is False:
@@ -216,13 +215,11 @@ class Accounts:
             return None
         return replace(changed, revision=account.revision + 1), self._context.ended(len(over))
 
-    async def delete(
-        self, account_id: str, *, actor: str, client: Client | None = None, asking: Asking | None = None
-    ) -> Ended:
+    async def delete(self, account_id: str, *, actor: Actor, client: Client | None = None) -> Ended:
         """Raises NotFound, LastAdmin, and what `still_may` raises."""
 
         async def attempt() -> Ended | None:
-            conditions = await still_may(self._context, asking)
+            conditions = await still_may(self._context, actor)
             account = await self.get(account_id)
             now = self._context.now()
             issuer = await self._context.store.issuer()
@@ -235,7 +232,12 @@ class Accounts:
                 entry,
                 *end_sessions(self._context, live, now, EndReason.ACCOUNT_DELETED),
                 self._context.audit(
-                    Event.ACCOUNT_DELETED, now, account_id=account.id, actor=actor, client=client, ended=len(live)
+                    Event.ACCOUNT_DELETED,
+                    now,
+                    account_id=account.id,
+                    actor=name_of(actor),
+                    client=client,
+                    ended=len(live),
                 ),
             ]
             return self._context.ended(len(live)) if await self._context.write(*changes) else None
@@ -246,7 +248,7 @@ class Accounts:
         """Raises WrongPassword, TooManyAttempts, LastAdmin, InvalidToken."""
         account = await self.get(caller.account_id)
         await self._passwords.prove(account, password, client, session_id=caller.session_id)
-        return await self.delete(account.id, actor=account.id, client=client, asking=Asking(caller))
+        return await self.delete(account.id, actor=Asking(caller), client=client)
 
     async def _guard_last_admin(self, before: Account, after: Account, issuer: Issuer) -> list[Change]:
         """Swapping the issuer's record makes two such changes at once impossible: the second is judged again."""

@@ -11,18 +11,27 @@ from ostiary.stores.port import Change, Expect
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A logged-in caller who asks for a change, and the role that they may do so by, "" for what needs none."""
+    """A logged-in caller who asks for a change, and the role that they may do so by, "" for what is their own."""
 
     caller: Caller
     role: str = ""
 
 
-async def still_may(context: Context, asking: Asking | None) -> list[Change]:
+Actor = Asking | str
+"""Who changes something: a caller, or whoever does it without a credential ("cli", "system")."""
+
+
+def name_of(actor: Actor) -> str:
+    """What the audit trail says of them."""
+    return actor.caller.account_id if isinstance(actor, Asking) else actor
+
+
+async def still_may(context: Context, actor: Actor) -> list[Change]:
     """The conditions under which the change may be written; they stand before it. Nothing is asked of who does not come
     with a credential. Raises InvalidToken if the session ended or moved on meanwhile, Forbidden without the role."""
-    if asking is None:
+    if not isinstance(actor, Asking):
         return []
-    caller = asking.caller
+    caller = actor.caller
     session = await context.store.sessions.get(caller.session_id)
     issuer = await context.store.issuer()
     if (
@@ -33,11 +42,11 @@ async def still_may(context: Context, asking: Asking | None) -> list[Change]:
     ):
         raise InvalidToken(private="the session ended meanwhile")
     conditions: list[Change] = [Expect(session), Expect(issuer)]
-    if asking.role:
+    if actor.role:
         account = await context.store.accounts.get(caller.account_id)
         if account is None or account.disabled:
             raise InvalidToken(private="the account is gone")
-        if asking.role not in account.roles:
+        if actor.role not in account.roles:
             raise Forbidden
         conditions.append(Expect(account))
     return conditions

@@ -14,6 +14,7 @@ from ostiary.domain.audit import Event
 from ostiary.domain.client import Client
 from ostiary.errors import InvalidRequest, NotFound
 from ostiary.revocation.entry import Entry, Scope
+from ostiary.services.asking import Actor, name_of, still_may
 from ostiary.services.context import Client as Device
 from ostiary.services.context import Context, Ended, judged_again
 from ostiary.services.paging import place_of, read_place
@@ -55,7 +56,7 @@ class NewSecret:
 
 
 class Clients:
-    """Use cases of clients. `actor` is an account's id, or who else does it ("cli")."""
+    """Use cases of clients. Those that change one raise what `still_may` raises, too."""
 
     def __init__(self, context: Context, recognition: Recognition) -> None:
         self._context = context
@@ -66,7 +67,7 @@ class Clients:
 
     # --- Administration -----------------------------------------------------------------------------------------------
 
-    async def create(self, fields: ClientFields, *, actor: str, device: Device | None = None) -> NewSecret:
+    async def create(self, fields: ClientFields, *, actor: Actor, device: Device | None = None) -> NewSecret:
         """A new client; with a secret unless it brings keys. Raises InvalidRequest."""
         context = self._context
         now = context.now()
@@ -75,10 +76,13 @@ class Clients:
         secret = None if client.jwks else opaque.client_secret(context.random(opaque.CLIENT_SECRET_BYTES))
         if secret is not None:
             client = replace(client, secret_digest=opaque.client_secret_digest(context.derived, secret))
-        added = await context.write(
-            Add(client), self._event(Event.CLIENT_CREATED, client, now, actor=actor, device=device)
-        )
-        assert added  # noqa: S101 - 128 random bits
+        event = self._event(Event.CLIENT_CREATED, client, now, actor=actor, device=device)
+
+        async def attempt() -> bool | None:
+            conditions = await still_may(context, actor)
+            return await context.write(*conditions, Add(client), event) or None
+
+        await judged_again(attempt)
         return NewSecret(client=replace(client, revision=1), secret=secret, ended=context.ended(0))
 
     async def get(self, client_id: str) -> Client:
@@ -100,42 +104,48 @@ class Clients:
         return page, place_of(*_order(page[-1])) if len(behind) > limit else None
 
     async def change(
-        self, client_id: str, fields: ClientFields, *, actor: str, device: Device | None = None
+        self, client_id: str, fields: ClientFields, *, actor: Actor, device: Device | None = None
     ) -> tuple[Client, Ended]:
         """What is taken away voids what was issued to it before. Raises NotFound, InvalidRequest."""
 
         async def attempt() -> tuple[Client, Ended] | None:
+            conditions = await still_may(self._context, actor)
             before = await self.get(client_id)
             after = _with(before, fields)
             if after == before:
                 return before, self._context.ended(0)
             if fields.jwks is not None:
                 after = replace(after, secret_digest=None)
-            return await self._swap(before, after, Event.CLIENT_CHANGED, actor=actor, device=device)
+            event = Event.CLIENT_CHANGED
+            return await self._swap(before, after, event, actor=actor, device=device, conditions=conditions)
 
         return await judged_again(attempt)
 
-    async def replace_secret(self, client_id: str, *, actor: str, device: Device | None = None) -> NewSecret:
+    async def replace_secret(self, client_id: str, *, actor: Actor, device: Device | None = None) -> NewSecret:
         """A new secret in place of the old one, or of the keys. Raises NotFound."""
         context = self._context
         secret = opaque.client_secret(context.random(opaque.CLIENT_SECRET_BYTES))
         digest = opaque.client_secret_digest(context.derived, secret)
 
         async def attempt() -> tuple[Client, Ended] | None:
+            conditions = await still_may(context, actor)
             before = await self.get(client_id)
             after = replace(before, secret_digest=digest, jwks=None)
-            return await self._swap(before, after, Event.CLIENT_SECRET_REPLACED, actor=actor, device=device)
+            event = Event.CLIENT_SECRET_REPLACED
+            return await self._swap(before, after, event, actor=actor, device=device, conditions=conditions)
 
         client, ended = await judged_again(attempt)
         return NewSecret(client=client, secret=secret, ended=ended)
 
-    async def delete(self, client_id: str, *, actor: str, device: Device | None = None) -> Ended:
+    async def delete(self, client_id: str, *, actor: Actor, device: Device | None = None) -> Ended:
         """It is known no more, and what was issued to it is refused. Raises NotFound."""
 
         async def attempt() -> Ended | None:
+            conditions = await still_may(self._context, actor)
             client = await self.get(client_id)
             now = self._context.now()
             written = await self._context.write(
+                *conditions,
                 Remove(client),
                 await self._entry(replace(client, epoch=client.epoch + 1), now),
                 self._event(Event.CLIENT_DELETED, client, now, actor=actor, device=device),
@@ -145,13 +155,21 @@ class Clients:
         return await judged_again(attempt)
 
     async def _swap(
-        self, before: Client, after: Client, event: Event, *, actor: str, device: Device | None
+        self,
+        before: Client,
+        after: Client,
+        event: Event,
+        *,
+        actor: Actor,
+        device: Device | None,
+        conditions: list[Change],
     ) -> tuple[Client, Ended] | None:
         now = self._context.now()
         voids = rules.may_less(before, after)
         if voids:
             after = replace(after, epoch=before.epoch + 1)
         changes: list[Change] = [
+            *conditions,
             Swap(after),
             await self._entry(after, now),  # also where nothing is voided: whoever remembers it reads it again
             self._event(event, after, now, actor=actor, device=device),
@@ -173,8 +191,10 @@ class Clients:
             )
         )
 
-    def _event(self, event: Event, client: Client, now: float, *, actor: str, device: Device | None) -> Change:
-        return self._context.audit(event, now, actor=actor, client=device, client_id=client.id, name=client.name)
+    def _event(self, event: Event, client: Client, now: float, *, actor: Actor, device: Device | None) -> Change:
+        return self._context.audit(
+            event, now, actor=name_of(actor), client=device, client_id=client.id, name=client.name
+        )
 
     # --- Recognition --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from ostiary.domain.caller import Caller
 from ostiary.domain.session import EndReason
 from ostiary.errors import InvalidToken
 from ostiary.services.accounts import Accounts
-from ostiary.services.asking import Asking, still_may
+from ostiary.services.asking import Actor, name_of, still_may
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import end_sessions, live_sessions, refuse_older_credentials, void_account_tokens
 from ostiary.services.issuing import Issued, Issuing
@@ -17,7 +17,7 @@ from ostiary.stores.port import Change, Swap
 
 
 class PasswordChanges:
-    """Use cases of changing passwords. `actor` is an account's id, or who else does it ("cli")."""
+    """Use cases of changing passwords."""
 
     def __init__(
         self, context: Context, accounts: Accounts, passwords: Passwords, throttling: Throttling, issuing: Issuing
@@ -71,7 +71,7 @@ class PasswordChanges:
 
         return await judged_again(attempt)
 
-    async def reset(self, account_id: str, new: str, *, actor: str, asking: Asking | None = None) -> Ended:
+    async def reset(self, account_id: str, new: str, *, actor: Actor) -> Ended:
         """By somebody in charge: every session ends, failed logins are forgiven. Raises NotFound, PasswordRejected, and
         what `still_may` raises."""
         account = await self._accounts.get(account_id)
@@ -79,7 +79,7 @@ class PasswordChanges:
         password_hash = await self._passwords.hash(new)
 
         async def attempt() -> Ended | None:
-            conditions = await still_may(self._context, asking)
+            conditions = await still_may(self._context, actor)
             account = await self._accounts.get(account_id)
             now = self._context.now()
             issuer = await self._context.store.issuer()
@@ -90,7 +90,9 @@ class PasswordChanges:
                 Swap(replace(raised, password_hash=password_hash, password_changed_at=now)),
                 entry,
                 *end_sessions(self._context, live, now, EndReason.PASSWORD_CHANGED),
-                self._context.audit(Event.PASSWORD_RESET, now, account_id=account.id, actor=actor, ended=len(live)),
+                self._context.audit(
+                    Event.PASSWORD_RESET, now, account_id=account.id, actor=name_of(actor), ended=len(live)
+                ),
             )
             return self._context.ended(len(live)) if written else None
 

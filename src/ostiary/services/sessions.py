@@ -10,6 +10,7 @@ from ostiary.domain.caller import Caller
 from ostiary.domain.session import EndReason, Kind, Session
 from ostiary.errors import InvalidToken, NotFound
 from ostiary.revocation.entry import Entry, Scope
+from ostiary.services.asking import Actor, Asking, name_of, still_may
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import (
     end_session,
@@ -21,14 +22,14 @@ from ostiary.services.ending import (
 from ostiary.services.issuing import Issued, Issuing
 from ostiary.services.paging import checked_cursor, not_a_cursor, place_of, read_place
 from ostiary.services.passwords import Passwords
-from ostiary.stores.port import Append, Change, Expect, Swap
+from ostiary.stores.port import Append, Expect, Swap
 
 _PORTION = 500  # sessions that one look for live ones among dead ones reads
 _LOOKS = 8  # of those, before a page is given back as it is
 
 
 class Sessions:
-    """Use cases of sessions. `actor` is an account's id, or who else does it ("cli")."""
+    """Use cases of sessions. Those that end something raise what `still_may` raises, too."""
 
     def __init__(self, context: Context, passwords: Passwords, issuing: Issuing) -> None:
         self._context = context
@@ -98,39 +99,31 @@ class Sessions:
             place = _recency(merged[-1])
         return found, None if place is None else _written(place)
 
-    async def end(
-        self,
-        session_id: str,
-        *,
-        reason: EndReason,
-        actor: str,
-        owner: Caller | None = None,
-        client: Client | None = None,
-    ) -> Ended:
-        """End one session. Raises NotFound if it is not live, or is not `owner`'s where an owner is given; InvalidToken
-        if the owner's own session has ended or moved on meanwhile."""
+    async def end(self, session_id: str, *, reason: EndReason, actor: Actor, client: Client | None = None) -> Ended:
+        """End one session. Raises NotFound if it is not live, or is not the caller's who asks without a role."""
+        owner = actor.caller.account_id if isinstance(actor, Asking) and not actor.role else None
 
         async def attempt() -> Ended | None:
             now = self._context.now()
-            asking = await self._asking(owner)
+            conditions = await still_may(self._context, actor)
             session = await self._context.store.sessions.get(session_id)
             issuer = await self._context.store.issuer()
             if (
                 session is None
-                or (owner is not None and session.account_id != owner.account_id)
+                or (owner is not None and session.account_id != owner)
                 or not session.is_live(now, issuer.everything)
             ):
                 raise NotFound("No such session.")
             event = Event.LOGGED_OUT if reason is EndReason.LOGOUT else Event.SESSION_ENDED
             written = await self._context.write(
-                *asking,
+                *conditions,
                 *end_session(self._context, session, now, reason),
                 self._context.audit(
                     event,
                     now,
                     account_id=session.account_id,
                     session_id=session.id,
-                    actor=actor,
+                    actor=name_of(actor),
                     client=client,
                     reason=reason.value,
                 ),
@@ -141,62 +134,51 @@ class Sessions:
 
     async def end_others(self, caller: Caller, client: Client) -> Ended:
         """End every session of the caller but the one that asks."""
-        return await self._end_many(caller.account_id, owner=caller, keep=caller.session_id, client=client)
+        return await self._end_many(caller.account_id, actor=Asking(caller), keep=caller.session_id, client=client)
 
     async def end_all_own(self, caller: Caller, client: Client) -> Ended:
         """End every session of the caller, the one that asks too."""
-        return await self._end_many(caller.account_id, owner=caller, client=client)
+        return await self._end_many(caller.account_id, actor=Asking(caller), client=client)
 
-    async def end_all(self, account_id: str, *, actor: str, client: Client | None = None) -> Ended:
+    async def end_all(self, account_id: str, *, actor: Actor, client: Client | None = None) -> Ended:
         """End every session of an account, and void what its tokens say. Raises NotFound if there is no account."""
         return await self._end_many(account_id, actor=actor, client=client)
 
-    async def end_everything(self, *, actor: str, client: Client | None = None) -> Ended:
+    async def end_everything(self, *, actor: Actor, client: Client | None = None) -> Ended:
         """Everybody has to log in again. One write, however many sessions there are."""
 
         async def attempt() -> Ended | None:
             now = self._context.now()
+            conditions = await still_may(self._context, actor)
             issuer = await self._context.store.issuer()
             live = await self._context.store.sessions.count_not_ended(everything=issuer.everything, now=now)
             raised = replace(issuer, everything=issuer.everything + 1)
             lifetimes = self._context.policy.lifetimes
             until = self._context.keep_until(now + max(lifetimes.access_token, lifetimes.stateful_token), now)
             written = await self._context.write(
+                *conditions,
                 Swap(raised),
                 Append(Entry(scope=Scope.EVERYTHING, id="", value=raised.everything, until=until)),
-                self._context.audit(Event.EVERYTHING_ENDED, now, actor=actor, client=client, ended=live),
+                self._context.audit(Event.EVERYTHING_ENDED, now, actor=name_of(actor), client=client, ended=live),
             )
             return self._context.ended(live) if written else None
 
         return await judged_again(attempt)
 
-    async def _asking(self, caller: Caller | None) -> list[Change]:
-        """The condition that the caller's own session is, at the moment of the write, what it was recognised as: a
-        change that was already under way must not act for somebody whom a password change has just shut out."""
-        return [] if caller is None else [Expect((await self.current(caller))[1])]
-
     async def _end_many(
-        self,
-        account_id: str,
-        *,
-        owner: Caller | None = None,
-        actor: str = "",
-        keep: str | None = None,
-        client: Client | None,
+        self, account_id: str, *, actor: Actor, keep: str | None = None, client: Client | None
     ) -> Ended:
-        actor = owner.account_id if owner is not None else actor
+        reason = EndReason.ENDED_BY_OWNER if name_of(actor) == account_id else EndReason.ENDED_BY_ADMIN
 
         async def attempt() -> Ended | None:
             now = self._context.now()
-            asking = await self._asking(owner)
+            changes = await still_may(self._context, actor)
             account = await self._context.store.accounts.get(account_id)
             if account is None:
                 raise NotFound("No such account.")
             issuer = await self._context.store.issuer()
             live = await live_sessions(self._context, account_id, issuer.everything, now)
             over = [session for session in live if session.id != keep]
-            reason = EndReason.ENDED_BY_OWNER if actor == account_id else EndReason.ENDED_BY_ADMIN
-            changes = asking
             if keep is None:
                 raised, entry = void_account_tokens(self._context, account, issuer.everything, now)
                 changes += [Swap(raised), entry]
@@ -210,7 +192,7 @@ class Sessions:
                     now,
                     account_id=account_id,
                     session_id=keep,
-                    actor=actor,
+                    actor=name_of(actor),
                     client=client,
                     ended=len(over),
                 )

@@ -1,6 +1,7 @@
 """The issuer's signing keys: made, published before they sign, rotated, retired, revoked."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ostiary import limits
@@ -9,6 +10,7 @@ from ostiary.domain.audit import Event
 from ostiary.domain.signing_key import ENCRYPTION_ALGORITHM, KeyState, SigningKey
 from ostiary.errors import InvalidRequest, Misconfigured, NotFound
 from ostiary.revocation.entry import KEY_REVOKED, KEYS_CHANGED, Entry, Scope
+from ostiary.services.asking import Actor, name_of, still_may
 from ostiary.services.context import Context, Ended, judged_again
 from ostiary.services.key_ring import Ring, new_key, ring_of
 from ostiary.services.key_use import KeyUse, uses
@@ -60,12 +62,13 @@ class SigningKeys:
             records = await self.all()
         return records
 
-    async def rotate(self, *, actor: str | None = None) -> SigningKey:
+    async def rotate(self, *, actor: Actor = "system") -> SigningKey:
         """The next key signs from now on, the present one only verifies, and a new next one is published."""
 
         async def attempt() -> SigningKey | None:
+            conditions = await still_may(self._context, actor)
             issuer = await self._context.store.issuer()
-            return await self._rotate(issuer, await self.all(), self._context.now(), actor)
+            return await self._rotate(issuer, await self.all(), self._context.now(), name_of(actor), conditions)
 
         key = await judged_again(attempt)
         await self.reload()
@@ -81,7 +84,7 @@ class SigningKeys:
             records = await self.all()
             if not self._is_due(records, now):
                 return False
-            return True if await self._rotate(issuer, records, now, "system") is not None else None
+            return True if await self._rotate(issuer, records, now, "system", []) is not None else None
 
         if not await judged_again(attempt):
             return False
@@ -98,19 +101,20 @@ class SigningKeys:
         return now >= began + lifetime and now >= upcoming.created_at + limits.KEY_SET_SECONDS_MAX
 
     async def _rotate(
-        self, issuer: Issuer, records: list[SigningKey], now: float, actor: str | None
+        self, issuer: Issuer, records: list[SigningKey], now: float, actor: str, conditions: list[Change]
     ) -> SigningKey | None:
         """None if somebody else wrote in between."""
         active, changes = self._rotated(records, self._context.policy.signing_algorithm, now)
         if _active(records, encrypts=True):  # whatever this process's setting: a server beside it may use them
             changes += self._rotated(records, ENCRYPTION_ALGORITHM, now)[1]
         changes += [self._changed(now), self._audit(Event.KEY_ROTATED, now, active.id, actor)]
-        return active if await self._write_serialised(issuer, *changes) else None
+        return active if await self._write_serialised(issuer, *changes, conditions=conditions) else None
 
-    async def retire(self, kid: str, *, actor: str | None = None) -> SigningKey:
+    async def retire(self, kid: str, *, actor: Actor = "system") -> SigningKey:
         """Nothing that this key signed is accepted from now on. Only for a key that no longer signs: rotate first."""
 
         async def attempt() -> SigningKey | None:
+            conditions = await still_may(self._context, actor)
             issuer = await self._context.store.issuer()
             now = self._context.now()
             key = await self._find(kid)
@@ -118,7 +122,11 @@ class SigningKeys:
                 raise InvalidRequest(f"Only a retiring key can be retired; this one is {key.state}. Rotate first.")
             retired = replace(key, state=KeyState.RETIRED, ended_at=now, sealed=b"")
             written = await self._write_serialised(
-                issuer, Swap(retired), self._refused(kid, now), self._audit(Event.KEY_RETIRED, now, kid, actor)
+                issuer,
+                Swap(retired),
+                self._refused(kid, now),
+                self._audit(Event.KEY_RETIRED, now, kid, name_of(actor)),
+                conditions=conditions,
             )
             return retired if written else None
 
@@ -126,20 +134,21 @@ class SigningKeys:
         await self.reload()
         return key
 
-    async def revoke(self, kid: str, *, actor: str | None = None) -> Ended:
+    async def revoke(self, kid: str, *, actor: Actor = "system") -> Ended:
         """Emergency: refuse all that this key signed, at once. If it is the one that signs, the next takes over.
 
         What an encryption key hid can no longer be read, so it is refused where it is not remembered yet; what was
         remembered is still genuine, and is so until it expires."""
 
         async def attempt() -> Ended | None:
+            conditions = await still_may(self._context, actor)
             issuer = await self._context.store.issuer()
             now = self._context.now()
             key = await self._find(kid)
             if key.state is KeyState.REVOKED:
                 return self._context.ended(0)
             revoked = replace(key, state=KeyState.REVOKED, ended_at=now, sealed=b"")
-            changes: list[Change] = [Swap(revoked), self._audit(Event.KEY_REVOKED, now, kid, actor)]
+            changes: list[Change] = [Swap(revoked), self._audit(Event.KEY_REVOKED, now, kid, name_of(actor))]
             others = [other for other in await self.all() if other.id != kid]
             algorithm = key.algorithm if key.encrypts else self._context.policy.signing_algorithm
             upcoming = _upcoming(others, algorithm)
@@ -151,7 +160,8 @@ class SigningKeys:
             if key.state in (KeyState.ACTIVE, KeyState.UPCOMING):
                 changes.append(Add(self._new(now, KeyState.UPCOMING, algorithm)))
             changes.append(self._refused(kid, now))
-            return self._context.ended(1) if await self._write_serialised(issuer, *changes) else None
+            written = await self._write_serialised(issuer, *changes, conditions=conditions)
+            return self._context.ended(1) if written else None
 
         ended = await judged_again(attempt)
         await self.reload()
@@ -222,9 +232,9 @@ class SigningKeys:
         ]
         return active, changes
 
-    async def _write_serialised(self, issuer: Issuer, *changes: Change) -> bool:
+    async def _write_serialised(self, issuer: Issuer, *changes: Change, conditions: Iterable[Change] = ()) -> bool:
         """Swapping the issuer's record, as it was before the keys were read, keeps two from both making one active."""
-        return await self._context.write(Swap(issuer), *changes)
+        return await self._context.write(*conditions, Swap(issuer), *changes)
 
     async def _find(self, kid: str) -> SigningKey:
         for key in await self.all():
@@ -247,8 +257,8 @@ class SigningKeys:
         lifetimes = self._context.policy.lifetimes
         return max(lifetimes.access_token, lifetimes.stateful_token, lifetimes.one_time)
 
-    def _audit(self, event: Event, now: float, kid: str, actor: str | None) -> Change:
-        return self._context.audit(event, now, actor=actor or "system", kid=kid)
+    def _audit(self, event: Event, now: float, kid: str, actor: str) -> Change:
+        return self._context.audit(event, now, actor=actor, kid=kid)
 
 
 def _active(records: list[SigningKey], *, encrypts: bool) -> list[SigningKey]:

@@ -23,7 +23,6 @@ from ostiary.http.pages.language import Translator
 from ostiary.http.pages.wording import reason_text
 from ostiary.http.problems import json_response
 from ostiary.services.accounts import KEEP, AccountPatch
-from ostiary.services.asking import Asking
 
 _EXPORTED_EVENTS = 10_000  # of one export; more than the trail of 90 days holds of any person
 
@@ -64,9 +63,7 @@ async def change_me(call: Call) -> Response:
         display_name=body.display_name if isinstance(body.display_name, str | None) else KEEP,
         email=body.email if isinstance(body.email, str | None) else KEEP,
     )
-    account, _ = await call.services.accounts.change(
-        call.me.account_id, patch, actor=call.me.account_id, client=call.client, asking=Asking(call.me)
-    )
+    account, _ = await call.services.accounts.change(call.me.account_id, patch, actor=call.as_owner, client=call.client)
     return json_response(AccountAnswer(account=account_view(account)))
 
 

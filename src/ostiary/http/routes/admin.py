@@ -4,7 +4,6 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from ostiary.domain.account import ADMIN
 from ostiary.domain.session import EndReason, Kind
 from ostiary.errors import InvalidRequest
 from ostiary.http.answers.accounts import AccountAnswer, AccountsAnswer, ChangedAccountAnswer, account_view
@@ -21,7 +20,6 @@ from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Endpoint, Query
 from ostiary.http.problems import json_response
 from ostiary.services.accounts import KEEP, AccountPatch
-from ostiary.services.asking import Asking
 
 _CURSOR = Query(name="cursor", description="`next` of the page before.")
 _LIMIT = Query(name="limit", description="Rows of a page, 1 to 100.")
@@ -52,7 +50,7 @@ async def change_account(call: Call) -> Response:
         email=body.email if isinstance(body.email, str | None) else KEEP,
     )
     account, ended = await call.services.accounts.change(
-        call.path("id"), patch, actor=call.me.account_id, client=call.client, asking=Asking(call.me, ADMIN)
+        call.path("id"), patch, actor=call.as_admin, client=call.client
     )
     ended = await call.settled(ended)
     return json_response(ChangedAccountAnswer(account=account_view(account), ended=ended.ended, bound=ended.bound))
@@ -60,15 +58,13 @@ async def change_account(call: Call) -> Response:
 
 async def delete_account(call: Call) -> Response:
     """DELETE /v1/admin/accounts/{id}"""
-    ended = await call.services.accounts.delete(
-        call.path("id"), actor=call.me.account_id, client=call.client, asking=Asking(call.me, ADMIN)
-    )
+    ended = await call.services.accounts.delete(call.path("id"), actor=call.as_admin, client=call.client)
     return json_response(ended_answer(await call.settled(ended)))
 
 
 async def end_account_sessions(call: Call) -> Response:
     """DELETE /v1/admin/accounts/{id}/sessions"""
-    ended = await call.services.sessions.end_all(call.path("id"), actor=call.me.account_id, client=call.client)
+    ended = await call.services.sessions.end_all(call.path("id"), actor=call.as_admin, client=call.client)
     return json_response(ended_answer(await call.settled(ended)))
 
 
@@ -100,7 +96,7 @@ async def list_sessions(call: Call) -> Response:
 async def end_session(call: Call) -> Response:
     """DELETE /v1/admin/sessions/{id}"""
     ended = await call.services.sessions.end(
-        call.path("id"), reason=EndReason.ENDED_BY_ADMIN, actor=call.me.account_id, client=call.client
+        call.path("id"), reason=EndReason.ENDED_BY_ADMIN, actor=call.as_admin, client=call.client
     )
     return json_response(ended_answer(await call.settled(ended)))
 
@@ -113,20 +109,20 @@ async def list_keys(call: Call) -> Response:
 
 async def rotate_keys(call: Call) -> Response:
     """POST /v1/admin/keys/rotate"""
-    key = await call.services.signing_keys.rotate(actor=call.me.account_id)
+    key = await call.services.signing_keys.rotate(actor=call.as_admin)
     ended = await call.settled(call.services.context.ended(0))
     return json_response(RotatedAnswer(key=key_view(key), ended=ended.ended, bound=ended.bound))
 
 
 async def revoke_key(call: Call) -> Response:
     """DELETE /v1/admin/keys/{kid}"""
-    ended = await call.services.signing_keys.revoke(call.path("kid"), actor=call.me.account_id)
+    ended = await call.services.signing_keys.revoke(call.path("kid"), actor=call.as_admin)
     return json_response(ended_answer(await call.settled(ended)))
 
 
 async def end_everything(call: Call) -> Response:
     """POST /v1/admin/end-everything"""
-    ended = await call.services.sessions.end_everything(actor=call.me.account_id, client=call.client)
+    ended = await call.services.sessions.end_everything(actor=call.as_admin, client=call.client)
     return json_response(ended_answer(await call.settled(ended)))
 
 

@@ -40,7 +40,7 @@ async def create_client(call: Call) -> Response:
             scopes=tuple(body.scopes),
             jwks=body.jwks,
         ),
-        actor=call.me.account_id,
+        actor=call.as_admin,
         device=call.client,
     )
     return json_response(NewClientAnswer(client=client_view(made.client), client_secret=made.secret), status=201)
@@ -64,7 +64,7 @@ async def change_client(call: Call) -> Response:
             scopes=tuple(body.scopes) if isinstance(body.scopes, list) else None,
             jwks=body.jwks if isinstance(body.jwks, dict) else None,
         ),
-        actor=call.me.account_id,
+        actor=call.as_admin,
         device=call.client,
     )
     ended = await call.settled(ended)
@@ -73,7 +73,7 @@ async def change_client(call: Call) -> Response:
 
 async def replace_secret(call: Call) -> Response:
     """POST /v1/admin/clients/{id}/secret"""
-    made = await call.services.clients.replace_secret(call.path("id"), actor=call.me.account_id, device=call.client)
+    made = await call.services.clients.replace_secret(call.path("id"), actor=call.as_admin, device=call.client)
     ended = await call.settled(made.ended)
     answer = ReplacedSecretAnswer(
         client=client_view(made.client), client_secret=made.secret, ended=ended.ended, bound=ended.bound
@@ -83,7 +83,7 @@ async def replace_secret(call: Call) -> Response:
 
 async def delete_client(call: Call) -> Response:
     """DELETE /v1/admin/clients/{id}"""
-    ended = await call.services.clients.delete(call.path("id"), actor=call.me.account_id, device=call.client)
+    ended = await call.services.clients.delete(call.path("id"), actor=call.as_admin, device=call.client)
     return json_response(ended_answer(await call.settled(ended)))
 
 

@@ -165,8 +165,7 @@ async def end_session(call: Call) -> Response:
     ended = await call.services.sessions.end(
         session_id,
         reason=EndReason.LOGOUT if own else EndReason.ENDED_BY_OWNER,
-        actor=call.me.account_id,
-        owner=call.me,
+        actor=call.as_owner,
         client=call.client,
     )
     return json_response(

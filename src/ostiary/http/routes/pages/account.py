@@ -21,7 +21,6 @@ from ostiary.http.routes.pages.common import (
 )
 from ostiary.http.routes.pages.step_up import confirm, is_fresh
 from ostiary.services.accounts import AccountPatch
-from ostiary.services.asking import Asking
 
 _EVENTS = 12  # of the activity that are shown at once
 
@@ -83,9 +82,8 @@ async def change_profile(call: Call) -> Response:
         await call.services.accounts.change(
             call.me.account_id,
             AccountPatch(display_name=name or None, email=email or None),
-            actor=call.me.account_id,
+            actor=call.as_owner,
             client=call.client,
-            asking=Asking(call.me),
         )
     except InvalidRequest as error:
         return await _account(call, error=error, form="profile", typed=(name, email))
@@ -118,8 +116,7 @@ async def end_session(call: Call) -> Response:
     await call.services.sessions.end(
         call.path("id"),
         reason=EndReason.ENDED_BY_OWNER,
-        actor=call.me.account_id,
-        owner=call.me,
+        actor=call.as_owner,
         client=call.client,
     )
     if call.path("id") == call.me.session_id:

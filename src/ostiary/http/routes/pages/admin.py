@@ -51,7 +51,7 @@ async def _store_works(call: Call) -> bool:
 
 async def end_everything(call: Call) -> Response:
     """POST /admin/end-everything"""
-    ended = await call.services.sessions.end_everything(actor=call.me.account_id, client=call.client)
+    ended = await call.services.sessions.end_everything(actor=call.as_admin, client=call.client)
     call.cookies += call.services.cookies.clear()
     return emptied(done(call, "/login", "all_ended", ended))
 

@@ -4,7 +4,7 @@ import secrets
 
 from starlette.responses import Response
 
-from ostiary.domain.account import ADMIN, Account
+from ostiary.domain.account import Account
 from ostiary.domain.session import Session
 from ostiary.errors import InvalidRequest, LastAdmin
 from ostiary.http.call import Call
@@ -14,7 +14,6 @@ from ostiary.http.pages.wording import error_text
 from ostiary.http.routes.pages.admin_common import ROWS, act, done, see, show
 from ostiary.http.routes.pages.common import language_of, with_headers_of
 from ostiary.services.accounts import AccountPatch
-from ostiary.services.asking import Asking
 
 _STATES = ("", "admins", "disabled")
 _EVENTS = 8
@@ -74,9 +73,7 @@ def _back(call: Call) -> str:
 
 async def _change(call: Call, patch: AccountPatch, notice: str) -> Response:
     try:
-        _, ended = await call.services.accounts.change(
-            call.path("id"), patch, actor=call.me.account_id, client=call.client, asking=Asking(call.me, ADMIN)
-        )
+        _, ended = await call.services.accounts.change(call.path("id"), patch, actor=call.as_admin, client=call.client)
     except (InvalidRequest, LastAdmin) as error:
         response = await _accounts(call, await call.services.accounts.get(call.path("id")), refusal=error.code)
         response.status_code = error.status
@@ -102,25 +99,21 @@ async def enable(call: Call) -> Response:
 
 async def end_sessions(call: Call) -> Response:
     """POST /admin/accounts/{id}/end"""
-    ended = await call.services.sessions.end_all(call.path("id"), actor=call.me.account_id, client=call.client)
+    ended = await call.services.sessions.end_all(call.path("id"), actor=call.as_admin, client=call.client)
     return done(call, _back(call), "sessions_ended", ended)
 
 
 async def reset_password(call: Call) -> Response:
     """POST /admin/accounts/{id}/password: a new one by chance, shown once, in this answer only"""
     secret = "-".join(secrets.token_hex(4) for _ in range(_WORDS))
-    await call.services.password_changes.reset(
-        call.path("id"), secret, actor=call.me.account_id, asking=Asking(call.me, ADMIN)
-    )
+    await call.services.password_changes.reset(call.path("id"), secret, actor=call.as_admin)
     return await _accounts(call, await call.services.accounts.get(call.path("id")), secret=secret)
 
 
 async def delete(call: Call) -> Response:
     """POST /admin/accounts/{id}/delete"""
     try:
-        ended = await call.services.accounts.delete(
-            call.path("id"), actor=call.me.account_id, client=call.client, asking=Asking(call.me, ADMIN)
-        )
+        ended = await call.services.accounts.delete(call.path("id"), actor=call.as_admin, client=call.client)
     except LastAdmin as error:
         response = await _accounts(call, await call.services.accounts.get(call.path("id")), refusal=error.code)
         response.status_code = error.status

@@ -51,7 +51,7 @@ async def create(call: Call) -> Response:
         scopes=words["scopes"],
     )
     try:
-        made = await call.services.clients.create(fields, actor=call.me.account_id, device=call.client)
+        made = await call.services.clients.create(fields, actor=call.as_admin, device=call.client)
     except InvalidRequest as error:
         response = await _clients(call, refusal=str(error))
         response.status_code = error.status
@@ -61,13 +61,13 @@ async def create(call: Call) -> Response:
 
 async def replace_secret(call: Call) -> Response:
     """POST /admin/clients/{id}/secret: the new secret is in this answer only"""
-    made = await call.services.clients.replace_secret(call.path("id"), actor=call.me.account_id, device=call.client)
+    made = await call.services.clients.replace_secret(call.path("id"), actor=call.as_admin, device=call.client)
     return await _clients(call, made=made)
 
 
 async def delete(call: Call) -> Response:
     """POST /admin/clients/{id}/delete"""
-    await call.services.clients.delete(call.path("id"), actor=call.me.account_id, device=call.client)
+    await call.services.clients.delete(call.path("id"), actor=call.as_admin, device=call.client)
     return done(call, "/admin/clients", "client_deleted")
 
 

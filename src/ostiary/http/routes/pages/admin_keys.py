@@ -39,7 +39,7 @@ async def _renewals(call: Call, kid: str) -> int:
 
 async def rotate(call: Call) -> Response:
     """POST /admin/keys/rotate"""
-    await call.services.signing_keys.rotate(actor=call.me.account_id)
+    await call.services.signing_keys.rotate(actor=call.as_admin)
     return done(call, "/admin/keys", "key_rotated")
 
 
@@ -47,7 +47,7 @@ async def retire(call: Call) -> Response:
     """POST /admin/keys/{kid}/retire"""
     kid = call.path("kid")
     renewing = await _renewals(call, kid)
-    await call.services.signing_keys.retire(kid, actor=call.me.account_id)
+    await call.services.signing_keys.retire(kid, actor=call.as_admin)
     return done(call, "/admin/keys", "key_retired", call.services.context.ended(renewing))
 
 
@@ -55,7 +55,7 @@ async def revoke(call: Call) -> Response:
     """POST /admin/keys/{kid}/revoke"""
     kid = call.path("kid")
     renewing = await _renewals(call, kid)
-    ended = await call.services.signing_keys.revoke(kid, actor=call.me.account_id)
+    ended = await call.services.signing_keys.revoke(kid, actor=call.as_admin)
     if not ended.ended:
         return done(call, "/admin/keys", "key_revoked_already")
     return done(call, "/admin/keys", "key_revoked", replace(ended, ended=renewing))

@@ -39,7 +39,7 @@ async def end_session(call: Call) -> Response:
     place = f"/admin/accounts/{back}" if back.startswith("acc_") else "/admin/sessions"
     try:
         ended = await call.services.sessions.end(
-            call.path("id"), reason=EndReason.ENDED_BY_ADMIN, actor=call.me.account_id, client=call.client
+            call.path("id"), reason=EndReason.ENDED_BY_ADMIN, actor=call.as_admin, client=call.client
         )
     except NotFound:
         return done(call, place, "over_already")  # the list is some seconds old, or somebody else was quicker
