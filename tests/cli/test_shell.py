@@ -16,7 +16,9 @@ from tests.cli.conftest import EXECUTABLE, GOOD_PASSWORD, Shell
 
 from ostiary import __version__
 from ostiary.cli.app import make_app
+from ostiary.cli.doctor_proxies import proxies_check
 from ostiary.cli.shell import run
+from ostiary.settings import Settings
 
 Add = Callable[..., dict[str, Any]]
 
@@ -241,6 +243,51 @@ def test_doctor_finds_what_is_wrong(ostiary: Shell, add: Add, tmp_path: Path) ->
     (tmp_path / "ostiary.db.key").unlink()
     assert diagnosis(ostiary)[1]["secret_key"] == "failed"
     assert not (tmp_path / "ostiary.db.key").exists()
+
+
+def test_doctor_sees_a_proxy_that_is_not_trusted(ostiary: Shell, add: Add) -> None:
+    """A server that listens on this machine alone and has an issuer elsewhere has a proxy here: without
+    `trusted_proxies` all clients have one address, and doctor says what to set (M-52)."""
+    add("alice", "--role", "admin")
+    here = {"OSTIARY_ISSUER": "https://id.example"}
+    told = {check["name"]: check for check in ostiary("doctor", "--json", **here).json["checks"]}["trusted_proxies"]
+    assert told["status"] == "warning"
+    assert "trusted_proxies = 127.0.0.1,::1" in told["hint"]
+    for given in ("127.0.0.1", "10.0.0.7,::1/128"):
+        assert diagnosis(ostiary, **here, OSTIARY_TRUSTED_PROXIES=given)[1]["trusted_proxies"] == "ok"
+    assert diagnosis(ostiary, **here, OSTIARY_TRUSTED_PROXIES="10.0.0.7")[1]["trusted_proxies"] == "warning"
+
+
+def _looked_at(*addresses: str, issuer: str = "https://id.example", trusted: tuple[str, ...] = ()) -> tuple[str, str]:
+    settings = Settings(database="memory:", issuer=issuer, host="0.0.0.0", trusted_proxies=trusted)  # noqa: S104
+    check = proxies_check(settings, addresses)
+    return check.mark.value, check.hint
+
+
+def test_doctor_sees_a_proxy_by_where_logins_come_from() -> None:
+    """Twenty logins from one address of a local network, and none from another, are a hint at a proxy that is not
+    trusted, or that does not say for whom it asks; several addresses, or one out in the world, are not (M-52)."""
+    assert _looked_at() == ("warning", _looked_at()[1])  # https, and nothing here ends TLS
+    assert _looked_at(trusted=("10.0.0.7",)) == ("ok", "")
+    for address in ("10.0.0.9", "fd00::9"):
+        mark, hint = _looked_at(*[address] * 20, trusted=("10.0.0.7",))
+        assert mark == "warning"
+        assert f"trusted_proxies = {address}," in hint
+    mark, hint = _looked_at(*["127.0.0.1"] * 20, trusted=("10.0.0.7",))
+    assert mark == "warning"
+    assert "127.0.0.1,::1" in hint
+    mark, hint = _looked_at(*["10.0.0.7"] * 20, trusted=("10.0.0.0/8",))
+    assert mark == "warning"
+    assert "X-Forwarded-For" in hint
+    for addresses in (
+        ["10.0.0.9"] * 19,
+        ["10.0.0.9"] * 19 + ["10.0.0.8"],
+        ["198.18.0.1"] * 0,
+        ["8.8.8.8"] * 20,
+        [""] * 20,
+    ):
+        assert _looked_at(*addresses, trusted=("10.0.0.7",)) == ("ok", "")
+    assert _looked_at(*["127.0.0.1"] * 50, issuer="http://127.0.0.1:8000")[0] == "ok"
 
 
 def test_doctor_without_a_usable_database(ostiary: Shell, tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 from ostiary.cli.doctor_check import Check, failed, ok, warning
+from ostiary.cli.doctor_proxies import proxies_check
 from ostiary.clock import SYSTEM_CLOCK
 from ostiary.credentials.derived_keys import DerivedKeys, unseal
+from ostiary.domain.audit import Event
 from ostiary.domain.signing_key import KeyState, SigningKey
 from ostiary.errors import Misconfigured, OstiaryError, Unavailable
 from ostiary.settings import Settings, load_or_create_secret_key, secret_key_path
@@ -28,6 +30,7 @@ _MENDED = {
     sqlite3.SQLITE_BUSY: "end whatever holds its lock, or wait, and look again",
     sqlite3.SQLITE_LOCKED: "end whatever holds its lock, or wait, and look again",
 }
+_LOGINS = 100  # the latest, whose addresses are looked at
 _ROOM = 256 * 1024 * 1024  # bytes; the log file alone may grow to 64 MiB
 
 
@@ -88,7 +91,7 @@ async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
         except OstiaryError as wrong:
             hint = "make the file and its folder writable, and end whatever holds its lock"
             yield failed("writable", str(wrong), hint, unavailable=True)
-        async for check in _records(store, key):
+        async for check in _records(settings, store, key):
             yield check
     finally:
         await store.close()
@@ -115,7 +118,7 @@ async def _shared(settings: Settings) -> AsyncIterator[Check]:
     except OstiaryError:
         return  # told above
     try:
-        async for check in _records(store, settings.secret_key):
+        async for check in _records(settings, store, settings.secret_key):
             yield check
     finally:
         await store.close()
@@ -169,7 +172,7 @@ def _secret_key(settings: Settings, path: Path) -> tuple[Check, bytes | None]:
     return ok(name, f"{len(key)} bytes, for its owner only, in {file}"), key
 
 
-async def _records(store: Store, key: bytes | None) -> AsyncIterator[Check]:
+async def _records(settings: Settings, store: Store, key: bytes | None) -> AsyncIterator[Check]:
     keys = await store.signing_keys.all()
     for check in (*_signing_keys(keys, key), _clock(keys, await _newest_event(store))):
         yield check
@@ -178,6 +181,8 @@ async def _records(store: Store, key: bytes | None) -> AsyncIterator[Check]:
         yield ok("administrators", f"{admins} enabled")
     else:
         yield warning("administrators", "none is enabled", "ostiary account create NAME --role admin")
+    logins = await store.audit.page(event=Event.LOGIN_SUCCEEDED, limit=_LOGINS)
+    yield proxies_check(settings, [login.client_ip for login in logins])
 
 
 def _signing_keys(keys: list[SigningKey], secret: bytes | None) -> Iterator[Check]:

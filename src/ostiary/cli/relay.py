@@ -18,7 +18,7 @@ def relay(
         str | None, Parameter(help="URL of another relay, to be followed instead of the issuer itself.")
     ] = None,
     host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="TCP port to listen on.")] = 8002,
+    port: Annotated[int, Parameter(help="TCP port to listen on.")] = 8003,
     metrics_bind: Annotated[str | None, Parameter(help="Address and port of /metrics: 127.0.0.1:9102")] = None,
 ) -> None:
     """Hand the issuer's revocations on to verifiers, until Ctrl-C or SIGTERM. Needs no store."""

@@ -134,7 +134,7 @@ class Asking:
                 query["acknowledged"] = written(applied)
             incarnation = copy.incarnation
             self.asked += 1
-            heard, fresh = await self._exchange(query), False
+            heard = await self._exchange(query)
             try:
                 done, items = copy.take(sent, heard)
             finally:

@@ -106,8 +106,11 @@ class Relay:
 
     # --- What followers ask ------------------------------------------------------------------------------------------
 
-    async def answer(self, cursor: Cursor, *, name: str, applied: Cursor | None, fresh: bool) -> bytes:
-        """What follows `cursor`, as JSON. `name`: of the follower, "" if it says none. `applied`: how far it, or
+    async def answer(
+        self, cursor: Cursor, *, client: str = "", name: str, applied: Cursor | None, fresh: bool
+    ) -> bytes:
+        """What follows `cursor`, as JSON. `client`: whose place a follower takes. `name`: of the follower, "" if it
+        says none. `applied`: how far it, or
         whoever is behind it, has applied the log, if not up to `cursor`. `fresh`: the issuer is asked first. Raises
         Unavailable, also without a lease."""
         arrived = self._clock.monotonic()
@@ -126,7 +129,7 @@ class Relay:
         if applied.position > cursor.position or not page.matches or not copy.holds(applied):
             applied = Cursor()
         # before anything is said: see rule 2 of the ledger. No wait is between the look at the copy and this.
-        if self.ledger.answered(name, applied, now, copy.lease):
+        if self.ledger.answered(name, applied, now, copy.lease, client=client):
             self._look.set()
         head = {
             "generation": copy.generation,
@@ -144,10 +147,12 @@ class Relay:
         if self.ledger.left(name):
             self._look.set()
 
-    async def events(self, cursor: Cursor, over: Callable[[asyncio.Event], None]) -> AsyncGenerator[bytes, None]:
+    async def events(
+        self, cursor: Cursor, over: Callable[[asyncio.Event], None], client: str = ""
+    ) -> AsyncGenerator[bytes, None]:
         """What follows `cursor`, and then what comes, as it comes: Server-Sent Events. `over` is handed what is set
         when nothing more will come. Raises Unavailable, before the first."""
-        with self.streams.room() as reader:
+        with self.streams.room(client) as reader:
             over(reader.over)
             if cursor.position > self.copy.cursor.position:
                 await self._asking.through()

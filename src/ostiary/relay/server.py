@@ -17,11 +17,11 @@ from ostiary.errors import (
     Malformed,
     NotAuthenticated,
     OstiaryError,
-    Overloaded,
     Unavailable,
 )
 from ostiary.relay.allowed import Allowed
 from ostiary.relay.relay import Relay
+from ostiary.relay.shares import Shares
 from ostiary.revocation.entry import Cursor
 
 log = logging.getLogger("ostiary.relay")
@@ -37,6 +37,7 @@ _ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 _LARGEST = 2**63 - 1
 _LOOK_SECONDS = 1.0
 _QUERY_FIELDS = 16
+_PARAMETERS = ("cursor", "node", "acknowledged", "fresh", "leave")
 
 
 class InternalError(OstiaryError):
@@ -86,7 +87,7 @@ class RelayServer:
         self._abort = abort
         self._answered = answered
         self._streaming: dict[asyncio.Event, tuple[str, bytes]] = {}
-        self._large = 0
+        self._large = Shares(limits.RELAY_LARGE_ANSWERS, "large answers at once")
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -176,45 +177,46 @@ class RelayServer:
         who = self._allowed.follower(headers)
         query = _query(scope["query_string"])
         name = _name(query.get("node", ""), who[0])
-        if scope["method"] == "HEAD":  # follows nothing: no stream, no lease, nobody that is waited for
-            await _send(send, 200 if self.relay.lease_left > 0 else 503, _JSON, None)
-            return
+        follows = scope["method"] == "GET"  # HEAD does not: no stream, no lease, nobody that is waited for
         if query.get("leave") and name:
-            self.relay.leave(name)
+            if follows:
+                self.relay.leave(name)
             await _send(send, 204, (), b"")
             return
-        if any(name == b"accept" and _STREAM.encode() in value for name, value in headers):
-            resumed = next((value.decode("latin-1") for name, value in headers if name == b"last-event-id"), "")
-            await self._stream(scope, receive, send, _cursor(resumed or query.get("cursor", "")), who)
-            return
+        streams = any(name == b"accept" and _STREAM.encode() in value for name, value in headers)
+        resumed = next((value.decode("latin-1") for name, value in headers if name == b"last-event-id"), "")
+        cursor = _cursor((resumed if streams else "") or query.get("cursor", ""))
         acknowledged = query.get("acknowledged", "")
-        body = await self.relay.answer(
-            _cursor(query.get("cursor", "")),
-            name=name,
-            applied=_cursor(acknowledged) if acknowledged else None,
-            fresh=bool(query.get("fresh")),
-        )
-        await self._send_all(scope, send, body)
+        applied = _cursor(acknowledged) if acknowledged and not streams else None
+        if not follows:
+            if self.relay.lease_left <= 0:
+                raise Unavailable(private="the relay has no lease")
+            await _send(send, 200, _EVENTS if streams else _JSON, None)
+        elif streams:
+            await self._stream(scope, receive, send, cursor, who)
+        else:
+            body = await self.relay.answer(
+                cursor, client=who[0], name=name, applied=applied, fresh=bool(query.get("fresh"))
+            )
+            await self._send_all(scope, send, body, who[0])
 
-    async def _send_all(self, scope: Scope, send: Send, body: bytes) -> None:
+    async def _send_all(self, scope: Scope, send: Send, body: bytes, client: str) -> None:
         if len(body) <= limits.RELAY_LARGE_BYTES:
             await _send(send, 200, _JSON, body)
             return
-        if self._large >= limits.RELAY_LARGE_ANSWERS:
-            raise Overloaded(private="too many large answers at once")
-        self._large += 1
+        self._large.take(client)
         try:
             async with asyncio.timeout(limits.RELAY_SEND_SECONDS):
                 await _send(send, 200, _JSON, body)
         except TimeoutError:
             self._abort(scope)
         finally:
-            self._large -= 1
+            self._large.give_back(client)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send, cursor: Cursor, who: tuple[str, bytes]) -> None:
         """Ends with the stream, with the connection, and when the reader does not keep up."""
         over: list[asyncio.Event] = []
-        events = self.relay.events(cursor, over.append)
+        events = self.relay.events(cursor, over.append, who[0])
         async with contextlib.aclosing(events):
             first = await anext(events, None)  # what refuses, refuses before the answer begins
             if first is None:
@@ -240,8 +242,7 @@ class RelayServer:
 
 
 async def _pump(send: Send, first: bytes, events: Any) -> None:
-    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"), *_ALWAYS]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": 200, "headers": [*_EVENTS, *_ALWAYS]})
     await send({"type": "http.response.body", "body": first, "more_body": True})
     async for event in events:
         await send({"type": "http.response.body", "body": event, "more_body": True})
@@ -253,6 +254,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
+_EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"))
 _JSON = ((b"content-type", b"application/json"),)
 
 
@@ -283,10 +285,18 @@ async def _refuse(send: Send, error: OstiaryError) -> None:
 
 
 def _query(raw: bytes) -> dict[str, str]:
+    """What is known of it; the rest says nothing."""
     try:
-        return dict(parse_qsl(raw.decode("ascii"), max_num_fields=_QUERY_FIELDS, keep_blank_values=True))
+        pairs = parse_qsl(raw.decode("ascii"), max_num_fields=_QUERY_FIELDS, keep_blank_values=True)
     except ValueError:
         raise InvalidRequest("The query cannot be read.") from None
+    query: dict[str, str] = {}
+    for name, value in pairs:
+        if name in query:
+            raise Malformed(f"The query parameter '{name}' was sent twice.")
+        if name in _PARAMETERS:
+            query[name] = value
+    return query
 
 
 def _name(node: str, follower: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ostiary import limits
 from ostiary.errors import Overloaded
+from ostiary.relay.shares import Shares
 
 
 class Reader:
@@ -54,6 +55,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._readers: set[Reader] = set()
+        self._places = Shares(limits.RELAY_STREAMS, "streams of revocations")
         self._closed = False
         self.dropped = 0
 
@@ -61,16 +63,18 @@ class Streams:
         return len(self._readers)
 
     @contextlib.contextmanager
-    def room(self) -> Iterator[Reader]:
-        """For one. Raises Overloaded if there are too many, or the relay stops."""
-        if len(self._readers) >= limits.RELAY_STREAMS or self._closed:
-            raise Overloaded(private="too many streams of revocations")
+    def room(self, client: str = "") -> Iterator[Reader]:
+        """For one of this client's. Raises Overloaded if there are too many, or the relay stops."""
+        if self._closed:
+            raise Overloaded(private="the relay stops")
+        self._places.take(client)
         reader = Reader()
         self._readers.add(reader)
         try:
             yield reader
         finally:
             self._readers.discard(reader)
+            self._places.give_back(client)
 
     def tell(self, event: bytes) -> None:
         """To all who have caught up."""

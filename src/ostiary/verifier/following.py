@@ -163,7 +163,7 @@ class Following:
 
     def _ask(self, *, fresh: bool = False) -> float:
         """Until the answer is complete; since when it was (monotonic). A relay that is to give a `fresh` one asks the
-        issuer before the first part of its answer. Raises Unavailable."""
+        issuer before each part of its answer: the last one says how old all of it is. Raises Unavailable."""
         replica = self.replica
         following, complete_at = Next.MORE, -math.inf
         while following is not Next.DONE:
@@ -171,7 +171,6 @@ class Following:
             answer = self._feed.ask(
                 replica.cursor, timeout=max(0.1, min(replica.lease, limits.FETCH_SECONDS)), fresh=fresh
             )
-            fresh = False
             if not (math.isfinite(answer.lease) and answer.lease > 0 and answer.age >= 0):
                 raise Unavailable(private="the revocation feed lends nothing")
             replica.lease = min(answer.lease, limits.FEED_LEASE_SECONDS)

@@ -67,6 +67,56 @@ def test_who_says_no_name_counts_until_his_lease_is_over() -> None:
     assert not ledger.anybody(1.0 + OVER)
 
 
+def test_questions_without_a_name_take_one_place_where_they_are_alike() -> None:
+    """M-33: a follower that asks a thousand times without saying its name takes a place for each item of the log that
+    it was at, and counts no shorter for that; of another log all of them have applied nothing."""
+    ledger = Ledger(most=10)
+    for number in range(1000):
+        ledger.answered("", at(3), number / 1000, LEASE)
+    ledger.answered("", at(9), 1.0, LEASE)
+    ledger.answered("", at(9), 1.0, LEASE, client="another")
+    assert len(ledger) == 3
+    assert ledger.applied(at(9), OVER + 0.998) == at(3)
+    assert ledger.applied(at(9), OVER + 0.999) == at(9)
+    ledger.begin_again()
+    assert len(ledger) == 2
+    ledger.answered("", at(2), 1.5, LEASE)
+    assert ledger.applied(at(2), OVER + 0.999) == Cursor()
+    assert ledger.applied(at(2), OVER + 1.0) == at(2)
+    assert not ledger.anybody(OVER + 1.5)
+
+
+def test_no_client_takes_the_places_of_all() -> None:
+    """Flaw class: one follower that asks under ever new names keeps everybody else from a lease (section 1). It is
+    refused beyond its share; whoever comes then is answered, and what it held is free when its leases are over."""
+    ledger = Ledger(most=100)
+    for number in range(80):
+        ledger.answered(f"a.{number}", at(1), 0.0, LEASE, client="a")
+    for name in ("a.x", ""):
+        with pytest.raises(Overloaded):
+            ledger.answered(name, at(1), 0.1, LEASE, client="a")
+    for number in range(10):
+        ledger.answered(f"b.{number}", at(1), 0.1, LEASE, client="b")
+    ledger.answered("a.7", at(1), 0.1, LEASE, client="a")
+    with pytest.raises(Overloaded):
+        ledger.answered("a.x", at(1), 0.1, LEASE, client="a")
+    ledger.left("a.8")
+    ledger.answered("c.0", at(1), 0.2, LEASE, client="c")
+    assert len(ledger) == 90
+    for number in range(80):
+        ledger.answered(f"a.{number}", at(1), OVER + 0.2, LEASE, client="a")
+    assert len(ledger) == 80
+
+
+def test_a_shorter_lease_does_not_shorten_the_one_before() -> None:
+    """M-33: the answer that lent less may be the one that was lost."""
+    ledger = Ledger()
+    ledger.answered("a", at(3), 0.0, 10.0)
+    ledger.answered("a", at(4), 1.0, 1.0)
+    assert ledger.applied(at(9), 9.0) == at(4)
+    assert ledger.applied(at(9), 10.0 * (1 + limits.CLOCK_DRIFT)) == at(9)
+
+
 def test_of_another_log_nobody_has_applied_anything() -> None:
     """Flaw class: positions of the former log are taken for positions of this one (decision 35)."""
     ledger = Ledger()
@@ -102,7 +152,7 @@ def test_it_is_what_a_simple_list_would_say() -> None:
     """Against the rule in one line, over a long random life."""
     chance = random.Random(7)
     ledger, simple = Ledger(most=10_000), dict[str, tuple[int, float]]()
-    now, head, unnamed = 0.0, 0, 0
+    now, head = 0.0, 0
     for _ in range(20_000):
         now += chance.random() * 0.02
         what = chance.random()
@@ -114,15 +164,17 @@ def test_it_is_what_a_simple_list_would_say() -> None:
             ledger.answered(name, at(applied), now, LEASE)
             simple[name] = (applied, now + OVER)
         elif what < 0.83:
-            applied, unnamed = max(0, head - 1), unnamed + 1
+            applied = max(0, head - chance.randrange(3))
             ledger.answered("", at(applied), now, LEASE)
-            simple[f"?{unnamed}"] = (applied, now + OVER)
+            simple[f"?{applied}"] = (applied, now + OVER)
         elif what < 0.9:
             ledger.left(name)
             simple.pop(name, None)
         elif what < 0.901:
             ledger.begin_again()
-            simple = {one: (0, until) for one, (_, until) in simple.items()}
+            unnamed = max((until for one, (_, until) in simple.items() if one.startswith("?")), default=0.0)
+            simple = {one: (0, until) for one, (_, until) in simple.items() if not one.startswith("?")}
+            simple |= {"?0": (0, unnamed)} if unnamed else {}
         simple = {one: (applied, until) for one, (applied, until) in simple.items() if until > now}
         expected = min([head, *(applied for applied, _ in simple.values())])
         assert ledger.applied(at(head), now) == at(expected)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.unit.verifier.test_following import Feed
 from ostiary import limits
 from ostiary.relay import Relay, RelayServer
 from ostiary.relay.allowed import Allowed
+from ostiary.relay.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
 
@@ -128,9 +129,11 @@ class Stream:
 
 
 @asynccontextmanager
-async def listening(site: Site, query: str = "", **how: Any) -> AsyncIterator[Stream]:
+async def listening(
+    site: Site, query: str = "", *, authorization: bytes = AUTHORIZATION, **how: Any
+) -> AsyncIterator[Stream]:
     stream = Stream(**how)
-    headers = [(b"authorization", AUTHORIZATION), (b"accept", b"text/event-stream")]
+    headers = [(b"authorization", authorization), (b"accept", b"text/event-stream")]
     scope = {"type": "http", "method": "GET", "path": PATH, "query_string": query.encode(), "headers": headers}
     task = asyncio.create_task(site.server(scope, stream.receive, stream.send))
     try:
@@ -286,12 +289,12 @@ async def test_a_reader_that_does_not_read_is_dropped(
 async def test_followers_are_bounded(feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bounds 503 `overloaded` with Retry-After; those who follow go on (section 1)."""
     monkeypatch.setattr(limits, "RELAY_STREAMS", 1)
+    monkeypatch.setattr("ostiary.relay.relay.Ledger", lambda: Ledger(most=1))
     async with relaying(feed, tmp_path) as site, listening(site) as one:
         await site.until(lambda: one.status == 200)
         status, headers, problem = await site.get(headers=[(b"accept", b"text/event-stream")])
         assert (status, problem["code"]) == (503, "overloaded")
         assert headers["retry-after"]
-        site.relay.ledger._most = 1
         assert (await site.get("node=a"))[0] == 200
         assert (await site.get("node=b"))[2]["code"] == "overloaded"
         assert (await site.get("node=a"))[0] == 200
@@ -330,6 +333,79 @@ async def test_head_follows_nothing(feed: Feed, tmp_path: Path) -> None:
         assert "content-length" not in (await site.get(method="HEAD"))[1]
         for path in ("/healthz", "/readyz"):
             assert (await site.get(path=path, method="HEAD"))[0] == 200
+
+
+async def test_head_says_what_get_would(feed: Feed, tmp_path: Path) -> None:
+    """Status and type of a stream, of a goodbye, and of what is refused, as GET has them and the issuer too; nobody is
+    taken for gone (section 5, RFC 9110 section 9.3.2)."""
+    stream = [(b"accept", b"text/event-stream")]
+    async with relaying(feed, tmp_path) as site:
+        await site.get("node=a")
+        for query, headers in [("", ()), ("node=a&leave=1", ()), ("cursor=x", ()), ("cursor=x", stream)]:
+            before = len(site.relay.ledger)
+            head = await site.get(query, method="HEAD", headers=headers)
+            assert len(site.relay.ledger) == before
+            whole = await site.get(query, headers=headers)
+            assert head[0] == whole[0], query
+            assert head[1].get("content-type") == whole[1].get("content-type")
+            assert head[2] is None
+        status, headers_, _ = await site.get(method="HEAD", headers=stream)
+        assert (status, headers_["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        feed.status, failed = 503, site.relay.failed
+        await site.until(lambda: site.relay.failed > failed)  # from here on nothing is lent to it
+        site.relay.copy.lease = 0.0
+        status, headers_, _ = await site.get(method="HEAD")
+        assert (status, headers_["content-type"]) == (503, "application/problem+json")
+        assert int(headers_["retry-after"]) >= 1
+
+
+async def test_a_parameter_that_comes_twice_is_refused(feed: Feed, tmp_path: Path) -> None:
+    """Which of two cursors was meant is not guessed: 400, as the issuer says (section 1)."""
+    async with relaying(feed, tmp_path) as site:
+        for query in ("cursor=1-6&cursor=", "node=a&node=a", "fresh=1&fresh=1", "leave=1&node=a&leave=1",
+                      "acknowledged=0-0&acknowledged=0-0"):  # fmt: skip
+            for method in ("GET", "HEAD"):
+                assert (await site.get(query, method=method))[0] == 400, query
+            assert (await site.get(query))[2]["code"] == "invalid_request"
+        assert (await site.get("later=1"))[0] == 200
+
+
+async def test_one_follower_leaves_room_for_the_others(
+    feed: Feed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flaw class: whoever asks under a thousand names, or none, or opens a thousand streams, keeps everybody else from
+    a lease. He is refused beyond his share, and another client is lent to (section 1)."""
+    monkeypatch.setattr(limits, "RELAY_STREAMS", 10)
+    monkeypatch.setattr("ostiary.relay.relay.Ledger", lambda: Ledger(most=10))
+    async with relaying(feed, tmp_path) as site, AsyncExitStack() as open_streams:
+        with (tmp_path / "followers").open("a") as file:
+            file.write(f"cli_near {hashlib.sha256(b'ost_cs_near').hexdigest()}\n")
+        assert not site.server._allowed.look()
+        for number in range(8):
+            assert (await site.get(f"node=n{number}"))[0] == 200
+            stream = await open_streams.enter_async_context(listening(site))
+            await site.until(lambda stream=stream: stream.status == 200)
+        near = (b"authorization", b"Basic " + b64encode(b"cli_near:ost_cs_near"))
+        listen = (b"accept", b"text/event-stream")
+        for query, headers in [("node=more", ()), ("", ()), ("", [listen])]:
+            status, told, problem = await site.get(query, headers=headers)
+            assert (status, problem["code"]) == (503, "overloaded")
+            assert told["retry-after"]
+        assert (await site.get("node=n0", known=False, headers=[near]))[0] == 200
+        assert (await site.get(known=False, headers=[near]))[0] == 200
+        near_stream = await open_streams.enter_async_context(listening(site, authorization=near[1]))
+        await site.until(lambda: near_stream.status == 200)
+
+
+async def test_what_is_true_now_is_asked_for_with_each_page(feed: Feed, tmp_path: Path) -> None:
+    """Flaw class: only the first page of an answer from a relay upstream is new, and whoever waits for what is true now
+    is told 503. The last page says how old all of it is (section 6)."""
+    feed.page, feed.stale = 3, 0.2
+    async with relaying(feed, tmp_path) as site:
+        for number in range(8):
+            feed.end("s", f"ses_{number}", 9, tell=False)
+        status, _, answer = await site.get("fresh=1")
+        assert (status, len(answer["items"]), answer["age"]) == (200, 8, 0.0)
 
 
 async def test_an_upstream_that_says_nonsense_lends_nothing(feed: Feed, tmp_path: Path) -> None:

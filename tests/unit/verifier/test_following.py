@@ -31,6 +31,8 @@ class Feed:
         self.items: list[dict[str, Any]] = []
         self.status = 200
         self.delay = 0.0
+        self.page = 0  # items of one answer; 0: all
+        self.stale = 0.0  # the age of an answer of which nobody said that it is to be fresh: that of a relay
         self.asked: list[dict[str, str]] = []
         self.authorizations: list[str] = []
         self.streams: list[Callable[[list[dict[str, Any]]], None]] = []
@@ -68,10 +70,12 @@ class Feed:
         self.asked.append(query)
         after = int(query.get("cursor", "0-0").split("-")[0])
         matches = query.get("cursor", "0-0") == "0-0" or any(i["cursor"] == query["cursor"] for i in self.items)
+        items = self.items[after : after + self.page if self.page else None] if matches else []
         body = json.dumps(
             {
-                "generation": self.generation, "everything": self.everything, "lease": self.lease, "age": self.age,
-                "matches": matches, "complete": True, "cursor": "", "items": self.items[after:] if matches else [],
+                "generation": self.generation, "everything": self.everything, "lease": self.lease,
+                "age": self.age if "fresh" in query else self.age + self.stale, "matches": matches,
+                "complete": after + len(items) == len(self.items), "cursor": "", "items": items,
             }
         ).encode()  # fmt: skip
         time.sleep(self.delay)
@@ -189,6 +193,18 @@ def test_without_an_answer_it_does_not_know(verifier: Verifier, feed: Feed, issu
     assert refused(verifier, ended)
     feed.status = 200
     until(lambda: not unknown())
+
+
+def test_what_is_true_now_is_asked_for_with_each_page(verifier: Verifier, feed: Feed) -> None:
+    """Flaw class: only the first page of a relay's answer is new, and a request that waits for what is true now is told
+    503. The last page says how old all of it is (M-30)."""
+    feed.lease, feed.page, feed.stale = 50.0, 3, 0.2
+    for number in range(8):
+        feed.end("s", f"ses_{number}", 9, tell=False)
+    following = verifier._revocations
+    assert following is not None
+    following.ask_blocking()
+    assert len(following.replica) == 8
 
 
 def test_the_lease_is_shorter_by_the_age_of_the_answer(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
