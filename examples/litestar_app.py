@@ -10,7 +10,7 @@ from ostiary import Ostiary
 auth = Ostiary.from_settings(issuer="http://127.0.0.1:8000/auth", database="memory:")
 
 
-@asgi("/auth", is_mount=True)
+@asgi("/auth", is_mount=True, copy_scope=True)
 async def login_state(scope: Scope, receive: Receive, send: Send) -> None:
     """The API and the pages."""
     await auth.asgi(scope, receive, send)

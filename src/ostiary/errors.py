@@ -22,6 +22,16 @@ class OstiaryError(Exception):
         super().__init__(message or self.title)
         self.private = private
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Whatever its class wants to be made of, it can be copied, and cross from one process to another."""
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[OstiaryError], args: tuple[object, ...]) -> OstiaryError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
+
 
 class Misconfigured(OstiaryError):
     """The operator has to change something before this can work; never caused by a request."""

@@ -230,6 +230,26 @@ def test_pages_lead_to_where_they_are_mounted(issuer: str) -> None:
         assert client.get("/auth/account").headers["location"].startswith("/auth/login?next=%2Fauth%2Faccount&")
 
 
+def test_a_login_leads_back_to_where_browsers_find_the_page() -> None:
+    """A proxy or a framework that takes the issuer's path away changes nothing of where a login leads (M-01)."""
+    auth = Ostiary(Settings(database="memory:", issuer=SECURE), password_parameters=CHEAP)
+
+    async def taken_away(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "").removeprefix("/auth")
+        await auth.asgi({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+    person = {"username": "alice", "password": PASSWORD}
+    with TestClient(taken_away, base_url="https://testserver", follow_redirects=False) as client:
+        client.post("/auth/signup", data=person)
+        asked = client.get("/auth/account").headers["location"]
+        assert asked.startswith("/auth/login?")
+        found = re.search(r'name="next" value="([^"]+)"', client.get(asked).text)
+        assert found is not None
+        back = client.post("/auth/login", data={**person, "next": found[1]}).headers["location"]
+        assert back == "/auth/account"
+        assert client.get(back).status_code == 200
+
+
 @pytest.mark.parametrize("root_path", ["//evil.example", "/auth/", "auth"])
 async def test_a_mount_that_is_no_path_of_ours_leads_nowhere(server: Server, root_path: str) -> None:
     """What links begin with is one slash and a name, never another host (M-08)."""

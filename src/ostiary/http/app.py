@@ -209,8 +209,11 @@ def refused(call: Call, dialect: Dialect, error: OstiaryError) -> Response:
 
 
 def _path_of(call: Call) -> str:
-    path = call.scope["path"] if call.request.method in ("GET", "HEAD") else "/account"
-    return str(path)
+    """Where the browser comes back to. The request's own path may lack where we are: some frameworks and proxies take
+    that away before the request comes here."""
+    base = call.services.config.base_path
+    below = path_of(call.scope) if call.request.method in ("GET", "HEAD") else "/account"
+    return base + (below.removeprefix(base) if below.startswith(f"{base}/") else below)
 
 
 def _not_found(services: ServicesOf, mounted: Mounted) -> ASGIApp:

@@ -1,6 +1,6 @@
 """What signing and encryption keys have in common: they never change, have a `kid`, and can be written down."""
 
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Self
 
 from ostiary.jose import jwk as _jwk
 from ostiary.jose.encoding import encode_bytes, encode_object
@@ -24,6 +24,16 @@ class KeyObject:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("a key never changes")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """What never changes is its own copy."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key is not pickled, since it may be secret: hand on what to_jwk() or to_pem() gives")
 
     @property
     def symmetric(self) -> bool:
