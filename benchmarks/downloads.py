@@ -76,7 +76,7 @@ async def _spending(folder: Path) -> dict[str, float]:
         await app.start()
 
         def issue() -> str:
-            return system.downloads.issue(caller, audience=FILES, action="download", resource="a.txt").token
+            return system.one_time_tokens.issue(caller, audience=FILES, action="download", resource="a.txt").token
 
         async def both(count: int) -> None:
             for _ in range(count):

@@ -20,6 +20,8 @@ PAGE_ROWS_DEFAULT = 50
 AUDIT_EXPORT_ROWS = 1000  # events that an export reads at one go
 ROLES_PER_ACCOUNT = 32
 SCOPES_PER_TOKEN = 64
+SERVICE_NAME_CHARS = 256
+SCOPE_CHARS = 128  # of one of them
 AUDIENCES_PER_TOKEN = 16
 CURSOR_CHARS = 1536  # an e-mail address of the longest, an id, and what packing adds
 

@@ -19,6 +19,8 @@ from tests.http.harness import (
 )
 
 from ostiary import jose
+from ostiary.credentials import access_token
+from ostiary.errors import Misconfigured
 from ostiary.services.accounts import AccountPatch
 from ostiary.stores.memory import MemoryStore
 from ostiary.testing import FakeClock
@@ -253,6 +255,30 @@ async def test_internal_tokens_are_not_encrypted(anyio_backend: str) -> None:
         assert login.access_token.count(".") == 4
         answer = await ask(site, f"/v1/forward-auth?audience={API}", headers=GET, **login.use)
         assert answer.headers["authorization"].count(".") == 2
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+async def test_an_internal_token_that_would_be_too_large(kind: str, anyio_backend: str) -> None:
+    """M-26: it is refused at issue, here too, as 403: a proxy makes an error of its own of any other. Without an
+    audience there is no token, and nothing is too large."""
+    scopes = tuple(f"{number:02}-{'s' * 60}" for number in range(40))
+    async with open_site(role_scopes={"user": scopes}) as site:
+        await site.account()
+        login = await site.log_in(kind=kind, transport="bearer")
+        refused = await ask(site, f"/v1/forward-auth?audience={API}", headers=GET, **login.use)
+        assert problem(refused) == (403, "forbidden")
+        assert "authorization" not in refused.headers
+        assert (await ask(site, headers=GET, **login.use)).status_code == 200
+
+
+async def test_an_internal_token_says_nothing_private(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M-26: should a claim of it ever be private, it is not signed."""
+    await site.account()
+    login = await site.log_in()
+    caller = await site.auth.system.recognition.recognise(login.access_token, site.clock.wall)
+    monkeypatch.setattr(access_token, "PRIVATE_CLAIMS", frozenset({"roles"}))
+    with pytest.raises(Misconfigured):
+        site.auth.system.forward_auth.internal_token(caller, API, site.clock.wall)
 
 
 class Counting:

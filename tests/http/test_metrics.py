@@ -42,7 +42,9 @@ async def test_the_token_is_demanded(watched: Site) -> None:
 
 
 async def test_what_happened_is_counted(watched: Site) -> None:
-    """Logins, failures, refreshes by outcome, first sights, answers by endpoint; and nothing that names anybody."""
+    """Logins, failures, hashes, refreshes by outcome, first sights, answers by endpoint; and nothing that names
+    anybody."""
+    before = numbers((await watched.get("/metrics", bearer=TOKEN)).text)
     login = await watched.log_in(kind="stateless")
     await watched.post("/v1/login", json={"username": "ann", "password": "wrong"})
     renewed = login.renewed(await watched.refresh(login))
@@ -62,6 +64,7 @@ async def test_what_happened_is_counted(watched: Site) -> None:
     assert found['ostiary_first_sights_total{kind="unknown"}'] == 1
     assert found['ostiary_http_requests_total{method="GET",path="/v1/me",status="200"}'] == 2
     assert found['ostiary_http_requests_total{method="DELETE",path="/v1/sessions/{id}",status="200"}'] == 1
+    assert found["ostiary_password_hashes_total"] - before["ostiary_password_hashes_total"] == 2
     assert found["ostiary_revocation_entries"] == 1
     assert login.id not in response.text
     assert "ann" not in response.text

@@ -163,7 +163,7 @@ async def test_from_python(site: Site) -> None:
     recognition = site.auth.system.recognition
     caller = await recognition.recognise(login_use["bearer"], site.clock.wall)
     assert isinstance(caller, Caller)
-    issued = site.auth.system.downloads.issue(caller, audience=API, action="download", resource="a.txt")
+    issued = site.auth.system.one_time_tokens.issue(caller, audience=API, action="download", resource="a.txt")
     assert issued.token not in repr(issued)
     assert issued.expires_in == 120
 

@@ -332,7 +332,7 @@ def _services_of(system: System, config: HttpConfig, places: tuple[str, ...]) ->
         signing_keys=system.signing_keys,
         audit=system.audit,
         metrics=metrics_of(system),
-        downloads=system.downloads,
+        one_time_tokens=system.one_time_tokens,
         forward_auth=system.forward_auth,
         clients=system.clients,
         client_authentication=system.client_authentication,

@@ -28,6 +28,7 @@ def metrics_of(system: System) -> Metrics:
                 "kind",
                 lambda: measures.recognised,
             ),
+            "ostiary_password_hashes": ("Password hashes computed.", "", lambda: {"": system.passwords.computed}),
         },
         gauges=_GAUGES,
         read=lambda: _read(system),

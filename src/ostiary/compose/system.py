@@ -25,17 +25,18 @@ from ostiary.services.audit import Audit
 from ostiary.services.client_authentication import ClientAuthentication
 from ostiary.services.clients import Clients
 from ostiary.services.context import Agreed, Context, Policy, judged_again
-from ostiary.services.downloads import Downloads
 from ostiary.services.exchange import Exchange
 from ostiary.services.first_run import FirstRun
 from ostiary.services.followers import Followers
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.housekeeping import Housekeeping
+from ostiary.services.internal_tokens import InternalTokens
 from ostiary.services.introspection import Introspection
 from ostiary.services.issuing import Issuing
 from ostiary.services.log_keeping import LogKeeping
 from ostiary.services.moving import Moving
 from ostiary.services.nodes import Nodes
+from ostiary.services.one_time_tokens import OneTimeTokens
 from ostiary.services.overview import Overview
 from ostiary.services.password_changes import PasswordChanges
 from ostiary.services.passwords import Passwords
@@ -73,7 +74,7 @@ class System:
     throttling: Throttling
     signing_keys: SigningKeys
     audit: Audit
-    downloads: Downloads
+    one_time_tokens: OneTimeTokens
     forward_auth: ForwardAuth
     clients: Clients
     client_authentication: ClientAuthentication
@@ -254,6 +255,7 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher, worker: 
     keeping = LogKeeping(context, keys.reload)
     feed = Feed(context.replica, context.store.revocations, context.clock, keeping)
     issuing = Issuing(context, keys)
+    internal_tokens = InternalTokens(context, issuing)
     throttling = Throttling(context)
     passwords = Passwords(context, hasher, throttling, load_common_passwords)
     recognition = Recognition(context, keys, feed)
@@ -289,11 +291,11 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher, worker: 
         throttling=throttling,
         signing_keys=keys,
         audit=Audit(context),
-        downloads=Downloads(context, keys),
-        forward_auth=ForwardAuth(context, keys),
+        one_time_tokens=OneTimeTokens(context, keys),
+        forward_auth=ForwardAuth(context, internal_tokens),
         clients=clients,
         client_authentication=client_authentication,
-        exchange=Exchange(context, recognition, issuing),
+        exchange=Exchange(context, recognition, issuing, internal_tokens),
         followers=followers,
         introspection=Introspection(context, recognition, keys),
         nodes=nodes,

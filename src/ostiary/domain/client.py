@@ -9,6 +9,7 @@ something else, raises its epoch: tokens that were issued to it under an older o
 from dataclasses import dataclass, field
 
 from ostiary import limits
+from ostiary.domain.scope import is_scope_token
 from ostiary.errors import InvalidRequest
 
 CLIENT_CREDENTIALS = "client_credentials"
@@ -69,9 +70,17 @@ def check_services(member: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Names of services, as in `aud`. Raises InvalidRequest."""
     if len(names) > limits.CLIENT_NAMES:
         raise InvalidRequest(f"'{member}' are {limits.CLIENT_NAMES} at most.")
-    if not all(0 < len(name) <= 256 and name.isprintable() and " " not in name for name in names):
-        raise InvalidRequest(f"'{member}' are names of services, best their URLs: 1 to 256 characters without spaces.")
+    if not all(map(is_service_name, names)):
+        raise InvalidRequest(
+            f"'{member}' are names of services, best their URLs: 1 to {limits.SERVICE_NAME_CHARS} characters without "
+            "spaces."
+        )
     return tuple(dict.fromkeys(names))
+
+
+def is_service_name(text: str) -> bool:
+    """Of a length that fits, printable, without spaces."""
+    return 0 < len(text) <= limits.SERVICE_NAME_CHARS and text.isprintable() and " " not in text
 
 
 def check_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,10 +88,7 @@ def check_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
     if len(scopes) > limits.CLIENT_NAMES:
         raise InvalidRequest(f"'scopes' are {limits.CLIENT_NAMES} at most.")
     if not all(is_scope_token(scope) for scope in scopes):
-        raise InvalidRequest("'scopes' are 1 to 128 printable ASCII characters without spaces, quotes and backslashes.")
+        raise InvalidRequest(
+            f"'scopes' are 1 to {limits.SCOPE_CHARS} printable ASCII characters without spaces, quotes and backslashes."
+        )
     return tuple(sorted(set(scopes)))
-
-
-def is_scope_token(text: str) -> bool:
-    """RFC 6749 section 3.3, and of a length that fits."""
-    return 0 < len(text) <= 128 and all("!" <= char <= "~" and char not in '"\\' for char in text)

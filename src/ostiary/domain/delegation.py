@@ -10,7 +10,7 @@
 from collections.abc import Iterable
 
 from ostiary import limits
-from ostiary.domain.client import is_scope_token
+from ostiary.domain.scope import read_scope
 from ostiary.errors import InvalidGrant, InvalidScope, InvalidTarget
 
 
@@ -28,10 +28,10 @@ def chosen_target(targets: tuple[str, ...], asked: Iterable[str], issuer: str) -
 
 def scope_of_text(text: str) -> tuple[str, ...]:
     """Raises InvalidScope for what is no scope (RFC 6749 section 3.3)."""
-    names = tuple(dict.fromkeys(text.split(" ")))
-    if len(names) > limits.SCOPES_PER_TOKEN or not all(is_scope_token(name) for name in names):
+    words = read_scope(text)
+    if words is None:
         raise InvalidScope("The scope is not a list of scopes with one space between them.")
-    return names
+    return words
 
 
 def narrowed(allowed: Iterable[str], asked: tuple[str, ...] | None) -> tuple[str, ...]:

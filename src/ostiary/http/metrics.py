@@ -20,7 +20,8 @@ Reading = Callable[[], Mapping[str, float]]
 
 
 class Metrics:
-    """One for each process. `gauges` are read at each scrape; a source that is not running gives none."""
+    """One for each process. `gauges` are read at each scrape; a source that is not running gives none. `counters`:
+    what each is about, its label, and counts by the label's values; without a label, "", there is one count."""
 
     def __init__(
         self, *, counters: Mapping[str, tuple[str, str, Reading]], gauges: Mapping[str, str], read: Reading
@@ -81,9 +82,9 @@ class _Readings(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for name, (about, label, reading) in self._counters.items():
-            counter = CounterMetricFamily(name, about, labels=(label,))
+            counter = CounterMetricFamily(name, about, labels=(label,) if label else ())
             for value, count in sorted(reading().items()):
-                counter.add_metric((value,), count)
+                counter.add_metric((value,) if label else (), count)
             yield counter
         now = self._read()
         for name, about in self._gauges.items():

@@ -14,13 +14,13 @@ from ostiary.services.audit import Audit
 from ostiary.services.client_authentication import ClientAuthentication
 from ostiary.services.clients import Clients
 from ostiary.services.context import Context
-from ostiary.services.downloads import Downloads
 from ostiary.services.exchange import Exchange
 from ostiary.services.first_run import FirstRun
 from ostiary.services.followers import Followers
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.introspection import Introspection
 from ostiary.services.nodes import Nodes
+from ostiary.services.one_time_tokens import OneTimeTokens
 from ostiary.services.overview import Overview
 from ostiary.services.password_changes import PasswordChanges
 from ostiary.services.passwords import Passwords
@@ -55,7 +55,7 @@ class Services:
     signing_keys: SigningKeys
     audit: Audit
     metrics: Metrics
-    downloads: Downloads
+    one_time_tokens: OneTimeTokens
     forward_auth: ForwardAuth
     clients: Clients
     client_authentication: ClientAuthentication

@@ -17,6 +17,7 @@ from ostiary.errors import InvalidGrant, InvalidToken, UnauthorizedClient
 from ostiary.revocation.entry import Entry, Scope
 from ostiary.services.clients import Known
 from ostiary.services.context import Context
+from ostiary.services.internal_tokens import InternalTokens
 from ostiary.services.issuing import Issuing
 from ostiary.services.recognition import Recognition
 from ostiary.stores.port import Append
@@ -38,10 +39,13 @@ class ServiceToken:
 class Exchange:
     """Use cases of tokens for services. Every one raises UnauthorizedClient if the client is not registered for it."""
 
-    def __init__(self, context: Context, recognition: Recognition, issuing: Issuing) -> None:
+    def __init__(
+        self, context: Context, recognition: Recognition, issuing: Issuing, internal_tokens: InternalTokens
+    ) -> None:
         self._context = context
         self._recognition = recognition
         self._issuing = issuing
+        self._internal_tokens = internal_tokens
 
     async def exchange(
         self,
@@ -61,56 +65,23 @@ class Exchange:
         target = delegation.chosen_target(client.targets, asked, self._context.policy.issuer)
         caller = await self._subject(known, subject_token, now)
         allowed = caller.scope.intersection(client.scopes) if client.scopes else caller.scope
-        return self.internal(
-            caller,
-            audience=target,
-            scope=delegation.narrowed(allowed, delegation.scope_of_text(scope) if scope else None),
-            actors=delegation.with_actor(caller.act, client.id),
-            client_id=client.id,
-            client_epoch=known.epoch,
-            now=now,
-            thumbprint=thumbprint,
-        )
-
-    def internal(
-        self,
-        caller: Caller,
-        *,
-        audience: str,
-        scope: tuple[str, ...],
-        actors: tuple[str, ...],
-        client_id: str,
-        client_epoch: int,
-        now: float,
-        thumbprint: str | None = None,
-    ) -> ServiceToken:
-        """The caller's login, for one service behind us: same session, same version, same epoch; bound to the key of
-        this thumbprint, and never to that of the caller, which only the caller has. Raises InvalidGrant if it is over
-        before it begins."""
+        granted = delegation.narrowed(allowed, delegation.scope_of_text(scope) if scope else None)
+        actors = delegation.with_actor(caller.act, client.id)
         issued_at = int(now)
         expires_at = delegation.derived_expiry(issued_at, caller.expires_at)
-        token = self._issuing.sign_for_service(
-            Grant(
-                issuer=self._context.policy.issuer,
-                audience=(audience,),
-                account_id=caller.account_id,
-                session_id=caller.session_id,
-                version=caller.version,
-                epoch=caller.epoch,
-                client_id=client_id,
-                auth_time=int(caller.auth_time),
-                issued_at=issued_at,
-                expires_at=expires_at,
-                token_id=opaque.encode(self._context.random(16)),
-                roles=tuple(sorted(caller.roles)),
-                scope=scope,
-                actors=actors,
-                client_epoch=client_epoch,
-                key_thumbprint=thumbprint,
-            )
+        token = self._internal_tokens.make(
+            caller,
+            audience=target,
+            scope=granted,
+            issued_at=issued_at,
+            expires_at=expires_at,
+            client_id=client.id,
+            client_epoch=known.epoch,
+            actors=actors,
+            thumbprint=thumbprint,
         )
         return ServiceToken(
-            access_token=token, expires_in=expires_at - issued_at, scope=scope, bound=thumbprint is not None
+            access_token=token, expires_in=expires_at - issued_at, scope=granted, bound=thumbprint is not None
         )
 
     async def _subject(self, known: Known, subject_token: str, now: float) -> Caller:

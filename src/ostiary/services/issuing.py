@@ -165,18 +165,17 @@ class Issuing:
 
     def sign(self, grant: Grant, kind: Kind) -> str:
         """The access JWT of this kind. Raises Misconfigured if it would say too much or be too large."""
-        row = TOKEN_KINDS[kind]
-        claims = row.claims(grant)
-        access_token.check_before_signing(claims)
-        ring = self._keys.ring
-        token = access_token.check_after_signing(jose.sign(claims, ring.signer, typ=row.typ))
-        return (
-            ring.hide(token, self._context.random) if row.hidden and self._context.policy.encrypt_stateless else token
-        )
+        token = self._signed(grant, kind)
+        if TOKEN_KINDS[kind].hidden and self._context.policy.encrypt_stateless:
+            return self._keys.ring.hide(token, self._context.random)
+        return token
 
     def sign_for_service(self, grant: Grant) -> str:
         """An access JWT that another service reads: never encrypted to ourselves. Raises as `sign`."""
-        row = TOKEN_KINDS[Kind.STATELESS]
+        return self._signed(grant, Kind.STATELESS)
+
+    def _signed(self, grant: Grant, kind: Kind) -> str:
+        row = TOKEN_KINDS[kind]
         claims = row.claims(grant)
         access_token.check_before_signing(claims)
         return access_token.check_after_signing(jose.sign(claims, self._keys.ring.signer, typ=row.typ))

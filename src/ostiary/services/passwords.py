@@ -42,6 +42,11 @@ class Passwords:
         """Hashes that have not begun."""
         return self._hasher.waiting
 
+    @property
+    def computed(self) -> int:
+        """Hashes computed so far, by this process."""
+        return self._hasher.computed
+
     async def hash(self, password: str) -> str:
         """What the store keeps. Raises Overloaded if too many wait."""
         return await self._hasher.hash(password)

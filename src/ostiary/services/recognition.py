@@ -1,8 +1,8 @@
 """From a credential to its caller: the request path.
 
-One that this process remembers is told at once (`recognised.py`). One seen for the first time is verified (JWT) or
-looked up (session token), and remembered; so is one of which the replica says that something about its session or
-account has changed, and one that was remembered for `limits.RECOGNISED_SECONDS`.
+One that this process remembers is told at once (`recognised_credentials.py`). One seen for the first time is verified
+(JWT) or looked up (session token), and remembered; so is one of which the replica says that something about its session
+or account has changed, and one that was remembered for `limits.RECOGNISED_SECONDS`.
 """
 
 from ostiary import jose, limits
@@ -18,7 +18,7 @@ from ostiary.revocation.freshness import Freshness, Stale
 from ostiary.services.context import Context
 from ostiary.services.issuing import granted_scope
 from ostiary.services.moving import bound_of
-from ostiary.services.recognised import Entry, RecognisedCredentials, Seen
+from ostiary.services.recognised_credentials import Entry, RecognisedCredentials, Seen
 from ostiary.services.signing_keys import SigningKeys
 from ostiary.services.token_verification import UnknownSigningKey, Verification, claimed_audience
 

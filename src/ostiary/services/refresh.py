@@ -6,13 +6,13 @@ from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import Event
 from ostiary.domain.binding import Binding, Place, place_of
 from ostiary.domain.refresh import Presented, judge
-from ostiary.domain.session import EndReason, Session, Transport
-from ostiary.errors import InvalidGrant, InvalidProof, TooManyAttempts
+from ostiary.domain.session import EndReason, Kind, Session, Transport
+from ostiary.errors import InvalidGrant, InvalidProof, InvalidScope, TooManyAttempts
 from ostiary.services.context import Client, Context, judged_again
 from ostiary.services.ending import end_session
-from ostiary.services.issuing import Issued, Issuing
+from ostiary.services.issuing import Issued, Issuing, granted_scope
 from ostiary.services.moving import bound_of
-from ostiary.services.remembered import Remembered
+from ostiary.services.refreshed_sessions import RefreshedSessions
 from ostiary.stores.port import Change, Expect, Swap
 
 _MINUTE = 60.0  # seconds of `refreshes_per_minute`
@@ -29,7 +29,7 @@ class Refresh:
         self._context = context
         self._issuing = issuing
         self._rates: dict[str, tuple[float, int]] = {}
-        self._remembered = Remembered(lambda: context.replica.generation)
+        self._refreshed = RefreshedSessions(lambda: context.replica.generation)
 
     async def refresh(
         self,
@@ -70,6 +70,23 @@ class Refresh:
 
         return await judged_again(attempt)
 
+    async def narrowed_scope(self, text: str, asked: str) -> tuple[str, ...] | None:
+        """What the access token that follows this refresh token is to say at most: a part of what the login has, None
+        for all of it (RFC 6749 section 6). The refresh token stays what it was. Raises InvalidScope for more, before
+        anything is spent; and for less, where it is the server that knows the scope and not the token."""
+        session = await self.session_of(text)
+        account = await self._context.store.accounts.get(session.account_id) if session else None
+        if session is None or account is None:
+            return None  # no grant, as the refresh itself will say
+        wanted, granted = set(asked.split(" ")), set(granted_scope(self._context, account.roles, session.scope))
+        if not wanted <= (granted if session.scope is None else {*session.scope}):
+            raise InvalidScope("A scope was asked for that the login does not have.")
+        if wanted >= granted:
+            return None
+        if session.kind is not Kind.STATELESS:
+            raise InvalidScope("A login of this kind keeps its scope.")
+        return tuple(wanted)
+
     async def session_of(self, text: str, *, to_end: bool = False) -> Session | None:
         """The session that a refresh token belongs to, if the token is its current one or that one's predecessor.
         `to_end`: an older one will do, since using it would end the session too."""
@@ -98,7 +115,7 @@ class Refresh:
         """`counts` is False where a race was lost and the same request is judged again: by what the store says."""
         context = self._context
         now = context.now()
-        known = self._remembered.recall(presented, now) if counts else None
+        known = self._refreshed.recall(presented, now) if counts else None
         session, issuer, account = known or await self._look_up(presented)
         if session is None or session.refresh is None:
             raise InvalidGrant(private="no such session")
@@ -136,7 +153,7 @@ class Refresh:
         issued = self._issuing.issued(account, rotated, issuer.everything, secret, now, narrowed_to=scope)
         if not await context.write(Swap(rotated, session), Expect(account), Expect(issuer), *placed):
             return None
-        self._remembered.keep(rotated, account, issuer, now)
+        self._refreshed.keep(rotated, account, issuer, now)
         context.measures.refreshes["rotated"] += 1
         return issued
 
@@ -194,7 +211,7 @@ class Refresh:
 
     def forget_old(self, now: float) -> None:
         """Housekeeping."""
-        self._remembered.forget_old(now)
+        self._refreshed.forget_old(now)
         since = self._context.clock.monotonic() - _MINUTE
         self._rates = {key: value for key, value in self._rates.items() if value[0] > since}
 

@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ostiary.domain.account import check_roles
+from ostiary.domain.client import is_service_name
+from ostiary.domain.scope import is_scope_token
 from ostiary.errors import InvalidRequest
 from ostiary.limits import SCOPES_PER_TOKEN
 from ostiary.stores import postgres_url, valkey_url
@@ -21,7 +23,6 @@ _LONGEST = 10 * 365 * 86_400.0  # seconds; a longer life is a typing error
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([smhd]?)")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")  # RFC 6749 section 3.3
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -176,14 +177,14 @@ def scopes_of_roles() -> Reader:
 
 def scope(value: str) -> str:
     """One scope token (RFC 6749 section 3.3)."""
-    if not _SCOPE.fullmatch(value):
+    if not is_scope_token(value):
         raise ValueError("write scopes as ASCII words without spaces, quotes and backslashes")
     return value
 
 
 def audience(value: str) -> str:
     """What a service is called in `aud`: best its URL."""
-    if not 0 < len(value) <= 256 or not value.isprintable() or " " in value:
+    if not is_service_name(value):
         raise ValueError("write the names of services, best their URLs, without spaces and of at most 256 characters")
     return value
 

@@ -4,7 +4,7 @@ from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from ostiary.domain.client import CLIENT_CREDENTIALS, TOKEN_EXCHANGE
-from ostiary.domain.session import EndReason, Kind, Transport
+from ostiary.domain.session import EndReason, Transport
 from ostiary.errors import InvalidClient, InvalidToken, OstiaryError, UnauthorizedClient
 from ostiary.http.answers.credentials import TokenAnswer, token_type_of
 from ostiary.http.call import Call
@@ -14,7 +14,6 @@ from ostiary.http.problems import OAuthError, json_response
 from ostiary.services.clients import Known
 from ostiary.services.exchange import OWN_SESSION, ServiceToken
 from ostiary.services.introspection import RESPONSE_TYPE
-from ostiary.services.issuing import granted_scope
 from ostiary.services.token_verification import Expired
 
 GRANTS = ("refresh_token", TOKEN_EXCHANGE, CLIENT_CREDENTIALS)
@@ -97,7 +96,8 @@ async def _refresh(call: Call) -> Response:
         if text is None:
             raise OAuthError("invalid_request", "'refresh_token' is missing.")
         call.services.authenticator.check_refresh_cookie(call.scope, text)
-    narrowed = await _narrowed(call, text, call.form["scope"]) if call.form.get("scope") else None
+    scope = call.form.get("scope")
+    narrowed = await call.services.refresh.narrowed_scope(text, scope) if scope else None
     thumbprint = call.services.proofs.asking(call.scope, call.now)
     issued = await call.services.refresh.refresh(text, call.client, key_thumbprint=thumbprint, scope=narrowed)
     in_cookie = from_cookie and issued.session.transport is Transport.COOKIE
@@ -116,24 +116,6 @@ async def _refresh(call: Call) -> Response:
         headers={"Pragma": "no-cache"},
         cookies=call.services.cookies.issue(issued, call.now) if from_cookie else None,
     )
-
-
-async def _narrowed(call: Call, refresh_token: str, asked: str) -> tuple[str, ...] | None:
-    """What the new access token is to say at most: a part of what the login has, or all of it (RFC 6749 section 6). The
-    refresh token stays what it was. More is refused before anything is spent; so is less, where it is the server that
-    knows the scope and not the token."""
-    session = await call.services.refresh.session_of(refresh_token)
-    account = await call.services.context.store.accounts.get(session.account_id) if session else None
-    if session is None or account is None:
-        return None  # no grant, as the refresh itself will say
-    wanted, granted = set(asked.split(" ")), set(granted_scope(call.services.context, account.roles, session.scope))
-    if not wanted <= (granted if session.scope is None else {*session.scope}):
-        raise OAuthError("invalid_scope", "A scope was asked for that the login does not have.")
-    if wanted >= granted:
-        return None
-    if session.kind is not Kind.STATELESS:
-        raise OAuthError("invalid_scope", "A login of this kind keeps its scope.")
-    return tuple(wanted)
 
 
 async def revoke(call: Call) -> Response:

@@ -13,7 +13,7 @@ from ostiary.http.problems import json_response
 async def issue(call: Call) -> Response:
     """POST /v1/one-time-tokens"""
     body: OneTimeBody = call.body
-    issued = call.services.downloads.issue(
+    issued = call.services.one_time_tokens.issue(
         call.me,
         audience=body.audience,
         action=body.action,

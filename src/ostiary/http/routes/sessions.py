@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from ostiary import limits
+from ostiary.domain.scope import read_scope
 from ostiary.domain.session import EndReason, Kind, Transport
 from ostiary.errors import InvalidRequest, InvalidToken, NotAuthenticated, OstiaryError
 from ostiary.http.answers.common import EndedAnswer, ended_answer
@@ -37,7 +37,7 @@ async def login(call: Call) -> Response:
         transport=transport,
         remember=body.remember,
         audience=audience,
-        scope=scope_of(body.scope),
+        scope=_scope(body.scope),
         replaces=await replaced_session(call),
         key_thumbprint=key_thumbprint,
     )
@@ -49,13 +49,12 @@ async def login(call: Call) -> Response:
     )
 
 
-def scope_of(text: str | None) -> tuple[str, ...] | None:
-    """RFC 6749 section 3.3: words of printable ASCII without quotes and backslashes, one space between."""
+def _scope(text: str | None) -> tuple[str, ...] | None:
+    """Raises InvalidRequest for what is no scope."""
     if text is None:
         return None
-    words = tuple(dict.fromkeys(text.split(" "))) if text else ()
-    allowed = all(word and all("!" <= char <= "~" and char not in '"\\' for char in word) for word in words)
-    if not allowed or len(words) > limits.SCOPES_PER_TOKEN:
+    words = read_scope(text)
+    if words is None:
         raise InvalidRequest("'scope' is a list of words with one space between them.")
     return words
 

@@ -22,7 +22,7 @@ class IssuedOneTime:
     url: str | None = field(default=None, repr=False)
 
 
-class Downloads:
+class OneTimeTokens:
     """Use cases of one-time tokens."""
 
     def __init__(self, context: Context, keys: SigningKeys) -> None:

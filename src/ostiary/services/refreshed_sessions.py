@@ -22,7 +22,7 @@ class Known(NamedTuple):
     account: Account | None
 
 
-class Remembered:
+class RefreshedSessions:
     """Sessions and accounts by id, each with the instant of its last refresh, the oldest first; one issuer.
 
     `generation`: of the log that the process follows."""

@@ -9,7 +9,7 @@ from ostiary import limits
 from ostiary.credentials.opaque import RefreshToken
 from ostiary.domain.account import Issuer
 from ostiary.domain.session import Session
-from ostiary.services.remembered import Known, Remembered
+from ostiary.services.refreshed_sessions import Known, RefreshedSessions
 from ostiary.testing import builders
 from ostiary.testing.builders import NOW
 
@@ -29,8 +29,8 @@ def log() -> Iterator[type[Log]]:
 
 
 @pytest.fixture
-def remembered(log: type[Log]) -> Remembered:
-    return Remembered(lambda: log.generation)
+def remembered(log: type[Log]) -> RefreshedSessions:
+    return RefreshedSessions(lambda: log.generation)
 
 
 def session_of(name: str, digest: bytes) -> Session:
@@ -41,7 +41,7 @@ def shown(name: str, digest: bytes) -> RefreshToken:
     return RefreshToken(session_id=name, generation=0, secret=b"", text="", digest=digest)
 
 
-def test_the_written_session_is_known_as_the_store_has_it(remembered: Remembered) -> None:
+def test_the_written_session_is_known_as_the_store_has_it(remembered: RefreshedSessions) -> None:
     """M-40: what was swapped has the next revision; account and issuer are as they were expected."""
     session, account = session_of("s", b"new"), builders.account(revision=3)
     remembered.keep(session, account, ISSUER, NOW)
@@ -49,13 +49,13 @@ def test_the_written_session_is_known_as_the_store_has_it(remembered: Remembered
 
 
 @pytest.mark.parametrize(("name", "digest"), [("s", b"old"), ("s", b""), ("other", b"new")])
-def test_only_the_current_token_is_judged_by_memory(remembered: Remembered, name: str, digest: bytes) -> None:
+def test_only_the_current_token_is_judged_by_memory(remembered: RefreshedSessions, name: str, digest: bytes) -> None:
     """M-43: a predecessor, a reused token, and one of a session that is not known, are for the store to judge."""
     remembered.keep(session_of("s", b"new"), builders.account(), ISSUER, NOW)
     assert remembered.recall(shown(name, digest), NOW) is None
 
 
-def test_a_session_that_seems_over_is_not_known(remembered: Remembered) -> None:
+def test_a_session_that_seems_over_is_not_known(remembered: RefreshedSessions) -> None:
     """M-40: another process may have seen it later than this one."""
     session = session_of("s", b"new")
     remembered.keep(session, builders.account(), ISSUER, NOW)
@@ -65,7 +65,7 @@ def test_a_session_that_seems_over_is_not_known(remembered: Remembered) -> None:
     assert remembered.recall(shown("s", b"new"), NOW) is None
 
 
-def test_another_log_is_another_store(remembered: Remembered, log: type[Log]) -> None:
+def test_another_log_is_another_store(remembered: RefreshedSessions, log: type[Log]) -> None:
     """A store that lost something may count revisions a second time: nothing of before is known then."""
     remembered.keep(session_of("s", b"new"), builders.account(), ISSUER, NOW)
     log.generation = 2
@@ -77,7 +77,7 @@ def test_another_log_is_another_store(remembered: Remembered, log: type[Log]) ->
     assert remembered.recall(shown("t", b"new"), NOW) is None
 
 
-def test_the_longest_unused_goes_first(remembered: Remembered, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_longest_unused_goes_first(remembered: RefreshedSessions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, for sessions and for accounts, by what was renewed last."""
     monkeypatch.setattr(limits, "REMEMBERED_SESSIONS", 2)
     monkeypatch.setattr(limits, "REMEMBERED_ACCOUNTS", 1)
@@ -89,7 +89,7 @@ def test_the_longest_unused_goes_first(remembered: Remembered, monkeypatch: pyte
     assert [found.account.id if found and found.account else found and "" for found in known] == ["", "y"]
 
 
-def test_it_is_forgotten_after_an_hour(remembered: Remembered) -> None:
+def test_it_is_forgotten_after_an_hour(remembered: RefreshedSessions) -> None:
     """Whoever does not come back costs no memory for long."""
     remembered.keep(session_of("a", b"new"), builders.account(), ISSUER, NOW)
     remembered.keep(session_of("b", b"new"), builders.account(), ISSUER, NOW + 1)
