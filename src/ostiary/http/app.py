@@ -11,7 +11,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from ostiary.domain.account import ADMIN
-from ostiary.errors import Forbidden, InvalidToken, NotAuthenticated, OstiaryError, ReauthenticationRequired
+from ostiary.errors import Forbidden, InvalidToken, Malformed, NotAuthenticated, OstiaryError, ReauthenticationRequired
 from ostiary.http import client
 from ostiary.http.call import Call, read_form, read_json
 from ostiary.http.cors import Cors
@@ -148,6 +148,7 @@ async def answer(endpoint: Endpoint, call: Call) -> Response:
         await _look_who_calls(call)
     else:
         await _demand_caller(endpoint, call)
+    _check_query(endpoint, call)
     if endpoint.ends:
         call.read_wait()
     if endpoint.body is not None:
@@ -157,6 +158,20 @@ async def answer(endpoint: Endpoint, call: Call) -> Response:
     if call.caller is not None and (endpoint.body is not None or endpoint.form):
         await _look_again(endpoint, call)
     return await endpoint.handler(call)
+
+
+def _check_query(endpoint: Endpoint, call: Call) -> None:
+    """Which of two values was meant is not guessed: of what the endpoint takes, or a page of ours is linked with,
+    nothing comes twice. Raises Malformed."""
+    pairs = call.request.query_params.multi_items()
+    if len(pairs) < 2:
+        return
+    takes = {one.name for one in endpoint.query} | ({"wait"} if endpoint.ends else set())
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen and (name in takes or endpoint.dialect is Dialect.PAGE):
+            raise Malformed("A query parameter was sent twice.")
+        seen.add(name)
 
 
 async def _look_again(endpoint: Endpoint, call: Call) -> None:

@@ -66,11 +66,8 @@ class Call:
         return str(self.request.path_params[name])
 
     def query(self, name: str) -> str:
-        """A query parameter, "" if absent. Raises Malformed if it comes twice."""
-        values = self.request.query_params.getlist(name)
-        if len(values) > 1:
-            raise Malformed(f"The query parameter '{name}' was sent twice.")
-        value = values[0] if values else ""
+        """A query parameter, "" if absent; none that an endpoint takes comes twice."""
+        value = self.request.query_params.get(name, "")
         if len(value) > limits.CURSOR_CHARS:
             raise InvalidRequest(f"The query parameter '{name}' is too long.")
         return value
@@ -81,10 +78,10 @@ class Call:
 
     def read_wait(self) -> None:
         """Whether `?wait=all` was asked for. Raises InvalidRequest for anything else."""
-        values = self.request.query_params.getlist("wait")
-        if values and values != ["all"]:
+        wait = self.request.query_params.get("wait")
+        if wait not in (None, "all"):
             raise InvalidRequest("'wait' is 'all', or is left out.")
-        self.waits = bool(values)
+        self.waits = wait is not None
 
     def limit(self) -> int:
         """How many rows were asked for."""

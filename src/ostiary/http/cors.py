@@ -46,7 +46,7 @@ class Cors:
 
         if granted and _is_preflight(scope):
             granted.update(_PREFLIGHT)
-            await Response(status_code=204)(scope, receive, sending)
+            await Response(status_code=204, headers={"Cache-Control": "no-store"})(scope, receive, sending)
             return
         if granted:
             granted.update(_EXPOSED)

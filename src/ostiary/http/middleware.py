@@ -44,7 +44,7 @@ class Front:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         config = self._config()
-        finish = _Finish(send, config, public=_is_public(path_of(scope)))
+        finish = _Finish(send, config, public=_is_public(path_of(scope)), bodiless=scope["method"] == "HEAD")
         try:
             _check(scope, config)
         except OstiaryError as error:
@@ -55,12 +55,13 @@ class Front:
 
 
 class _Finish:
-    """Adds what every answer has."""
+    """Adds what every answer has, and takes the body from one that may have none: not every server does."""
 
-    def __init__(self, send: Send, config: HttpConfig, *, public: bool) -> None:
+    def __init__(self, send: Send, config: HttpConfig, *, public: bool, bodiless: bool) -> None:
         self._send = send
         self._config = config
         self._public = public
+        self._bodiless = bodiless
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -76,6 +77,8 @@ class _Finish:
                 headers = [pair for pair in headers if pair[0] != b"cache-control"]
                 headers.append(_NO_STORE)
             message["headers"] = headers
+        elif self._bodiless and message["type"] == "http.response.body":
+            message["body"] = b""
         await self._send(message)
 
 
