@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.http.harness import ISSUER, OTHER_PASSWORD, PASSWORD, Login, Site, decoded, open_site, problem
+from tests.http.harness import API, ISSUER, OTHER_PASSWORD, PASSWORD, REPORTS, Login, Site, decoded, open_site, problem
+from tests.http.services import service
 
 from ostiary import jose, limits
 from ostiary.domain.status_list import Place, read_places
@@ -227,19 +228,18 @@ def verifier_of(site: Site, jwks: str, said: dict[str, bytes], **how: Any) -> Ve
     """One that has public keys and these lists."""
     return Verifier(
         issuer=ISSUER,
-        audience=ISSUER,
         keys=jose.KeySet.from_jwks(jwks),
         fetch=lambda url, deadline: Document(body=said[url]),
         clock=site.clock.clock,
-        **how,
+        **{"audience": ISSUER, **how},
     )
 
 
 async def is_taken(site: Site, token: str, **how: Any) -> bool:
     """By a verifier that has just fetched the list which the token names."""
-    uri = reference(token)["uri"]
+    uris = [reference(token)["uri"]] if "status" in decoded(token)[1] else []
     jwks = (await site.get("/.well-known/jwks.json")).text
-    verifier = verifier_of(site, jwks, {uri: (await fetched(site, uri)).content}, **how)
+    verifier = verifier_of(site, jwks, {uri: (await fetched(site, uri)).content for uri in uris}, **how)
     try:
         await verifier.verify(token)
     except CredentialRefused:
@@ -363,3 +363,41 @@ async def test_our_verifier_reads_it(listing: Site) -> None:
     listing.clock.advance(limits.STATUS_LIST_TTL)
     with pytest.raises(CredentialRefused):
         await verifier.verify(login.access_token)
+
+
+async def test_an_exchanged_token_names_the_place_of_the_one_it_was_made_for() -> None:
+    """M-60, M-63: a verifier that looks at lists refuses an exchanged token, and one that was exchanged again, once the
+    session has ended; for a login of another kind there is no list to look at, and `require_status` refuses it."""
+    async with open_site(FakeClock(), status_lists=True, audiences=(API,)) as site:
+        await site.account()
+        front = await service(site)
+        behind = await service(site, audiences=(REPORTS,), targets=("https://archive.example",))
+        login = await site.log_in(kind="stateless", audience=[ISSUER, API])
+        first = (await front.exchange(login.access_token)).json()["access_token"]
+        second = (await behind.exchange(first, "https://archive.example")).json()["access_token"]
+        assert reference(first) == reference(second) == reference(login.access_token)
+        taken = {"require_status": True, "audience": REPORTS}
+        assert await is_taken(site, first, **taken)
+        assert (await site.post("/v1/logout", bearer=login.access_token)).status_code == 200
+        assert [await status_of(site, token) for token in (first, second)] == [INVALID] * 2
+        assert not await is_taken(site, first, **taken)
+
+        for kind in ("session", "stateful"):
+            other = await site.log_in(kind=kind, transport="bearer", audience=[ISSUER, API])
+            exchanged = (await front.exchange(other.access_token)).json()["access_token"]
+            assert "status" not in decoded(exchanged)[1]
+            assert await is_taken(site, exchanged, check_status=True, audience=REPORTS)
+            assert not await is_taken(site, exchanged, **taken)
+
+
+async def test_a_token_behind_a_proxy_names_the_place_of_the_one_that_came() -> None:
+    """M-61, M-63: what forward-auth hands on is made for the caller's token, and names its list."""
+    async with open_site(FakeClock(), status_lists=True, audiences=(API,)) as site:
+        await site.account()
+        login = await site.log_in(kind="stateless")
+        passed = await site.get(
+            f"/v1/forward-auth?audience={API}",
+            bearer=login.access_token, headers={"X-Original-Method": "GET"}, peer="127.0.0.1",
+        )  # fmt: skip
+        internal = passed.headers["authorization"].removeprefix("Bearer ")
+        assert reference(internal) == reference(login.access_token)

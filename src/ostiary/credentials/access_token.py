@@ -57,7 +57,7 @@ class Grant:
 class AccessToken:
     """A verified access token, read. `epoch`, `roles`, `scope` are empty for the stateful kind: it only refers.
     `actors`: the current one first. `may_act`: the one client that may act for the subject, "" if any that may at all.
-    `client_epoch`: of the registered client that it was issued to, None if there is none."""
+    `client_epoch`: of the registered client that it was issued to, None if there is none. `status`: as in `Grant`."""
 
     kind: Kind
     audience: tuple[str, ...]
@@ -74,6 +74,7 @@ class AccessToken:
     key_thumbprint: str | None = None
     may_act: str = ""
     client_epoch: int | None = None
+    status: tuple[str, int] | None = None
 
 
 def stateful_claims(grant: Grant) -> dict[str, Any]:
@@ -185,6 +186,7 @@ def read_stateless(claims: Mapping[str, Any]) -> AccessToken:
         key_thumbprint=_key_thumbprint(claims.get("cnf")),
         may_act=_may_act(claims),
         client_epoch=_count(claims, "cep") if "cep" in claims else None,
+        status=_status(claims.get("status")),
     )
 
 
@@ -227,6 +229,15 @@ def _key_thumbprint(confirmation: object) -> str | None:
     ):
         raise InvalidToken(private="cnf is not the thumbprint of a key")
     return confirmation["jkt"]
+
+
+def _status(status: object) -> tuple[str, int] | None:
+    """Its place in a status list. What it says otherwise is for whoever looks at lists to judge."""
+    place = status.get("status_list") if isinstance(status, Mapping) else None
+    if not isinstance(place, Mapping):
+        return None
+    uri, index = place.get("uri"), place.get("idx")
+    return (uri, index) if isinstance(uri, str) and isinstance(index, int) else None
 
 
 def _may_act(claims: Mapping[str, Any]) -> str:

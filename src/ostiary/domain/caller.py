@@ -17,7 +17,8 @@ class Caller:
     calls now, the others are those through which it went before, for the record only. `client_id` is whom the
     credential was issued to, `client_epoch` that client's epoch, None if it is no registered one. `may_act`: the only
     one who may act for the account, "" if that is not said. `key_thumbprint` names the key that the credential is bound
-    to, None if to none (RFC 9449); `bound` the place that its session has to stay at, None if anywhere.
+    to, None if to none (RFC 9449); `bound` the place that its session has to stay at, None if anywhere. `status`: the
+    address of the status list that the credential names, and which of its bits; None if it names none.
     """
 
     account_id: str
@@ -36,6 +37,7 @@ class Caller:
     bound: Bound | None = None
     client_epoch: int | None = None
     may_act: str = ""
+    status: tuple[str, int] | None = None
 
     @property
     def is_authenticated(self) -> bool:

@@ -1,7 +1,8 @@
 """Internal tokens: a recognised caller, for one service behind this server.
 
 Nothing is looked up: what is recognised says everything that the token says. It has the caller's session, version and
-epoch, so that whatever ends those ends it; it is never bound to the caller's key, which only the caller has.
+epoch, so that whatever ends those ends it, and the place in a status list that the caller's credential names, which is
+kept for longer than this lives. It is never bound to the caller's key, which only the caller has.
 """
 
 from ostiary.credentials import opaque
@@ -51,5 +52,6 @@ class InternalTokens:
                 actors=actors,
                 client_epoch=client_epoch,
                 key_thumbprint=thumbprint,
+                status=caller.status,
             )
         )

@@ -167,6 +167,7 @@ class Recognition:
             bound=await self._bound_of(token.session_id),
             client_epoch=token.client_epoch,
             may_act=token.may_act,
+            status=token.status,
         )
         # the store knows of the login or refresh that issued the token, and nothing later
         issued_at = token.expires_at - self._context.policy.lifetimes.access_token
