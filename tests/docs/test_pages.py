@@ -11,6 +11,7 @@ from tests.docs.reading import PAGES, ROOT, Block, all_blocks, blocks, prose, re
 from tests.docs.walking import environment
 
 from ostiary import Settings, limits
+from ostiary.compose.policies import throttle_policy_of
 from ostiary.settings.record import TABLE
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -106,7 +107,7 @@ def test_settings_have_their_names() -> None:
     names = re.findall(r"`([a-z]+(?:_[a-z]+)+)`", throttling)
     assert names
     assert set(names) <= set(TABLE)
-    policy = Settings(database="memory:").throttle_policy
+    policy = throttle_policy_of(Settings(database="memory:"))
     assert (policy.free_failures, policy.max_delay, policy.hard_limit, policy.address_failures) == (5, 900, 100, 30)
     assert (TABLE["address_signups"].default, TABLE["signup_hard_limit"].default) == (1000, 10_000)
     assert (TABLE["refreshes_per_minute"].default, TABLE["max_sessions"].default) == (120, 20)

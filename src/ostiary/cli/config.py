@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from ostiary.cli.app import noun
 from ostiary.cli.options import HERE, AlwaysJson, Json, Where
 from ostiary.cli.output import duration, plain, say_json, say_table
-from ostiary.settings import Settings
+from ostiary.settings.file_schema import file_schema
 
 app = noun("config")
 
@@ -36,7 +36,7 @@ def show(
 @app.command
 def schema(*, json: AlwaysJson = False) -> None:  # noqa: ARG001
     """Print the JSON Schema of ostiary.toml, for editors and for checking before a start."""
-    say_json(Settings.schema())
+    say_json(file_schema())
 
 
 def _shown(value: object) -> object:

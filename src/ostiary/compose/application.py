@@ -5,9 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from ipaddress import ip_network
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection
@@ -15,18 +13,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ostiary.clock import SYSTEM_CLOCK, Clock
+from ostiary.compose.http_services import http_config, services_of
 from ostiary.compose.lifetime import Lifetime
-from ostiary.compose.measuring import metrics_of
 from ostiary.compose.system import System, open_system
 from ostiary.domain.account import Account
 from ostiary.domain.caller import Caller
 from ostiary.errors import Misconfigured, OstiaryError, Unavailable
 from ostiary.http.app import make_app
 from ostiary.http.authentication import Authenticator
-from ostiary.http.config import HttpConfig
-from ostiary.http.cookies import Cookies
-from ostiary.http.dpop import ProofReader
-from ostiary.http.pages import Pages
 from ostiary.http.problems import headers_of
 from ostiary.http.protect import Protect, Running, check_rights
 from ostiary.http.renewals import deliver, delivering, has_begun, is_delivered
@@ -40,28 +34,6 @@ from ostiary.verifier.resource import resource_answer, resource_metadata
 
 _NOWHERE: Any = None
 """No response to set cookies on. A default of its own, so that FastAPI sees `Response` alone and hands one in."""
-
-
-def http_config(settings: Settings, *, worker: int = 0) -> HttpConfig:
-    """What the HTTP shell needs to know of the settings."""
-    parts = urlsplit(settings.issuer)
-    return HttpConfig(
-        issuer=settings.issuer,
-        origin=settings.issuer_origin,
-        base_path=parts.path.rstrip("/"),
-        allowed_hosts=frozenset(host.lower() for host in settings.allowed_hosts),
-        trusted_origins=frozenset(settings.trusted_origins),
-        cors_origins=settings.cors_origins,
-        trusted_proxies=tuple(ip_network(network, strict=False) for network in settings.trusted_proxies),
-        secure_cookies=settings.cookie_secure,
-        csrf_token_required=settings.csrf_token == "session",  # noqa: S105 - a choice
-        registration_open=settings.registration == "open",
-        password_min_length=settings.password_min_length,
-        reauthentication_window=settings.reauthentication_window,
-        hsts=parts.scheme == "https",
-        worker=worker,
-        metrics_token=settings.metrics_token.strip() if settings.metrics_token else None,
-    )
 
 
 class Ostiary:
@@ -167,7 +139,7 @@ class Ostiary:
     def _changed(self, system: System | None, loop: asyncio.AbstractEventLoop | None) -> None:
         self._services = None
         if system is not None:
-            self._services = _services_of(system, http_config(self.settings, worker=self._worker), self.places)
+            self._services = services_of(system, http_config(self.settings, worker=self._worker), self.places)
         self._running.authenticator = self._services.authenticator if self._services else None
         self._running.loop = loop
 
@@ -305,40 +277,3 @@ def _refusal(request: HTTPConnection, error: OstiaryError) -> HTTPException | We
     if request.scope["type"] == "websocket":
         return WebSocketException(1008, reason=error.code)  # as `protect` closes it
     return HTTPException(error.status, detail=error.code, headers=headers_of(error))
-
-
-def _services_of(system: System, config: HttpConfig, places: tuple[str, ...]) -> Services:
-    cookies = Cookies(secure=config.secure_cookies)
-    proofs = ProofReader(config, system.proofs)
-    return Services(
-        config=config,
-        clock=system.context.clock,
-        context=system.context,
-        authenticator=Authenticator(
-            config, cookies, proofs, system.recognition, system.refresh, system.moving, system.context.derived
-        ),
-        cookies=cookies,
-        proofs=proofs,
-        pages=Pages(config.base_path, extra_places=places),
-        accounts=system.accounts,
-        first_run=system.first_run,
-        overview=system.overview,
-        password_changes=system.password_changes,
-        passwords=system.passwords,
-        sessions=system.sessions,
-        sign_in=system.sign_in,
-        refresh=system.refresh,
-        recognition=system.recognition,
-        signing_keys=system.signing_keys,
-        audit=system.audit,
-        metrics=metrics_of(system),
-        one_time_tokens=system.one_time_tokens,
-        forward_auth=system.forward_auth,
-        clients=system.clients,
-        client_authentication=system.client_authentication,
-        exchange=system.exchange,
-        followers=system.followers,
-        introspection=system.introspection,
-        nodes=system.nodes,
-        status_lists=system.status_lists,
-    )

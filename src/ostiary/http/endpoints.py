@@ -42,6 +42,10 @@ class Query:
     description: str
 
 
+CURSOR = Query(name="cursor", description="`next` of the page before.")
+LIMIT = Query(name="limit", description="Rows of a page, 1 to 100.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One row. `answers` maps a status to the type of its body (None: no JSON body). `proves_password`: whoever has

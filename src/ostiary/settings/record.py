@@ -8,9 +8,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ostiary import limits
-from ostiary.domain.session import Lifetimes
-from ostiary.domain.sign_ups import SignUpPolicy
-from ostiary.domain.throttle import ThrottlePolicy
 from ostiary.settings import readers as read
 from ostiary.settings.checks import Row, Setting, check, is_loopback, misconfigured, warnings_of
 from ostiary.settings.sources import gather
@@ -276,56 +273,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         parts = urlsplit(self.issuer)
         return f"{parts.scheme}://{parts.netloc}"
 
-    @property
-    def lifetimes(self) -> Lifetimes:
-        """As the domain takes them."""
-        return Lifetimes(
-            access_token=self.access_token_lifetime,
-            stateful_token=self.stateful_token_lifetime,
-            session_idle=self.session_idle_lifetime,
-            session=self.session_lifetime,
-            remember=self.remember_lifetime,
-            refresh_idle=self.refresh_idle_lifetime,
-            refresh=self.refresh_lifetime,
-            refresh_grace=self.refresh_grace,
-            one_time=self.one_time_lifetime,
-        )
-
-    @property
-    def sign_up_policy(self) -> SignUpPolicy:
-        """As the domain takes it."""
-        return SignUpPolicy(of_network=self.address_signups, of_everybody=self.signup_hard_limit)
-
-    @property
-    def throttle_policy(self) -> ThrottlePolicy:
-        """As the domain takes it."""
-        return ThrottlePolicy(
-            free_failures=self.login_free_failures,
-            max_delay=self.login_max_delay,
-            hard_limit=self.login_hard_limit,
-            address_failures=self.address_failures,
-        )
-
-    @staticmethod
-    def schema() -> dict[str, Any]:
-        """JSON Schema (2020-12) of `ostiary.toml`."""
-        return {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "title": "Ostiary settings",
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {name: _schema_of(row) for name, row in TABLE.items()},
-        }
-
 
 def _origin_of(name: str, value: object) -> str:
     return "default" if value == TABLE[name].default else "argument"
-
-
-def _schema_of(row: Row) -> dict[str, Any]:
-    default = list(row.default) if isinstance(row.default, tuple) else row.default
-    known = {} if default is None or default == "" else {"default": default}
-    return {"description": row.setting.about, **row.setting.reader.schema, **known}
 
 
 def _rows() -> dict[str, Row]:

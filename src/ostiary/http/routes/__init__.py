@@ -4,7 +4,6 @@ from ostiary.http.endpoints import Endpoint
 from ostiary.http.routes import (
     accounts,
     admin,
-    clients,
     debugger,
     forward_auth,
     oauth,
@@ -27,7 +26,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *revocations.ENDPOINTS,
     *status_lists.ENDPOINTS,
     *admin.ENDPOINTS,
-    *clients.ENDPOINTS,
     *operation.ENDPOINTS,
     *pages.ENDPOINTS,
     *debugger.ENDPOINTS,

@@ -18,7 +18,7 @@ from ostiary.http.bodies import (
     SignUpBody,
 )
 from ostiary.http.call import Call
-from ostiary.http.endpoints import Auth, Endpoint, Query
+from ostiary.http.endpoints import CURSOR, LIMIT, Auth, Endpoint
 from ostiary.http.pages.language import Translator
 from ostiary.http.pages.wording import reason_text
 from ostiary.http.problems import json_response
@@ -211,8 +211,8 @@ ENDPOINTS = (
         summary="What happened to the caller's account, the newest first",
         auth=Auth.CALLER,
         query=(
-            Query(name="cursor", description="`next` of the page before."),
-            Query(name="limit", description="Rows of a page, 1 to 100."),
+            CURSOR,
+            LIMIT,
         ),
         answers={200: ActivityAnswer},
         refusals=(422,),

@@ -97,7 +97,9 @@ def describe(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
 
 def _operation(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": endpoint.handler.__module__.rsplit(".", 1)[-1] + "_" + endpoint.handler.__name__,
+        "operationId": endpoint.handler.__module__.removeprefix(f"{__package__}.").partition(".")[0]
+        + "_"
+        + endpoint.handler.__name__,
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
         "responses": _responses(endpoint, schema_of),

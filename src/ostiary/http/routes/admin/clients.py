@@ -1,4 +1,4 @@
-"""Administration of registered services: role `admin`, and for changes a recent proof of the password."""
+"""Registered services."""
 
 from starlette.responses import Response
 
@@ -11,14 +11,11 @@ from ostiary.http.answers.clients import (
     client_view,
 )
 from ostiary.http.answers.common import EndedAnswer, ended_answer
-from ostiary.http.bodies import (
-    ClientPatchBody,
-    EmptyBody,
-    NewClientBody,
-)
+from ostiary.http.bodies import ClientPatchBody, NewClientBody
 from ostiary.http.call import Call
-from ostiary.http.endpoints import Auth, Endpoint, Query
+from ostiary.http.endpoints import CURSOR, LIMIT
 from ostiary.http.problems import json_response
+from ostiary.http.routes.admin.rows import act, see
 from ostiary.services.clients import ClientFields
 
 
@@ -87,77 +84,50 @@ async def delete_client(call: Call) -> Response:
     return json_response(ended_answer(await call.settled(ended)))
 
 
+_ONE = "/v1/admin/clients/{id}"
+
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/v1/admin/clients",
-        handler=list_clients,
-        summary="Registered services by id",
-        auth=Auth.ADMIN,
-        query=(
-            Query(name="cursor", description="`next` of the page before."),
-            Query(name="limit", description="Rows of a page, 1 to 100."),
-        ),
-        answers={200: RegisteredClientsAnswer},
+    see(
+        "/v1/admin/clients",
+        list_clients,
+        "Registered services by name",
+        RegisteredClientsAnswer,
+        query=(CURSOR, LIMIT),
         refusals=(422,),
-        tag="administration",
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/admin/clients",
-        handler=create_client,
-        summary="Register a service; its secret is shown once",
-        auth=Auth.FRESH_ADMIN,
+    act(
+        "POST",
+        "/v1/admin/clients",
+        create_client,
+        "Register a service; its secret is shown once",
+        NewClientAnswer,
         body=NewClientBody,
-        answers={201: NewClientAnswer},
-        tag="administration",
+        makes=True,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/admin/clients/{id}",
-        handler=show_client,
-        summary="One registered service",
-        auth=Auth.ADMIN,
-        answers={200: RegisteredClientAnswer},
-        refusals=(404,),
-        tag="administration",
-    ),
-    Endpoint(
-        method="PATCH",
-        path="/v1/admin/clients/{id}",
-        handler=change_client,
-        ends=True,
-        summary="Change a service; if it may do less than before, what was issued to it is refused",
-        auth=Auth.FRESH_ADMIN,
+    see(_ONE, show_client, "One registered service", RegisteredClientAnswer, refusals=(404,)),
+    act(
+        "PATCH",
+        _ONE,
+        change_client,
+        "Change a service; if it may do less than before, what was issued to it is refused",
+        ChangedClientAnswer,
         body=ClientPatchBody,
-        answers={200: ChangedClientAnswer},
         refusals=(404, 409),
-        tag="administration",
     ),
-    Endpoint(
-        method="DELETE",
-        path="/v1/admin/clients/{id}",
-        handler=delete_client,
-        ends=True,
-        summary="Forget a service; what was issued to it is refused",
-        auth=Auth.FRESH_ADMIN,
-        body=EmptyBody,
-        body_optional=True,
-        answers={200: EndedAnswer},
+    act(
+        "DELETE",
+        _ONE,
+        delete_client,
+        "Forget a service; what was issued to it is refused",
+        EndedAnswer,
         refusals=(404, 409),
-        tag="administration",
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/admin/clients/{id}/secret",
-        handler=replace_secret,
-        ends=True,
-        summary="A new secret for a service; the old one, and what was issued for it, are refused",
-        auth=Auth.FRESH_ADMIN,
-        body=EmptyBody,
-        body_optional=True,
-        answers={200: ReplacedSecretAnswer},
+    act(
+        "POST",
+        f"{_ONE}/secret",
+        replace_secret,
+        "A new secret for a service; the old one, and what was issued for it, are refused",
+        ReplacedSecretAnswer,
         refusals=(404, 409),
-        tag="administration",
     ),
 )
