@@ -81,8 +81,8 @@ async def test_long_logs_come_in_portions(site: Site, monkeypatch: pytest.Monkey
 
 
 async def test_only_registered_services_follow(site: Site) -> None:
-    """401 for everybody else, administrators too (section 5): `not_authenticated` with both ways to say who one is for
-    those who say nothing (section 1), `invalid_client` for the others."""
+    """401 for everybody else, administrators too (section 5): `not_authenticated` for those who say nothing, and
+    `invalid_client` for the others, both with both ways to say who one is (section 1)."""
     svc = await service(site)
     await site.account("root", roles=("admin",))
     root = await site.log_in("root", transport="bearer")
@@ -92,7 +92,8 @@ async def test_only_registered_services_follow(site: Site) -> None:
     for how in ({"bearer": root.access_token}, {"headers": {"Authorization": "Basic eA=="}}):
         response = await site.get(FEED, **how)
         assert problem(response) == (401, "invalid_client")
-        assert response.headers["www-authenticate"].startswith("Basic ")
+        challenges = 'Bearer realm="ostiary", error="invalid_token", Basic realm="ostiary"'
+        assert response.headers["www-authenticate"] == challenges
     assert (await ask(svc)).status_code == 200
     await site.auth.system.clients.delete(svc.id, actor="test")
     assert problem(await ask(svc)) == (401, "invalid_client")

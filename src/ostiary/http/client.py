@@ -1,9 +1,13 @@
 """Who is at the other end: its address, and what it says that it is."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from ostiary import limits
+
+_WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):[0-9]{1,5}")
+"""As some proxies write an address into `X-Forwarded-For`."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -19,7 +23,9 @@ def address_of(peer: str, headers: Headers, trusted: Networks) -> str:
         return peer
     hops = [hop.strip() for name, value in headers if name == b"x-forwarded-for" for hop in value.split(b",")]
     for hop in reversed(hops):
-        forwarded = _parse(hop.decode("latin-1"))
+        written = hop.decode("latin-1")
+        with_port = _WITH_PORT.fullmatch(written)
+        forwarded = _parse(with_port[1] or with_port[2] if with_port else written)
         if forwarded is None:
             break
         address = forwarded

@@ -171,10 +171,13 @@ def problem_body(error: OstiaryError) -> dict[str, Any]:
 
 def problem(error: OstiaryError) -> Response:
     """The answer of `/v1/...`."""
+    headers = headers_of(error)
+    if isinstance(error, InvalidClient):  # an assertion comes as the bearer token here
+        headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token", {BASIC_REALM}'
     return Response(
         msgspec.json.encode(problem_body(error)),
         status_code=error.status,
-        headers=headers_of(error),
+        headers=headers,
         media_type="application/problem+json",
     )
 
