@@ -14,6 +14,7 @@ from tests.http.harness import KINDS, PASSWORD, REFRESH, SESSION, Login, Site, d
 from ostiary import jose
 from ostiary.credentials.opaque import encode
 from ostiary.jose import Key
+from ostiary.stores.memory import MemoryStore
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -410,3 +411,56 @@ async def test_the_edge_has_to_know_what_was_asked_for(
     bearer = await at_the_edge(device, login, told, "", scheme="Bearer")
     assert (bearer.status_code, bearer.json()["code"]) == (401, "invalid_token")
     assert (await device.get("/v1/me", login)).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["stateful", "stateless"])
+async def test_a_recorded_renewal_does_nothing_at_another_node(kind: str) -> None:
+    """Flaw class: each node remembers proofs for itself, so a recorded request with its proof is answered once more by
+    every other one, and once the grace is over it ends the session there, as an old token that was used again does. It
+    is refused wherever it comes, and the login goes on."""
+    clock, store = FakeClock(), MemoryStore()
+    async with (
+        open_site(clock, store=store, secret_key=b"k" * 32) as site,
+        open_site(clock, store=store, secret_key=b"k" * 32) as other,
+    ):
+        await site.account()
+        device = Device(site)
+        login = await device.log_in(kind)
+        form = {"grant_type": "refresh_token", "refresh_token": login.refresh_token}
+        proof = {"DPoP": device.proof("POST", "/oauth/token")}
+        renewed = await site.post("/oauth/token", form=form, headers=proof)
+        assert renewed.status_code == 200
+        after = login.renewed(renewed)
+
+        # a second tab, within the grace window: its own proof is good, once, at whatever node
+        tab = {"DPoP": device.proof("POST", "/oauth/token")}
+        same = await other.post("/oauth/token", form=form, headers=tab)
+        assert same.json()["refresh_token"] == after.refresh_token
+        for recorded in (proof, tab):
+            for node in (other, site):
+                assert code(await node.post("/oauth/token", form=form, headers=recorded)) == (400, "invalid_dpop_proof")
+        clock.advance(site.auth.settings.refresh_grace + 1)
+        assert code(await other.post("/oauth/token", form=form, headers=proof)) == (400, "invalid_dpop_proof")
+        assert (await device.get("/v1/me", after)).status_code == 200
+
+        # the record goes when the proof is too old for anybody
+        clock.advance(1000)
+        assert (await site.auth.system.housekeeping.purge()).spent == 2
+
+
+async def test_an_old_token_with_a_new_proof_still_ends_the_session() -> None:
+    """M-43: whoever has the key and an old refresh token is not a recording."""
+    clock, store = FakeClock(), MemoryStore()
+    async with (
+        open_site(clock, store=store, secret_key=b"k" * 32) as site,
+        open_site(clock, store=store, secret_key=b"k" * 32) as other,
+    ):
+        await site.account()
+        device = Device(site)
+        login = await device.log_in("stateless")
+        after = login.renewed(await device.refresh(login))
+        clock.advance(site.auth.settings.refresh_grace + 1)
+        form = {"grant_type": "refresh_token", "refresh_token": login.refresh_token}
+        proof = {"DPoP": device.proof("POST", "/oauth/token")}
+        assert code(await other.post("/oauth/token", form=form, headers=proof)) == (400, "invalid_grant")
+        assert code(await device.get("/v1/me", after)) == (401, "invalid_token")

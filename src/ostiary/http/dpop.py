@@ -1,13 +1,14 @@
 """DPoP at the HTTP shell: which proof came with a request, and what it had to be made for (RFC 9449)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from starlette.types import Scope
 
 from ostiary.credentials.dpop import address_of, origin_of
 from ostiary.errors import InvalidProof
 from ostiary.http.config import HttpConfig
-from ostiary.services.proofs import Proofs, Target
+from ostiary.services.proofs import Proofs, Renewing, Target
 
 
 class ProofReader:
@@ -27,12 +28,15 @@ class ProofReader:
     def asking(self, scope: Scope, now: float) -> str | None:
         """The thumbprint of the key that this request proves to hold, None if it brings no proof. Raises InvalidProof
         as 400 (RFC 9449 section 5): no credential was presented yet."""
-        try:
+        with _told_as_400():
             text = _proof_in(scope)
             return None if text is None else self._proofs.asking(text, self._target(scope), now)
-        except InvalidProof as error:
-            error.status = 400  # type: ignore[misc]
-            raise
+
+    def renewing(self, scope: Scope, now: float) -> Renewing | None:
+        """The same for a request to renew credentials: with what is spent by that."""
+        with _told_as_400():
+            text = _proof_in(scope)
+            return None if text is None else self._proofs.renewing(text, self._target(scope), now)
 
     def presenting(self, scope: Scope, credential: str, thumbprint: str, now: float) -> None:
         """Raises InvalidProof unless this request proves to hold the key that the credential is bound to."""
@@ -61,6 +65,15 @@ class ProofReader:
             raise InvalidProof(private="the proxy told no original address, or two")
         ((origin, path),) = told
         return Target(method=scope["method"], origins=self._origins & {origin}, paths=(path,))
+
+
+@contextmanager
+def _told_as_400() -> Iterator[None]:
+    try:
+        yield
+    except InvalidProof as error:
+        error.status = 400  # type: ignore[misc]
+        raise
 
 
 def _places_told(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:

@@ -4,8 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ostiary.credentials import dpop
-from ostiary.credentials.dpop import Expected
+from ostiary.credentials.derived_keys import digest
+from ostiary.credentials.dpop import Expected, PossessionProof
 from ostiary.credentials.used_proofs import UsedProofs
+from ostiary.domain.spent import Spent
 from ostiary.errors import InvalidProof
 from ostiary.services.context import Context
 
@@ -19,10 +21,18 @@ class Target:
     paths: Collection[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewing:
+    """A proof that came with a refresh token. `spent` is good for one renewal, at whatever node."""
+
+    thumbprint: str
+    spent: Spent
+
+
 class Proofs:
     """Judges proofs and remembers those that were used, in this process's memory, for as long as they could be used
-    again. Another node does not hear of them: what bounds a replay there is the age of a proof, and the nonce where a
-    credential is asked for."""
+    again. Another node hears of those with which credentials were renewed (`renewing`). For others what bounds a replay
+    there is the age of a proof, and the nonce where a credential is asked for."""
 
     def __init__(self, context: Context, *, nonce_required: bool) -> None:
         self._context = context
@@ -36,15 +46,28 @@ class Proofs:
     def asking(self, text: str, target: Target, now: float) -> str:
         """The thumbprint of the key that a new credential is to be bound to, or that a refresh token is bound to.
         Raises InvalidProof, ProofNonceRequired, Overloaded."""
-        nonces = dpop.nonces_accepted(self._context.derived.dpop_nonce, now) if self._nonce_required else ()
-        return self._judge(text, target, "", nonces, now)
+        return self._judge(text, target, "", self._nonces(now), now).thumbprint
+
+    def renewing(self, text: str, target: Target, now: float) -> Renewing:
+        """For a refresh token: as `asking`, with what has to be spent together with it."""
+        proof = self._judge(text, target, "", self._nonces(now), now)
+        derived, policy = self._context.derived, self._context.policy
+        name = digest(derived.token_digest, f"proof {proof.thumbprint} {proof.token_id}")
+        # a node whose clock is behind takes it for longer
+        spent = Spent(id=f"proof:{name.hex()}", until=proof.expires_at + policy.clock_leeway)
+        return Renewing(thumbprint=proof.thumbprint, spent=spent)
 
     def presenting(self, text: str, target: Target, credential: str, thumbprint: str, now: float) -> None:
         """For a credential that is bound to the key of this thumbprint. Raises InvalidProof, Overloaded."""
-        if self._judge(text, target, credential, (), now) != thumbprint:
+        if self._judge(text, target, credential, (), now).thumbprint != thumbprint:
             raise InvalidProof(private="signed by another key")
 
-    def _judge(self, text: str, target: Target, credential: str, nonces: Collection[str], now: float) -> str:
+    def _nonces(self, now: float) -> Collection[str]:
+        return dpop.nonces_accepted(self._context.derived.dpop_nonce, now) if self._nonce_required else ()
+
+    def _judge(
+        self, text: str, target: Target, credential: str, nonces: Collection[str], now: float
+    ) -> PossessionProof:
         proof = dpop.check_proof(
             text,
             Expected(
@@ -58,7 +81,7 @@ class Proofs:
             leeway=self._context.policy.clock_leeway,
         )
         self._used.use(proof, now)
-        return proof.thumbprint
+        return proof
 
     def forget_expired(self, now: float) -> int:
         """Housekeeping: drop proofs that are too old to be used; how many."""

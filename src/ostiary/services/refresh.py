@@ -7,13 +7,14 @@ from ostiary.domain.audit import Event
 from ostiary.domain.binding import Binding, Place, place_of
 from ostiary.domain.refresh import Presented, judge
 from ostiary.domain.session import EndReason, Kind, Session, Transport
+from ostiary.domain.spent import Spent
 from ostiary.errors import InvalidGrant, InvalidProof, InvalidScope, TooManyAttempts
 from ostiary.services.context import Client, Context, judged_again
 from ostiary.services.ending import end_session
 from ostiary.services.issuing import Issued, Issuing, granted_scope
 from ostiary.services.moving import bound_of
 from ostiary.services.refreshed_sessions import RefreshedSessions
-from ostiary.stores.port import Change, Expect, Swap
+from ostiary.stores.port import Add, Change, Expect, Swap
 
 _MINUTE = 60.0  # seconds of `refreshes_per_minute`
 
@@ -39,16 +40,18 @@ class Refresh:
         key_thumbprint: str | None = None,
         scope: tuple[str, ...] | None = None,
         transport: Transport | None = None,
+        spends: Spent | None = None,
     ) -> Issued:
         """New credentials for the session that this refresh token belongs to; `key_thumbprint` names the key that the
         client has proven to hold, `scope` what the access token is to say at most, `transport` the only one by which
-        they can be handed out here. Raises InvalidGrant, InvalidProof, TooManyAttempts."""
+        they can be handed out here, `spends` the proof that is good for no other request. Raises InvalidGrant,
+        InvalidProof, TooManyAttempts."""
         presented = opaque.parse_refresh_token(self._context.derived, text)
         if presented is None:
             raise InvalidGrant(private="not a refresh token of this issuer")
 
         try:
-            return await self._renewed(presented, client, key_thumbprint, scope, transport)
+            return await self._renewed(presented, client, key_thumbprint, scope, transport, spends)
         except InvalidGrant as error:
             self._context.measures.refreshes["reused" if isinstance(error, _Reused) else "refused"] += 1
             raise
@@ -60,13 +63,14 @@ class Refresh:
         key_thumbprint: str | None,
         scope: tuple[str, ...] | None,
         transport: Transport | None,
+        spends: Spent | None,
     ) -> Issued:
         again = False
 
         async def attempt() -> Issued | None:
             nonlocal again
             counts, again = not again, True
-            return await self._judge(presented, client, key_thumbprint, scope, transport, counts=counts)
+            return await self._judge(presented, client, key_thumbprint, scope, transport, spends, counts=counts)
 
         return await judged_again(attempt)
 
@@ -109,6 +113,7 @@ class Refresh:
         key_thumbprint: str | None,
         scope: tuple[str, ...] | None,
         transport: Transport | None,
+        spends: Spent | None,
         *,
         counts: bool,
     ) -> Issued | None:
@@ -128,6 +133,8 @@ class Refresh:
             raise InvalidGrant(private="of another transport")
         grace = context.policy.lifetimes.refresh_grace
         meaning = judge(session.refresh, generation=presented.generation, digest=presented.digest, now=now, grace=grace)
+        if spends is not None and (meaning is Presented.REUSED or not counts):
+            await self._check_unspent(spends)
         if meaning is Presented.REUSED:
             await self._end_reused(session, presented, client, now)
             return None
@@ -146,16 +153,25 @@ class Refresh:
             successor = self._issuing.successor(presented, session.refresh.nonce)
             if successor.digest != session.refresh.digest:
                 raise InvalidGrant(private="the successor was replaced")
+            if spends is not None and not await context.write(Add(spends)):
+                raise _spent()
             self._context.measures.refreshes["grace"] += 1
             return self._issuing.issued(account, session, issuer.everything, successor.text, now, narrowed_to=scope)
         rotated, secret = self._issuing.rotated(session, presented, now)
         rotated, placed = await self._issuing.placed(rotated, account, issuer.everything, now)
         issued = self._issuing.issued(account, rotated, issuer.everything, secret, now, narrowed_to=scope)
-        if not await context.write(Swap(rotated, session), Expect(account), Expect(issuer), *placed):
+        spending = (Add(spends),) if spends else ()
+        if not await context.write(Swap(rotated, session), Expect(account), Expect(issuer), *placed, *spending):
             return None
         self._refreshed.keep(rotated, account, issuer, now)
         context.measures.refreshes["rotated"] += 1
         return issued
+
+    async def _check_unspent(self, proof: Spent) -> None:
+        """Whoever recorded a request and sends it to another node has no key: it must not end the session there, as
+        the re-use of an old token by who has it does. Raises InvalidProof."""
+        if await self._context.store.spent.get(proof.id) is not None:
+            raise _spent()
 
     async def _look_up(self, presented: RefreshToken) -> tuple[Session | None, Issuer, Account | None]:
         store = self._context.store
@@ -214,6 +230,10 @@ class Refresh:
         self._refreshed.forget_old(now)
         since = self._context.clock.monotonic() - _MINUTE
         self._rates = {key: value for key, value in self._rates.items() if value[0] > since}
+
+
+def _spent() -> InvalidProof:
+    return InvalidProof(private="used before, perhaps at another node", status=400)
 
 
 def _place_of(client: Client) -> Place:

@@ -98,8 +98,14 @@ async def _refresh(call: Call) -> Response:
         call.services.authenticator.check_refresh_cookie(call.scope, text)
     scope = call.form.get("scope")
     narrowed = await call.services.refresh.narrowed_scope(text, scope) if scope else None
-    thumbprint = call.services.proofs.asking(call.scope, call.now)
-    issued = await call.services.refresh.refresh(text, call.client, key_thumbprint=thumbprint, scope=narrowed)
+    proof = call.services.proofs.renewing(call.scope, call.now)
+    issued = await call.services.refresh.refresh(
+        text,
+        call.client,
+        key_thumbprint=proof.thumbprint if proof else None,
+        scope=narrowed,
+        spends=proof.spent if proof else None,
+    )
     in_cookie = from_cookie and issued.session.transport is Transport.COOKIE
     # a client of transport `bearer` that keeps its token in a cookie of its own making gets no new cookie
     rotated_in_cookie = from_cookie and issued.session.transport is not Transport.BEARER
