@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -190,6 +191,18 @@ def test_a_first_worker_that_cannot_start_stops_the_server(ostiary: Shell, tmp_p
     )
     assert (refused.code, refused.err.count("\n")) == (1, 1)
     assert "database" in refused.err
+
+
+def test_a_later_worker_without_its_port_for_metrics_stops_the_server(ostiary: Shell) -> None:
+    """A port that one of the workers would need and cannot have keeps the server from starting: else that worker would
+    be replaced for ever (contract 5)."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        before = other.getsockname()[1] - 1
+        refused = ostiary(
+            "serve", "--port", str(free_port()), "--workers", "2", OSTIARY_METRICS_BIND=f"127.0.0.1:{before}"
+        )
+    assert (refused.code, "cannot be listened on" in refused.err) == (1, True)
+    assert "Listening" not in refused.err
 
 
 def test_where_processes_cannot_fork_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

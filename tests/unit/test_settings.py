@@ -247,6 +247,13 @@ def test_wrong_values_are_told_with_a_better_one(name: str, value: str, hint: st
     assert "\n" not in message
 
 
+def test_every_worker_has_a_port_for_its_metrics() -> None:
+    """The ports that the workers take after `metrics_bind` have to exist."""
+    assert load(METRICS_BIND="127.0.0.1:65532", WORKERS="4").workers == 4
+    assert "worker 3 takes port 65536" in refusal(METRICS_BIND="127.0.0.1:65533", WORKERS="4")
+    assert "metrics_bind" in refusal(METRICS_BIND="[::1]:65535", WORKERS="2")
+
+
 def test_origins_networks_and_issuer_have_one_form() -> None:
     """Case, default port and slash at the end do not matter; what is stored compares exactly."""
     settings = load(

@@ -1,5 +1,6 @@
 """A socket that listens, or one line that says why not."""
 
+import os
 import socket
 
 from ostiary.errors import Misconfigured
@@ -16,8 +17,9 @@ def listen(host: str, port: int, *, unsent: int | None = None) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as wrong:
+        said = wrong.strerror if isinstance(wrong, socket.gaierror) or not wrong.errno else os.strerror(wrong.errno)
         raise Misconfigured(
-            f"Port {port} of {host} cannot be listened on ({wrong.strerror}): end what uses it, or choose another"
+            f"Port {port} of {host} cannot be listened on ({said}): end what uses it, or choose another"
         ) from wrong
     if unsent is not None and _UNSENT_LIMIT is not None:
         listener.setsockopt(socket.IPPROTO_TCP, _UNSENT_LIMIT, unsent)  # accepted connections inherit it

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import uvicorn
@@ -13,6 +14,19 @@ from ostiary.cli.serving import config_of
 _KEEP_ALIVE = 5  # seconds an idle connection stays: one look is one request
 
 
+def check_ports(bind: str | None, *, workers: int) -> None:
+    """Before several workers start: else one that cannot have its port would be replaced for ever. Raises
+    Misconfigured."""
+    if bind is not None:
+        for worker in range(workers):
+            _listen(bind, worker).close()
+
+
+def _listen(bind: str, worker: int) -> socket.socket:
+    host, _, port = bind.rpartition(":")
+    return listen(host.strip("[]"), int(port) + worker)
+
+
 @contextlib.asynccontextmanager
 async def metrics_served(bind: str | None, app: ASGIApp, *, worker: int = 0) -> AsyncIterator[None]:
     """While the block runs; does nothing without `bind`. Several workers take ports in a row. Raises Misconfigured if
@@ -20,8 +34,7 @@ async def metrics_served(bind: str | None, app: ASGIApp, *, worker: int = 0) -> 
     if bind is None:
         yield
         return
-    host, _, port = bind.rpartition(":")
-    with contextlib.closing(listen(host.strip("[]"), int(port) + worker)) as listener:
+    with contextlib.closing(_listen(bind, worker)) as listener:
         server = _Quiet(config_of(app, keep_alive=_KEEP_ALIVE, grace=None))
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="ostiary-metrics")
         try:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from ostiary.cli.listening import listen
 from ostiary.cli.logs import configure_logs
-from ostiary.cli.metrics_server import metrics_served
+from ostiary.cli.metrics_server import check_ports, metrics_served
 from ostiary.cli.output import note
 from ostiary.cli.serving import Server, config_of, loop_factory
 from ostiary.cli.workers import Supervisor, Worker
@@ -36,6 +36,7 @@ def run_server(
     with contextlib.closing(listen(settings.host, settings.port)) as listener:
         worker = None
         if settings.workers > 1:
+            check_ports(settings.metrics_bind, workers=settings.workers)
             worker = Supervisor(settings.workers, grace=_GRACE + _KILL_AFTER).run()
             if worker is None:
                 return

@@ -142,6 +142,11 @@ def _broken_rules(values: Values, given: set[str]) -> Iterator[tuple[str, frozen
     if values["workers"] > 1 and values["database"] == "memory:" and values["valkey"] is None:
         hint = "write 1: a store in memory belongs to one process"
         yield "workers", frozenset({"workers", "database"}), hint
+    if values["metrics_bind"] is not None:
+        last = int(values["metrics_bind"].rpartition(":")[2]) + values["workers"] - 1
+        if last > 65_535:
+            hint = f"choose a lower port: worker {values['workers'] - 1} takes port {last}, and 65535 is the last"
+            yield "metrics_bind", frozenset({"metrics_bind", "workers"}), hint
 
 
 _NO_LONGER_THAN = (
