@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import GOOD_PASSWORD, Shell
+from tests.cli.conftest import EXECUTABLE, GOOD_PASSWORD, Shell
 
 ARGON2ID = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
 ENOUGH = 10_000
@@ -119,6 +119,27 @@ def test_a_wrong_file_changes_nothing(ostiary: Shell, tmp_path: Path, arguments:
     (tmp_path / "a.csv").write_text(f"username,password_hash\nalice,{ARGON2ID}\n")
     refused = ostiary("account", "import", *arguments)
     assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert count_of(tmp_path / "ostiary.db") == 0
+
+
+@pytest.mark.parametrize("read", ["a.csv", "linked.csv", "-"])
+def test_refused_rows_never_replace_what_is_read(ostiary: Shell, tmp_path: Path, read: str) -> None:
+    """`--errors` with the file that is read, under whatever name, is refused, and the file is as it was."""
+    content = f"username,password_hash,line,reason\nalice,{ARGON2ID},2,mended\n"
+    (tmp_path / "a.csv").write_text(content)
+    (tmp_path / "linked.csv").symlink_to("a.csv")
+    with (tmp_path / "a.csv").open("rb") as stdin:
+        refused = subprocess.run(
+            [EXECUTABLE, "account", "import", read, "--errors", "a.csv"],
+            stdin=stdin,
+            capture_output=True,
+            cwd=tmp_path,
+            env=ostiary.environ(),
+            timeout=120,
+            check=False,
+        )
+    assert (refused.returncode, b"name another" in refused.stderr) == (1, True)
+    assert (tmp_path / "a.csv").read_text() == content
     assert count_of(tmp_path / "ostiary.db") == 0
 
 

@@ -72,6 +72,7 @@ def test_bad_rows_are_told_and_the_next_is_read(tmp_path: Path, line: str, reaso
         ('{"username":"a","password":"b","roles":7}', "roles is neither"),
         ('{"username":"a","password":"b","admin":true}', "not known"),
         (f'{{"username":"a","password":"{"x" * 70_000}"}}', "too long"),
+        pytest.param("[" * 60_000, "not JSON", id="brackets"),
     ],
 )
 def test_bad_json_lines(tmp_path: Path, line: str, reason: str) -> None:
@@ -93,6 +94,7 @@ def test_bad_json_lines(tmp_path: Path, line: str, reason: str) -> None:
         ("a.csv", b"username,password\n\xff,b\n", "not UTF-8"),
         ("a.json", "7", "not a JSON array"),
         ("a.json", "[", "not JSON"),
+        pytest.param("a.json", "[" * 100_000, "nests too deeply", id="brackets"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ostiary.cli.import_file import BadRow, Format, RefusedRows, Row, opened
+from ostiary.cli.import_file import BadRow, Format, RefusedRows, Row, is_the_same, opened
 from ostiary.cli.output import note, say, say_json
 from ostiary.cli.progress import Progress
 from ostiary.cli.shell import DONE, REFUSED
@@ -45,6 +45,8 @@ async def import_file(system: System, name: str, *, form: Format | None, errors:
         total = file.count()
         refused = None
         if errors is not None:
+            if is_the_same(name, errors):
+                raise InvalidRequest("The file for refused rows is the one that is read: name another.")
             refused = RefusedRows(errors, file.form)
             stack.callback(refused.close)
         finished = False

@@ -6,6 +6,7 @@ cannot be read at all is ``InvalidRequest``. Nothing here touches a store.
 
 import csv
 import io
+import os
 import shutil
 import sys
 import tempfile
@@ -98,6 +99,15 @@ def opened(name: str, form: Format | None = None) -> Iterator[ImportFile]:
         yield _recognised(text, form, Path(name).suffix.lower())
 
 
+def is_the_same(name: str, path: Path) -> bool:
+    """Whether what is read under ``name`` (``-`` for stdin) is the very file at ``path``, by whatever link."""
+    try:
+        read = os.fstat(sys.stdin.fileno()) if name == "-" else Path(name).stat()
+        return os.path.samestat(read, path.stat())
+    except (OSError, ValueError):
+        return False
+
+
 _SUFFIXES = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
 
 
@@ -150,6 +160,8 @@ def _json_rows(text: IO[str]) -> Iterator[Row | BadRow]:
         items = msgspec.json.decode(text.read().encode())
     except msgspec.DecodeError as wrong:
         raise InvalidRequest(f"The file is not JSON: {wrong}.") from None
+    except RecursionError:
+        raise InvalidRequest("The file is no array of accounts: it nests too deeply.") from None
     if not isinstance(items, list):
         raise InvalidRequest("The file is not a JSON array of accounts.")
     for place, item in enumerate(items, start=1):
@@ -168,7 +180,7 @@ def _jsonl_rows(text: IO[str]) -> Iterator[Row | BadRow]:
         elif content.strip():
             try:
                 item = msgspec.json.decode(content)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 yield BadRow(line=line, reason="the line is not JSON", raw={})
             else:
                 yield _object(line, item)
