@@ -8,7 +8,7 @@ Expected outcomes (a wrong password, an expired token) travel as these exception
 pure code returns them as values.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class OstiaryError(Exception):
@@ -21,6 +21,23 @@ class OstiaryError(Exception):
     def __init__(self, message: str = "", *, private: str = "") -> None:
         super().__init__(message or self.title)
         self.private = private
+
+    def problem(self) -> dict[str, Any]:
+        """What everybody may be told, as RFC 9457 section 3.1 has it."""
+        return {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": str(self),
+        }
+
+
+class InternalError(OstiaryError):
+    """A defect of ours. Nothing about it leaves the log."""
+
+    code = "internal_error"
+    title = "Something went wrong on our side"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Whatever its class wants to be made of, it can be copied, and cross from one process to another."""
@@ -84,6 +101,34 @@ class InvalidTarget(OstiaryError):
     code = "invalid_target"
     status = 400
     title = "The audience is not one of this server's"
+
+
+class HeadersTooLarge(InvalidRequest):
+    """The header fields are larger than any request needs (RFC 6585 section 5)."""
+
+    code = "headers_too_large"
+    status = 431
+    title = "The request's header fields are too large"
+
+
+class NoSuchRoute(OstiaryError):
+    """There is nothing at this path."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class MethodNotAllowed(OstiaryError):
+    """The path exists, for other methods."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "This method is not allowed here"
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__()
+        self.allowed = allowed
 
 
 class NotAuthenticated(OstiaryError):

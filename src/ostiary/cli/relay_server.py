@@ -20,7 +20,7 @@ from ostiary.errors import Misconfigured
 from ostiary.http.metrics import Metrics
 from ostiary.relay import Relay, RelayServer
 from ostiary.relay.allowed import Allowed
-from ostiary.relay.server import Scope
+from ostiary.relay.answers import Scope
 from ostiary.verifier.issuer_client import ClientSecret
 from ostiary.verifier.urls import check_issuer, check_url
 from ostiary.version import __version__

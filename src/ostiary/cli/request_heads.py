@@ -10,8 +10,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ostiary import limits
-from ostiary.errors import InvalidRequest, Malformed
-from ostiary.http.problems import HeadersTooLarge, TargetTooLong, problem
+from ostiary.errors import HeadersTooLarge, InvalidRequest, Malformed
+from ostiary.http.problems import TargetTooLong, problem
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from ostiary.downloads import pages
-from ostiary.downloads.errors import MethodRefused, RangeRefused
-from ostiary.errors import InvalidToken, NotAuthenticated, OstiaryError, Unavailable
+from ostiary.downloads.errors import RangeRefused
+from ostiary.errors import InvalidToken, MethodNotAllowed, NotAuthenticated, OstiaryError, Unavailable
 from ostiary.verifier.errors import Refused
 
 Scope = MutableMapping[str, Any]
@@ -55,15 +55,8 @@ async def refuse(send: Send, error: OstiaryError, *, page: str | None, head: boo
         headers.append(("Content-Type", "text/html; charset=utf-8"))
         await answer(send, error.status, headers, body, policy=pages.POLICY, head=head)
         return
-    problem = {
-        "type": "about:blank",
-        "title": error.title,
-        "status": error.status,
-        "code": error.code,
-        "detail": str(error),
-    }
     headers.append(("Content-Type", "application/problem+json"))
-    await answer(send, error.status, headers, msgspec.json.encode(problem), head=head)
+    await answer(send, error.status, headers, msgspec.json.encode(error.problem()), head=head)
 
 
 def _headers_of(error: OstiaryError) -> list[tuple[str, str]]:
@@ -76,7 +69,7 @@ def _headers_of(error: OstiaryError) -> list[tuple[str, str]]:
         headers.append(("WWW-Authenticate", _REALM))
     if isinstance(error, Unavailable):
         headers.append(("Retry-After", str(error.retry_after)))
-    if isinstance(error, MethodRefused):
+    if isinstance(error, MethodNotAllowed):
         headers.append(("Allow", error.allowed))
     if isinstance(error, RangeRefused):
         headers.append(("Content-Range", f"bytes */{error.size}"))

@@ -3,14 +3,14 @@
 from ostiary.downloads import pages
 from ostiary.downloads.answers import Scope
 from ostiary.downloads.conditions import one
-from ostiary.downloads.errors import MethodRefused
+from ostiary.errors import MethodNotAllowed
 
 
 def method_of(scope: Scope, *allowed: str) -> str:
-    """Raises MethodRefused."""
+    """Raises MethodNotAllowed."""
     method: str = scope["method"]
     if method not in allowed:
-        raise MethodRefused(", ".join(allowed))
+        raise MethodNotAllowed(", ".join(allowed))
     return method
 
 

@@ -24,18 +24,6 @@ class NoSuchFile(NotFound):
     title = "There is no such file"
 
 
-class MethodRefused(OstiaryError):
-    """The path exists, for other methods."""
-
-    code = "method_not_allowed"
-    status = 405
-    title = "This method is not allowed here"
-
-    def __init__(self, allowed: str) -> None:
-        super().__init__()
-        self.allowed = allowed
-
-
 class PreconditionFailed(OstiaryError):
     """`If-Match` or `If-Unmodified-Since` does not hold (RFC 9110 section 15.5.13)."""
 

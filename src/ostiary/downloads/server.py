@@ -26,7 +26,7 @@ from ostiary.downloads.state import State
 from ostiary.downloads.tickets import Tickets
 from ostiary.downloads.tokens import OneTimeTokens
 from ostiary.downloads.transfers import Transfers
-from ostiary.errors import Misconfigured, OstiaryError, Unavailable
+from ostiary.errors import InternalError, Misconfigured, OstiaryError, Unavailable
 from ostiary.verifier.fetching import Fetch, HttpFetch
 from ostiary.verifier.remote_keys import RemoteKeys
 from ostiary.verifier.sources import FixedKeys, KeySource, following
@@ -39,13 +39,6 @@ log = logging.getLogger("ostiary.downloads")
 _FILES, _TRANSFERS = "/files/", "/transfers/"
 _THREADS = 16  # that read files; a slow disk keeps no more than these waiting
 _PURGE_SECONDS = 60.0
-
-
-class InternalError(OstiaryError):
-    """A defect of ours. Nothing about it leaves the log."""
-
-    code = "internal_error"
-    title = "Something went wrong on our side"
 
 
 class DownloadServer:

@@ -11,7 +11,17 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from ostiary.domain.account import ADMIN
-from ostiary.errors import Forbidden, InvalidToken, Malformed, NotAuthenticated, OstiaryError, ReauthenticationRequired
+from ostiary.errors import (
+    Forbidden,
+    InternalError,
+    InvalidToken,
+    Malformed,
+    MethodNotAllowed,
+    NoSuchRoute,
+    NotAuthenticated,
+    OstiaryError,
+    ReauthenticationRequired,
+)
 from ostiary.http import client
 from ostiary.http.call import Call, read_form, read_json
 from ostiary.http.cors import Cors
@@ -20,8 +30,6 @@ from ostiary.http.endpoints import Auth, Dialect, Endpoint
 from ostiary.http.middleware import Front
 from ostiary.http.mounting import Mounted
 from ostiary.http.problems import (
-    MethodNotAllowed,
-    NoSuchRoute,
     is_oauth,
     oauth_problem,
     path_of,
@@ -36,13 +44,6 @@ from ostiary.services.context import Client
 log = logging.getLogger("ostiary.http")
 
 ServicesOf = Callable[[], Services]
-
-
-class InternalError(OstiaryError):
-    """A defect of ours. Nothing about it leaves the log."""
-
-    code = "internal_error"
-    title = "Something went wrong on our side"
 
 
 def make_app(services: ServicesOf, *, cors_origins: tuple[str, ...], lifespan: Lifespan[Router] | None) -> ASGIApp:

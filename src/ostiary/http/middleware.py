@@ -8,9 +8,9 @@ from ipaddress import ip_address
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ostiary import limits
-from ostiary.errors import Malformed, OstiaryError
+from ostiary.errors import HeadersTooLarge, Malformed, OstiaryError
 from ostiary.http.config import HttpConfig
-from ostiary.http.problems import HeadersTooLarge, WrongHost, is_oauth, oauth_problem, path_of, problem
+from ostiary.http.problems import WrongHost, is_oauth, oauth_problem, path_of, problem
 
 VARY = b"Cookie, Authorization, Origin"
 _CORP = b"cross-origin-resource-policy"

@@ -16,6 +16,7 @@ from ostiary.errors import (
     InvalidProof,
     InvalidRequest,
     InvalidToken,
+    MethodNotAllowed,
     NotAuthenticated,
     OstiaryError,
     PasswordRejected,
@@ -42,14 +43,6 @@ class RequestTimeout(InvalidRequest):
     code = "request_timeout"
     status = 408
     title = "The request body took too long"
-
-
-class HeadersTooLarge(InvalidRequest):
-    """The header fields are larger than any request needs (RFC 6585 section 5)."""
-
-    code = "headers_too_large"
-    status = 431
-    title = "The request's header fields are too large"
 
 
 class TargetTooLong(InvalidRequest):
@@ -84,26 +77,6 @@ class WrongScheme(InvalidToken):
 class NoClient(NotAuthenticated):
     """A service has to say who it is, outside the OAuth endpoints: by HTTP Basic, or by an assertion as the bearer
     token."""
-
-
-class NoSuchRoute(OstiaryError):
-    """There is nothing at this path."""
-
-    code = "not_found"
-    status = 404
-    title = "Not found"
-
-
-class MethodNotAllowed(OstiaryError):
-    """The path exists, for other methods."""
-
-    code = "method_not_allowed"
-    status = 405
-    title = "This method is not allowed here"
-
-    def __init__(self, allowed: str) -> None:
-        super().__init__()
-        self.allowed = allowed
 
 
 class OAuthError(OstiaryError):
@@ -155,13 +128,7 @@ def headers_of(error: OstiaryError) -> dict[str, str]:
 
 def problem_body(error: OstiaryError) -> dict[str, Any]:
     """RFC 9457 section 3.1."""
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": error.title,
-        "status": error.status,
-        "code": error.code,
-        "detail": str(error),
-    }
+    body = error.problem()
     if isinstance(error, PasswordRejected):
         body["reasons"] = [{"code": reason.code, "message": reason.message} for reason in error.reasons]
     if isinstance(error, TooManyAttempts | Unavailable):

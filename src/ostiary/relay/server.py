@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,62 +12,29 @@ import msgspec
 
 from ostiary import limits
 from ostiary.errors import (
-    InvalidClient,
+    HeadersTooLarge,
+    InternalError,
     InvalidRequest,
     Malformed,
-    NotAuthenticated,
+    MethodNotAllowed,
+    NoSuchRoute,
     OstiaryError,
     Unavailable,
 )
 from ostiary.relay.allowed import Allowed
+from ostiary.relay.answers import ALWAYS, EVENTS, JSON, Message, Receive, Scope, Send, answer, refuse
 from ostiary.relay.relay import Relay
 from ostiary.relay.shares import Shares
 from ostiary.revocation.entry import Cursor
 
 log = logging.getLogger("ostiary.relay")
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 _FEED, _STREAM = "/v1/revocations", "text/event-stream"
 _PATHS = (_FEED, "/healthz", "/readyz")
-_ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _LARGEST = 2**63 - 1
 _LOOK_SECONDS = 1.0
 _QUERY_FIELDS = 16
 _PARAMETERS = ("cursor", "node", "acknowledged", "fresh", "leave")
-
-
-class InternalError(OstiaryError):
-    """A defect of ours. Nothing about it leaves the log."""
-
-    code = "internal_error"
-    title = "Something went wrong on our side"
-
-
-class NotThere(OstiaryError):
-    """No such path."""
-
-    code = "not_found"
-    status = 404
-    title = "There is no such thing here"
-
-
-class MethodRefused(OstiaryError):
-    """GET and HEAD alone."""
-
-    code = "method_not_allowed"
-    status = 405
-    title = "This can only be read"
-
-
-class HeadersTooLarge(Malformed):
-    """See `limits.HEADERS_BYTES`."""
-
-    status = 431
-    title = "The headers are too large"
 
 
 class RelayServer:
@@ -134,24 +101,24 @@ class RelayServer:
             if begun:
                 self._abort(scope)
             else:
-                await _refuse(sending, error)
+                await refuse(sending, error)
         except Exception:
             log.exception("a request failed")
             if begun:
                 self._abort(scope)
             else:
-                await _refuse(sending, InternalError())
+                await refuse(sending, InternalError())
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path not in _PATHS:
-            raise NotThere
+            raise NoSuchRoute
         if scope["method"] not in ("GET", "HEAD"):
-            raise MethodRefused
+            raise MethodNotAllowed("GET, HEAD")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > limits.HEADERS_BYTES:
             raise HeadersTooLarge
         if path == "/healthz":
-            await _send(send, 200, _JSON, b'{"status":"ok"}')
+            await answer(send, 200, JSON, b'{"status":"ok"}')
         elif path == "/readyz":
             await self._ready(send)
         else:
@@ -169,8 +136,8 @@ class RelayServer:
             "followers": len(relay.ledger),
             "streams": len(relay.streams),
         }
-        headers = _JSON if left > 0 else (*_JSON, (b"retry-after", b"1"))
-        await _send(send, 200 if left > 0 else 503, headers, msgspec.json.encode(said))
+        headers = JSON if left > 0 else (*JSON, (b"retry-after", b"1"))
+        await answer(send, 200 if left > 0 else 503, headers, msgspec.json.encode(said))
 
     async def _revocations(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
@@ -181,7 +148,7 @@ class RelayServer:
         if query.get("leave") and name:
             if follows:
                 self.relay.leave(name)
-            await _send(send, 204, (), b"")
+            await answer(send, 204, (), b"")
             return
         streams = any(name == b"accept" and _STREAM.encode() in value for name, value in headers)
         resumed = next((value.decode("latin-1") for name, value in headers if name == b"last-event-id"), "")
@@ -191,7 +158,7 @@ class RelayServer:
         if not follows:
             if self.relay.lease_left <= 0:
                 raise Unavailable(private="the relay has no lease")
-            await _send(send, 200, _EVENTS if streams else _JSON, None)
+            await answer(send, 200, EVENTS if streams else JSON, None)
         elif streams:
             await self._stream(scope, receive, send, cursor, who)
         else:
@@ -202,12 +169,12 @@ class RelayServer:
 
     async def _send_all(self, scope: Scope, send: Send, body: bytes, client: str) -> None:
         if len(body) <= limits.RELAY_LARGE_BYTES:
-            await _send(send, 200, _JSON, body)
+            await answer(send, 200, JSON, body)
             return
         self._large.take(client)
         try:
             async with asyncio.timeout(limits.RELAY_SEND_SECONDS):
-                await _send(send, 200, _JSON, body)
+                await answer(send, 200, JSON, body)
         except TimeoutError:
             self._abort(scope)
         finally:
@@ -242,7 +209,7 @@ class RelayServer:
 
 
 async def _pump(send: Send, first: bytes, events: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [*_EVENTS, *_ALWAYS]})
+    await send({"type": "http.response.start", "status": 200, "headers": [*EVENTS, *ALWAYS]})
     await send({"type": "http.response.body", "body": first, "more_body": True})
     async for event in events:
         await send({"type": "http.response.body", "body": event, "more_body": True})
@@ -254,36 +221,6 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-_EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no"))
-_JSON = ((b"content-type", b"application/json"),)
-
-
-async def _send(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes | None) -> None:
-    """None: nothing is sent, and how long it would be is not said."""
-    length = () if status == 204 or body is None else ((b"content-length", str(len(body)).encode()),)
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length, *_ALWAYS]})
-    await send({"type": "http.response.body", "body": body or b""})
-
-
-async def _refuse(send: Send, error: OstiaryError) -> None:
-    """RFC 9457. Nothing that was sent is in it."""
-    problem = {
-        "type": "about:blank",
-        "title": error.title,
-        "status": error.status,
-        "code": error.code,
-        "detail": str(error),
-    }
-    headers = [(b"content-type", b"application/problem+json")]
-    if isinstance(error, NotAuthenticated | InvalidClient):
-        headers.append((b"www-authenticate", b'Basic realm="ostiary"'))
-    if isinstance(error, Unavailable):
-        headers.append((b"retry-after", str(error.retry_after).encode()))
-    if isinstance(error, MethodRefused):
-        headers.append((b"allow", b"GET, HEAD"))
-    await _send(send, error.status, headers, msgspec.json.encode(problem))
-
-
 def _query(raw: bytes) -> dict[str, str]:
     """What is known of it; the rest says nothing."""
     try:
@@ -293,7 +230,7 @@ def _query(raw: bytes) -> dict[str, str]:
     query: dict[str, str] = {}
     for name, value in pairs:
         if name in query:
-            raise Malformed(f"The query parameter '{name}' was sent twice.")
+            raise Malformed("A query parameter was sent twice.")
         if name in _PARAMETERS:
             query[name] = value
     return query

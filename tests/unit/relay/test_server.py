@@ -321,7 +321,7 @@ async def test_what_is_wrong_is_told(feed: Feed, tmp_path: Path) -> None:
         status, headers, _ = await site.get(method="POST")
         assert (status, headers["allow"]) == (405, "GET, HEAD")
         status, _, problem = await site.get(headers=[(b"x", b"y" * limits.HEADERS_BYTES)])
-        assert (status, problem["code"]) == (431, "invalid_request")
+        assert (status, problem["code"]) == (431, "headers_too_large")
 
 
 async def test_head_follows_nothing(feed: Feed, tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Awaitable
 
 from starlette.responses import Response
 
-from ostiary.errors import InvalidToken, NotAuthenticated, OstiaryError, WrongSchema
+from ostiary.errors import InvalidToken, NoSuchRoute, NotAuthenticated, OstiaryError, WrongSchema
 from ostiary.http.answers.operation import CheckView, HealthAnswer, ReadyAnswer, RevocationsView
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Endpoint
-from ostiary.http.problems import NoSuchRoute, json_response
+from ostiary.http.problems import json_response
 
 log = logging.getLogger("ostiary.ready")
 

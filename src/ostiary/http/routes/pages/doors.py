@@ -6,6 +6,7 @@ from ostiary.domain.session import EndReason, Kind
 from ostiary.errors import (
     InvalidRequest,
     InvalidToken,
+    NoSuchRoute,
     NotAuthenticated,
     NotFound,
     OstiaryError,
@@ -15,7 +16,6 @@ from ostiary.errors import (
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth
 from ostiary.http.pages import PUBLISHED, PUBLISHED_CACHE_CONTROL, STATIC_CACHE_CONTROL, static_files, static_url
-from ostiary.http.problems import NoSuchRoute
 from ostiary.http.routes.pages.common import (
     emptied,
     frame_of,
