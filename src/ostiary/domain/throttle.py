@@ -79,6 +79,15 @@ def count_network_failure(throttle: Throttle, policy: ThrottlePolicy, now: float
     return replace(throttle, failures=throttle.failures + 1, last_failure_at=now)
 
 
+def taken_back(throttle: Throttle, before: Throttle | None) -> Throttle:
+    """Without one attempt that was counted and that nobody judged, `before` being the counter at that time. If nothing
+    has happened to it since, it is as it was; otherwise one less, and the waits of the others stay."""
+    was = before or Throttle(id=throttle.id)
+    if throttle.revision == was.revision + 1:
+        return replace(was, revision=throttle.revision)
+    return replace(throttle, failures=max(0, throttle.failures - 1))
+
+
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """The /24 of an IPv4 address, the /56 of an IPv6 one (RFC 6177: what one site gets); anything else as it is."""

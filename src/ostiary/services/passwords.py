@@ -4,10 +4,10 @@ from collections.abc import Callable, Container
 
 from ostiary.domain.account import Account
 from ostiary.domain.password_rules import judge_password
-from ostiary.errors import PasswordReason, PasswordRejected, WrongPassword
+from ostiary.errors import Overloaded, PasswordReason, PasswordRejected, Unavailable, WrongPassword
 from ostiary.passwords import PasswordHasher, Verdict
 from ostiary.services.context import Client, Context
-from ostiary.services.throttling import Throttling
+from ostiary.services.throttling import Attempt, Throttling
 
 
 class Passwords:
@@ -51,9 +51,14 @@ class Passwords:
         """What the store keeps. Raises Overloaded if too many wait."""
         return await self._hasher.hash(password)
 
-    async def look(self, stored: str | None, password: str) -> Verdict:
-        """Whether it is the one; the same work if there is none to compare with."""
-        return await self._hasher.verify(stored, password)
+    async def look(self, stored: str | None, password: str, attempt: Attempt) -> Verdict:
+        """Whether it is the one; the same work if there is none to compare with. Raises Overloaded or Unavailable if
+        nobody could look at it: that is no attempt."""
+        try:
+            return await self._hasher.verify(stored, password)
+        except (Overloaded, Unavailable):
+            attempt.take_back()
+            raise
 
     async def prove(self, account: Account, password: str, client: Client, *, session_id: str) -> None:
         """The logged-in caller's own password, again. Raises WrongPassword or TooManyAttempts.
@@ -64,7 +69,7 @@ class Passwords:
         async with self._throttling.attempt(
             account.username_key, network=client.ip, device=f"proof in {session_id}"
         ) as attempt:
-            verdict = await self._hasher.verify(account.password_hash, password)
+            verdict = await self.look(account.password_hash, password, attempt)
             if not verdict.matches:
                 await attempt.failed()
                 raise WrongPassword

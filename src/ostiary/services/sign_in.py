@@ -1,6 +1,5 @@
 """Logging in: one password, one session, one set of credentials."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from ostiary import limits
@@ -9,15 +8,13 @@ from ostiary.domain.account import Account
 from ostiary.domain.audit import Event
 from ostiary.domain.session import EndReason, Kind, Session, Transport, default_transport, oldest_beyond_cap
 from ostiary.domain.username import username_key_or_none
-from ostiary.errors import InvalidCredentials, InvalidRequest, InvalidTarget
+from ostiary.errors import InvalidCredentials, InvalidRequest, InvalidTarget, Overloaded, Unavailable
 from ostiary.services.context import Client, Context, judged_again
 from ostiary.services.ending import end_session
 from ostiary.services.issuing import Issued, Issuing
 from ostiary.services.passwords import Passwords
 from ostiary.services.throttling import Attempt, Throttling
 from ostiary.stores.port import Add, Change, Swap
-
-Write = Callable[..., Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +32,15 @@ class LoginRequest:
     """Id of the session whose cookie came along: a login with transport `cookie` overwrites that, so it ends it."""
     key_thumbprint: str | None = None
     """The key to bind the credentials to, if the client has proven to hold one (RFC 9449 section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    """An account as it was read, whose password was right. `hashed_anew`: how the password is to be kept from now on,
+    None for as it is."""
+
+    account: Account
+    hashed_anew: str | None = field(default=None, repr=False)
 
 
 class SignIn:
@@ -59,10 +65,7 @@ class SignIn:
         # whether it fails or not, its answer waits for another write: the count need not be on the disk before that
         async with self._throttling.attempt(name, network=client.ip, device=device, durable=False) as attempt:
             proven = await self._prove(account, request, client, attempt)
-            attempt.succeeded()
-            return await self._begin(
-                proven, request, transport, audience, client, new_device=device is None, write=attempt.write
-            )
+            return await self._begin(proven, request, transport, audience, client, attempt, new_device=device is None)
 
     def _audience(self, asked: tuple[str, ...]) -> tuple[str, ...]:
         policy = self._context.policy
@@ -70,19 +73,23 @@ class SignIn:
             raise InvalidTarget
         return tuple(dict.fromkeys(asked)) or (policy.issuer,)
 
-    async def _prove(self, account: Account | None, request: LoginRequest, client: Client, attempt: Attempt) -> Account:
+    async def _prove(self, account: Account | None, request: LoginRequest, client: Client, attempt: Attempt) -> _Proven:
         """The account, if there is one that may log in and this is its password. Raises InvalidCredentials."""
         usable = account is not None and not account.disabled
         stored = account.password_hash if account is not None and usable else None
-        verdict = await self._passwords.look(stored, request.password)
+        verdict = await self._passwords.look(stored, request.password, attempt)
         if account is None or not usable or not verdict.matches:
             await self._note_failure(account, client, attempt)
             raise InvalidCredentials
-        if verdict.needs_rehash:
-            rehashed = replace(account, password_hash=await self._passwords.hash(request.password))
-            # losing this race costs nothing: the next login tries again
-            await self._context.write(Swap(rehashed))
-        return account
+        attempt.succeeded()
+        return _Proven(account, await self._hashed_anew(request.password) if verdict.needs_rehash else None)
+
+    async def _hashed_anew(self, password: str) -> str | None:
+        """The password's hash as hashes are made today, None if there is no room now: the next login tries again."""
+        try:
+            return await self._passwords.hash(password)
+        except (Overloaded, Unavailable):
+            return None
 
     async def _known_device(self, account: Account, request: LoginRequest, client: Client) -> str | None:
         """The device's id, if this account has logged in on it: it shows the mark, or a live session of the account."""
@@ -102,27 +109,28 @@ class SignIn:
 
     async def _begin(
         self,
-        proven: Account,
+        proven: _Proven,
         request: LoginRequest,
         transport: Transport,
         audience: tuple[str, ...],
         client: Client,
+        attempt: Attempt,
         *,
         new_device: bool,
-        write: Write | None = None,
     ) -> Issued:
-        """`write` does what `Context.write` does, and forgives the attempt."""
+        """One write, which forgives the attempt."""
         context = self._context
-        device_mark = opaque.device_mark(context.derived, proven.id, context.random(16))
+        device_mark = opaque.device_mark(context.derived, proven.account.id, context.random(16))
 
         judged = False
 
-        async def attempt() -> Issued | None:
+        async def begun() -> Issued | None:
             nonlocal proven, judged
             now = context.now()
             if judged:  # the first write finds out by itself whether the account is as it was
-                proven = await self._proven_anew(proven, request)
-            account, judged = proven, True
+                proven = await self._proven_anew(proven, request, attempt)
+            account, judged = proven.account, True
+            kept_anew = account if proven.hashed_anew is None else replace(account, password_hash=proven.hashed_anew)
             issuer, sessions = await context.together(
                 context.store.issuer(), context.store.sessions.of_account(account.id)
             )
@@ -136,8 +144,8 @@ class SignIn:
             )
             session, placed = await self._issuing.placed(session, account, issuer.everything, now)
             changes: list[Change] = [
-                # swapped though unchanged: parallel logins are judged one after the other, so the cap is exact
-                Swap(account, was=account),
+                # swapped also if unchanged: parallel logins are judged one after the other, so the cap is exact
+                Swap(kept_anew, was=account),
                 Add(session),
                 *placed,
                 context.audit(
@@ -168,19 +176,19 @@ class SignIn:
             # signed before it is written: a token that cannot be issued must leave no session behind
             ended = len(over) + len(replaced)
             issued = self._issuing.issued(account, session, issuer.everything, secret, now, ended=ended)
-            return replace(issued, device_mark=device_mark) if await (write or context.write)(*changes) else None
+            return replace(issued, device_mark=device_mark) if await attempt.write(*changes) else None
 
-        return await judged_again(attempt)
+        return await judged_again(begun)
 
-    async def _proven_anew(self, proven: Account, request: LoginRequest) -> Account:
+    async def _proven_anew(self, proven: _Proven, request: LoginRequest, attempt: Attempt) -> _Proven:
         """The account as it stands now, if the password is right for it, too. Another hash may be the same password,
         hashed anew by a login beside this one; no clock says which. Raises InvalidCredentials."""
-        account = await self._context.store.accounts.get(proven.id)
+        account = await self._context.store.accounts.get(proven.account.id)
         if account is not None and not account.disabled:
-            if account.password_hash == proven.password_hash:
-                return account
-            if (await self._passwords.look(account.password_hash, request.password)).matches:
-                return account
+            if account.password_hash == proven.account.password_hash:
+                return _Proven(account, proven.hashed_anew)
+            if (await self._passwords.look(account.password_hash, request.password, attempt)).matches:
+                return _Proven(account)
         raise InvalidCredentials(private="the account changed while its password was looked at")
 
     def _session(

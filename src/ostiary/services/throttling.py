@@ -2,7 +2,8 @@
 
 An attempt is counted as a failure before the password is looked at, and forgiven when it was right. Inside one process,
 attempts that find every free place taken by attempts still under way wait for those instead of being refused: honest
-parallel logins get through, guesses do not gain by being parallel. Between processes the store's counter decides, and
+parallel logins get through, guesses do not gain by being parallel. One that nobody judged, because the hashes have no
+room for it, is taken back as if it had not been made. Between processes the store's counter decides, and
 where other processes serve the same store, a second record beside it says how many attempts are under way: who finds no
 place left waits for those as well, by looking again. It counts for no longer than an attempt can take, since a process
 may die.
@@ -18,19 +19,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-from ostiary.domain.throttle import Throttle
+from ostiary.domain.throttle import Throttle, taken_back
 from ostiary.errors import TooManyAttempts
 from ostiary.services.context import Context, judged_again
 from ostiary.services.login_counters import Counter, Counters
 from ostiary.services.login_gates import UNDER_WAY, Gate, Locked, as_stored, count_everywhere, forget, marked
+from ostiary.services.uninterrupted import to_its_end
 from ostiary.stores.port import Add, Change, Remove, Swap
 
 _LOOK_AGAIN = 0.03  # seconds; a password takes about as long
 
 
 class Attempt:
-    """One attempt under way. Call `succeeded` if the password was right; otherwise it stays counted. `counted`: in the
-    store, not only in this process."""
+    """One attempt under way. Call `succeeded` if the password was right, `take_back` if nobody looked at it; otherwise
+    it stays counted. `counted`: in the store, not only in this process; `before`: the counters as they were then."""
 
     def __init__(
         self, throttling: "Throttling", counters: "list[Counter]", gates: "list[Gate]", *, durable: bool
@@ -41,13 +43,31 @@ class Attempt:
         self.durable = durable
         self.entered_at = 0.0
         self.counted = False
+        self.before: list[Throttle | None] = []
         self.right = False
+        self.is_taken_back = False
         self.over = False
         self._under_way = True
 
     def succeeded(self) -> None:
         """The password was right."""
         self.right = True
+
+    def take_back(self) -> None:
+        """Nobody looked at the password, and nobody will."""
+        self.is_taken_back = True
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it has to be counted, since nobody can say that it was no guess."""
+        return not (self.counted or self.right or self.over or self.is_taken_back)
+
+    @property
+    def lowers(self) -> bool:
+        """Whether the store counts something that is over with it."""
+        if self.over:
+            return False
+        return self.right or (self.is_taken_back and self.counted) or any(gate.everywhere for gate in self.gates)
 
     def gone(self) -> None:
         """It is under way no longer, as far as this process counts; may be repeated."""
@@ -145,9 +165,7 @@ class Throttling:
                     if not is_shared and self._may_be_alone:
                         for gate in gates:
                             gate.uncounted += 1
-                    elif await self._count(counters, gates, now, durable=attempt.durable):
-                        attempt.counted = True
-                    else:
+                    elif not await self._count(attempt, now, durable=attempt.durable):
                         continue  # another process counted at the same time: judged again
                     for gate in gates:
                         gate.under_way += 1
@@ -179,11 +197,7 @@ class Throttling:
             attempt.over = await self._context.write(*changes)
             return attempt.over
         async with Locked(attempt.gates):
-            try:
-                attempt.over = await self._lower(attempt, others_than=1, with_=changes)
-            except asyncio.CancelledError:
-                attempt.right = not attempt.counted  # it may be written all the same: what is counted is forgiven once
-                raise
+            attempt.over = await self._lower(attempt, others_than=1, with_=changes)
         return attempt.over
 
     async def _count_late(self, attempt: Attempt, changes: tuple[Change, ...] = (), *, durable: bool = True) -> None:
@@ -203,64 +217,69 @@ class Throttling:
                     if counter.left(throttle, now) <= 0:
                         attempt.over, attempt.right = True, False
                         raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
-                if not await self._count(counters, gates, attempt.entered_at, changes, durable=durable):
+                if not await self._count(attempt, attempt.entered_at, changes, durable=durable):
                     return None
-                attempt.counted = True
                 for gate in gates:
                     gate.uncounted -= 1
                 return True
 
         await judged_again(count)
 
-    async def _count(
-        self,
-        counters: list[Counter],
-        gates: list[Gate],
-        at: float,
-        with_: tuple[Change, ...] = (),
-        *,
-        durable: bool,
-    ) -> bool:
-        """One attempt more on each of the counters, in one write. To be called with the gates locked."""
+    async def _count(self, attempt: Attempt, at: float, with_: tuple[Change, ...] = (), *, durable: bool) -> bool:
+        """One attempt more on each of its counters, in one write. To be called with the gates locked."""
+        counters, gates = attempt.counters, attempt.gates
+        before = [gate.stored for gate in gates]
         raised = []
         for counter, gate in zip(counters, gates, strict=True):
             throttle = gate.stored or Throttle(id=counter.id)
             raised.append(counter.raised(throttle, max(at, throttle.last_failure_at)))
-        return await self._write(gates, raised, marked(counters, gates, at, 1), with_, durable=durable)
+        if not await self._write(gates, raised, marked(counters, gates, at, 1), with_, durable=durable):
+            return False
+        attempt.counted, attempt.before = True, before
+        return True
 
     async def _leave(self, attempt: Attempt) -> None:
-        """It is over; a right one is taken off its counters again, in one write. One of which nobody knows whether it
-        was right, because it was given up, stays counted."""
+        """It is over; a right one is taken off its counters again, in one write, and so is one that was taken back. One
+        of which nobody knows whether it was right, because it was given up, stays counted. Whoever gives it up does not
+        keep it from that, however often they say so."""
+        settling = self._settle(attempt)
         try:
-            try:
-                if not attempt.counted and not attempt.right and not attempt.over:
-                    with suppress(TooManyAttempts):
-                        await self._count_late(attempt, durable=attempt.durable)
-            finally:
-                async with Locked(attempt.gates):
-                    attempt.gone()
-                    if not attempt.over and (attempt.right or any(gate.everywhere for gate in attempt.gates)):
-
-                        async def over() -> bool | None:
-                            return await self._lower(attempt) or None
-
-                        await judged_again(over)
+            await (to_its_end(settling) if attempt.is_unknown or attempt.lowers else settling)
         finally:
-            attempt.gone()  # also if it was cancelled once more while it waited for its turn
+            attempt.gone()
             for gate in attempt.gates:
                 gate.left.set()
                 gate.left = asyncio.Event()
 
+    async def _settle(self, attempt: Attempt) -> None:
+        """Bring the store up to what came of it."""
+        try:
+            if attempt.is_unknown:
+                with suppress(TooManyAttempts):
+                    await self._count_late(attempt, durable=attempt.durable)
+        finally:
+            async with Locked(attempt.gates):
+                attempt.gone()
+                if attempt.lowers:
+
+                    async def over() -> bool | None:
+                        return await self._lower(attempt) or None
+
+                    await judged_again(over)
+
     async def _lower(self, attempt: Attempt, *, others_than: int = 0, with_: tuple[Change, ...] = ()) -> bool:
-        """One attempt less, forgiven if it was right, in one write `with_` what it led to. `others_than`: 1 if it is
-        still under way itself. To be called with the gates locked."""
+        """One attempt less, forgiven if it was right, undone if it was taken back, in one write `with_` what it led to.
+        `others_than`: 1 if it is still under way itself. To be called with the gates locked."""
         counters, gates = attempt.counters, attempt.gates
         await self._read(counters, gates)
         now = self._context.now()
         lowered: list[Throttle | None] = []
-        for counter, gate in zip(counters, gates, strict=True):
+        befores = attempt.before or [None] * len(gates)
+        for counter, gate, before in zip(counters, gates, befores, strict=True):
             stored = gate.stored
-            if stored is None or not attempt.right:
+            if stored is not None and attempt.is_taken_back and attempt.counted:
+                lowered.append(taken_back(stored, before))
+            elif stored is None or not attempt.right:
                 lowered.append(None)
             elif attempt.counted:
                 lowered.append(counter.forgiven(stored, gate.others(now, others_than)))
@@ -290,7 +309,8 @@ class Throttling:
         if not changes:
             return True
         try:
-            written = await self._context.write(*changes, durable=durable)
+            # whoever goes away meanwhile has to be told what was written, since it is not written twice
+            written = await to_its_end(self._context.write(*changes, durable=durable))
         except BaseException:
             forget(gates)
             raise
