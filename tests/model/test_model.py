@@ -266,6 +266,21 @@ def test_naive_message_that_lends() -> None:
     )
 
 
+def test_naive_acknowledgement_of_what_was_heard() -> None:
+    """M-33: whoever has heard of the newest end, and not of the one before, is not to be counted as knowing both."""
+    _breaks(
+        Variant(acknowledges_what_it_hears=True),
+        Setting(ticks=1, waits=True),
+        """
+        session 0 is ended
+        session 1 is ended
+        node 0 hears of 1
+        wait=all of 0 answers
+        """,
+        "after wait=all",
+    )
+
+
 @pytest.mark.parametrize(
     "setting",
     [

@@ -44,6 +44,7 @@ class Variant:
     messages_move_the_cursor: bool = False  # whatever they continue
     messages_continue_a_position: bool = False  # whichever item stands there
     messages_lend: bool = False  # those that move the cursor renew the lease
+    acknowledges_what_it_hears: bool = False  # without having read what stands before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,13 +332,27 @@ class Rules:
             pinged = Probe(generation=1, matches=True, items=(), complete=True)
             number, _ = self.replicas.do(node.replica, "on_reply", Sent(world.now, 0), pinged)
             yield f"node {i} is connected", _with_node(world, i, node._replace(replica=number))
+        if self.setting.waits:
+            yield from self._of_acknowledging(world, i, node)
         for j, session in enumerate(world.sessions):
             if node.heard & 1 << j and session.told is not None:
                 number, _ = self.replicas.do(node.replica, "told", self._message(node, j, *session.told))
                 if self.variant.messages_lend and self.replicas[number].cursor == session.told[1]:
                     complete = Probe(generation=world.log.generation, matches=True, items=(), complete=True)
                     number, _ = self.replicas.do(number, "on_reply", Sent(world.now, 0), complete)
-                yield f"node {i} hears of {j}", _with_node(world, i, node._replace(replica=number))
+                heard = _with_node(world, i, node._replace(replica=number))
+                member = world.log.members[i]
+                if self.variant.acknowledges_what_it_hears and member is not None:
+                    heard = _with_member(heard, i, (member[0], session.position))
+                yield f"node {i} hears of {j}", heard
+
+    def _of_acknowledging(self, world: World, i: int, node: Node) -> Iterator[tuple[str, World]]:
+        member = world.log.members[i]
+        if member is None or node.at_old:
+            return
+        cursor = self.replicas[node.replica].cursor
+        if (cursor.position, cursor.nonce) == _head(world.log) and cursor.position != member[1]:
+            yield f"node {i} acknowledges", _with_member(world, i, (member[0], cursor.position))
 
     def _message(self, node: Node, j: int, after: Cursor, reached: Cursor) -> Hint:
         stands = self.replicas[node.replica].cursor

@@ -36,6 +36,9 @@ class Cut:
     async def catch_up(self, cursor: Cursor) -> Probe | None:
         return None
 
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool:
+        return not self.is_cut and await self.inner.acknowledge(node, cursor)
+
     def hints(self) -> AsyncIterator[Hint]:
         return self.inner.hints()
 

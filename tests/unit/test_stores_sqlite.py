@@ -12,7 +12,7 @@ import pytest
 
 from ostiary import limits
 from ostiary.errors import InvalidRequest, Overloaded, Unavailable
-from ostiary.revocation.entry import Cursor
+from ostiary.revocation.entry import LOOK, Cursor, Hint
 from ostiary.stores.port import Add, Append, Expect, Remove, Swap
 from ostiary.stores.rows import prefix_end
 from ostiary.stores.sqlite import SqliteStore
@@ -180,19 +180,42 @@ async def test_slow_listing_does_not_hold_up_look_ups(store: SqliteStore) -> Non
     await held
 
 
-async def test_hint_is_given_once(store: SqliteStore) -> None:
-    """M-30: the hint costs a probe only when there was a write or a nudge."""
-    log = store.revocations
-    states = [log._state()]
-    assert log._state() == states[0]
+async def test_hint_is_given_once(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M-30: the hint costs a probe only when there was an append or a nudge, and each is told of once."""
+    looks = 0
+
+    async def called(*_: object, **__: object) -> None:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(store._calls, "called", called)
+    monkeypatch.setattr(store._calls, "listen", lambda: False)
+    log, told = store.revocations, list[Hint]()
+
+    async def listen() -> None:
+        async for hint in log.hints():
+            told.append(hint)
+
+    async def looked() -> None:
+        seen = looks
+        while looks < seen + 3:  # noqa: ASYNC110 - each turn is a look
+            await asyncio.sleep(0)
+
+    listening = asyncio.create_task(listen())
+    await looked()
+    assert told == [LOOK]
+    assert await store.write(Add(builders.throttle()))
+    await looked()
+    assert told == [LOOK]
     assert await store.write(Append(builders.entry()))
-    states.append(log._state())
-    await log.nudge()
-    states.append(log._state())
-    await log.nudge()
-    states.append(log._state())
-    assert len(set(states)) == 4
-    assert log._state() == states[-1]
+    await looked()
+    assert [hint.entries for hint in told] == [(), (builders.entry(),)]
+    for count in (3, 4):
+        await log.nudge()
+        await looked()
+        assert told[2:] == [LOOK] * (count - 2)
+    listening.cancel()
 
 
 async def test_replaced_file_gives_no_lease(store: SqliteStore, tmp_path: Path) -> None:
@@ -241,6 +264,7 @@ CALLS: dict[str, Call] = {
     "events counted": lambda store: store.audit.count_since("a", 1.0),
     "events purged": lambda store: store.audit.purge(before=1.0),
     "log": lambda store: store.revocations.probe(Cursor(position=1, nonce=1), 9),
+    "acknowledgement": lambda store: store.revocations.acknowledge("n", Cursor(position=1, nonce=1)),
     "log from the start": lambda store: store.revocations.probe(Cursor(), 9),
     "log purged": lambda store: store.revocations.purge(before=1.0),
     "swap": lambda store: store.write(Swap(builders.session(revision=1))),
@@ -256,7 +280,9 @@ async def test_no_statement_reads_a_whole_table(store: SqliteStore, call: Call) 
     seen: list[str] = []
     for lane in ("quick", "slow", "log", "writer"):
         await trace(store, lane, seen)
+    store._watching.set_trace_callback(seen.append)
     await call(store)
+    store._watching.set_trace_callback(None)
     for lane in ("quick", "slow", "log", "writer"):
         await trace(store, lane, None)
     statements = [text for text in seen if text.startswith(("SELECT", "UPDATE", "DELETE"))]

@@ -27,6 +27,7 @@ class Source(Protocol):
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe: ...
     async def catch_up(self, cursor: Cursor) -> Probe | None: ...
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool: ...
     def hints(self) -> AsyncIterator[Hint]: ...
     async def leave(self, node: str) -> None: ...
 
@@ -121,7 +122,9 @@ class Feed:
         self._asking = _Asking()
         self._stopped = False
         self._troubles: set[str] = set()
-        self._look = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._hinted = False
+        self._due_at = 0.0  # of the next probe, by the loop's time
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, *, follow: bool) -> None:
@@ -214,7 +217,7 @@ class Feed:
             self._spawn(self._restore(), "ostiary-restore")
         if self._replica.crowded:
             await self._keeper.make_room()
-            self._look.set()
+            self._look()
 
     async def _read(self, ahead: Ahead, patience: float) -> None:
         """All that there is, page by page."""
@@ -258,30 +261,56 @@ class Feed:
             try:
                 async for hint in self._source.hints():
                     self._troubles.discard("hints")
-                    self._replica.told(hint)
-                    if _mentions_keys(hint.entries):
-                        self._keys_due = True
+                    if hint.entries:
+                        self._replica.told(hint)
+                        self._keys_due = self._keys_due or _mentions_keys(hint.entries)
                     if not hint.entries or self._keys_due:
-                        self._look.set()
+                        self._look()
             except OstiaryError as error:
                 self._tell("hints", f"nobody tells of revocations: {error.code} {error.private}")
             except Exception:  # noqa: BLE001 - told with its traceback; who ends here would leave all to asking
                 self._tell("hints", "hearing of revocations failed", exc_info=True)
             await asyncio.sleep(self._replica.lease / 4)
 
+    def _look(self) -> None:
+        """Somebody says that there is something."""
+        self._hinted = True
+        self._wake.set()
+
+    async def _due(self) -> bool:
+        """Return when it is time for a probe, or somebody says that there is something; whether somebody did."""
+        timer = asyncio.get_running_loop().call_at(self._due_at, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+        self._wake.clear()
+        hinted, self._hinted = self._hinted, False
+        return hinted
+
+    def _put_off(self) -> None:
+        """A probe follows now, and the next one later."""
+        seconds = self._replica.lease / 4 * (0.9 + 0.2 * self._chance())
+        self._due_at = asyncio.get_running_loop().time() + seconds
+
+    async def _acknowledged(self) -> bool:
+        """Say that all that there is has been applied, for somebody may be waiting for that. False if it has not."""
+        async with asyncio.timeout(self._patience):
+            return await self._source.acknowledge(self.node, self._replica.cursor)
+
     async def _run(self) -> None:
+        self._put_off()
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._replica.lease / 4 * (0.9 + 0.2 * self._chance())):
-                    await self._look.wait()
-            hinted = self._look.is_set()
-            self._look.clear()
+            hinted = await self._due()
             try:
                 async with self._probing:
-                    told = self._replica.cursor
-                    await self._probe()
-                    if hinted and self._replica.cursor != told:
-                        await self._probe()  # tells that it has been applied: somebody may be waiting for that
+                    is_due = asyncio.get_running_loop().time() >= self._due_at
+                    if is_due or not hinted or self._keys_due or not await self._acknowledged():
+                        told = self._replica.cursor
+                        self._put_off()
+                        await self._probe()
+                        if hinted and self._replica.cursor != told:
+                            await self._acknowledged()
                 self._troubles.discard("probe")
             except OstiaryError as error:
                 self._tell("probe", f"the revocation log could not be read: {error.code} {error.private}")

@@ -49,6 +49,7 @@ class Knowledge:
 
     __slots__ = (
         "_accounts",
+        "_at_most",
         "_before_mark",
         "_clients",
         "_covered",
@@ -71,6 +72,7 @@ class Knowledge:
         self.floor = 0
         self.client_changes = 0
         self.changes = 0
+        self._at_most = 0
         self._young = young
         self._sessions = self._ended_sessions()
         self._accounts = Table("acc_")
@@ -156,12 +158,16 @@ class Knowledge:
     @property
     def crowded(self) -> bool:
         """True if somebody should let an end of everything cover what is held (rule 3), and nobody has."""
-        return self._weight() > self.max_entries and not self._covered
+        return not self._covered and self._weighs(self.max_entries + 1)
 
-    def _weight(self) -> int:
-        """Of all entries; see `max_entries`."""
+    def _weighs(self, least: int) -> bool:
+        """Whether all entries weigh so much; see `max_entries`. They weigh no more than when they were weighed last,
+        and one for each that came since, so mostly nothing has to be counted."""
+        if self._at_most < least:
+            return False
         packed = self._sessions.packed + (self._before_mark.packed if self._before_mark is not None else 0)
-        return len(self) - packed + packed // _PACKED_WEIGHT
+        self._at_most = len(self) - packed + packed // _PACKED_WEIGHT
+        return self._at_most >= least
 
     def size(self) -> int:
         """Bytes that the entries take, about."""
@@ -179,6 +185,7 @@ class Knowledge:
 
     def _merge(self, entry: Entry, full: bool) -> None:
         self.changes += 1
+        self._at_most += 1
         scope, value = entry.scope, entry.value
         if scope is Scope.SESSION:
             self._raise(self._sessions, entry, full)
@@ -211,10 +218,11 @@ class Knowledge:
         if full:
             self._give_up()
         self.changes += 1
+        self._at_most += len(ids) // ID_CHARS
         self._sessions.load(second, ids, again=again)
 
     def _full(self) -> bool:
-        return self._weight() >= 2 * self.max_entries
+        return self._weighs(2 * self.max_entries)
 
     def _give_up(self) -> NoReturn:
         self.lease_until = -math.inf

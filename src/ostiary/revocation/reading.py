@@ -20,7 +20,7 @@ class Ahead:
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self._cursor = Cursor()
+        self._cursor: Cursor | None = None
         self._page: asyncio.Task[Probe | None] | None = None
 
     async def ask(self, cursor: Cursor) -> None:

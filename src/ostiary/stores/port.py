@@ -208,6 +208,12 @@ class Revocations(Protocol):
         is little or holds a mark."""
         ...
 
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool:
+        """Note that this node has applied everything up to `cursor`, if that is the newest item and the node is known;
+        whether that was so. It lends nothing and does not say that the node is alive; what it says is true of the
+        process, so it may be lost and need not be durable."""
+        ...
+
     def hints(self) -> AsyncIterator[Hint]:
         """Endless: yields as soon as somebody, this process too, may have appended: the entries that the message
         carried, or `LOOK`. The first is `LOOK` as soon as it listens, for whatever came before. Messages may be lost,

@@ -33,6 +33,7 @@ class Source:
     generation: int = 1
     left: list[str] = field(default_factory=list)
     cursors: list[Cursor] = field(default_factory=list)
+    acknowledged: list[Cursor] = field(default_factory=list)
     hinted: asyncio.Queue[Hint] = field(default_factory=asyncio.Queue)
 
     def revoke(self, session_id: str, *, scope: Scope = Scope.SESSION, value: int = 2) -> None:
@@ -55,6 +56,16 @@ class Source:
 
     async def catch_up(self, cursor: Cursor) -> Probe | None:
         return None
+
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool:
+        if self.fails:
+            raise Unavailable(private="down")
+        newest = self.items[-1] if self.items else None
+        stands = Cursor() if newest is None else Cursor(position=newest.position, nonce=newest.nonce)
+        if cursor != stands:
+            return False
+        self.acknowledged.append(cursor)
+        return True
 
     async def hints(self) -> AsyncIterator[Hint]:
         while True:
@@ -368,7 +379,7 @@ async def test_a_crowded_replica_makes_room() -> None:
 
 
 async def test_hints_are_applied_at_once_and_looks_are_followed() -> None:
-    """Entries need no probe; "look" does; what a look brings is acknowledged by a second probe at once."""
+    """Entries need no probe; "look" does; what a look brings is acknowledged at once."""
     async with _feed(follow=True, lease=600.0) as made:
         cursor = made.replica.cursor
         await made.source.hinted.put(Hint(entries=(Entry(scope=Scope.SESSION, id="s1", value=2, until=1e12),)))
@@ -377,26 +388,43 @@ async def test_hints_are_applied_at_once_and_looks_are_followed() -> None:
 
         made.source.revoke("s2")
         await made.source.hinted.put(LOOK)
-        await _until(lambda: made.source.probes == 2)
+        await _until(lambda: made.source.acknowledged == [Cursor(position=1, nonce=1)])
 
+        assert made.source.probes == 1
         assert made.replica.session_version("s2") == 2
-        assert made.source.cursors[-1] == Cursor(position=1, nonce=1)
 
 
-async def test_what_a_hint_brought_is_acknowledged_by_the_first_probe() -> None:
+async def test_what_a_hint_brought_is_acknowledged_without_a_probe() -> None:
     """M-33: a hint that continues what was read moves the cursor, so whoever is told to look tells at once that it has
-    it; one probe."""
+    it."""
     async with _feed(follow=True, lease=600.0) as made:
         made.source.revoke("s1")
         entry, place = made.source.items[0].entry, Cursor(position=1, nonce=1)
         await made.source.hinted.put(Hint(entries=(entry,), after=Cursor(), reached=place))
         await made.source.hinted.put(LOOK)
-        await _until(lambda: made.source.probes == 1)
+        await _until(lambda: made.source.acknowledged == [place])
         await _settled()
 
         assert made.replica.session_version("s1") == 2
-        assert made.source.cursors[-1] == place
-        assert made.source.probes == 1
+        assert made.source.probes == 0
+
+
+async def test_acknowledging_lends_nothing_and_puts_no_probe_off() -> None:
+    """M-30: a process that is told to look again and again asks for its lease as often as any other."""
+    async with _feed(follow=True, lease=0.2) as made:
+        until = made.replica.lease_until
+        made.clock.advance(0.1)
+
+        async def tell() -> None:
+            while True:
+                await made.source.hinted.put(LOOK)
+                await asyncio.sleep(0)
+
+        telling = asyncio.create_task(tell())
+        await _until(lambda: len(made.source.acknowledged) > 3)
+        await _until(lambda: made.source.probes > 3)
+        telling.cancel()
+        assert made.replica.lease_until == until + 0.1
 
 
 async def test_a_hint_of_keys_reads_the_keys() -> None:

@@ -61,6 +61,9 @@ class Source:
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
         return Probe(generation=1, matches=True, items=(), complete=cursor.position >= PAGES)
 
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool:
+        return False
+
     async def hints(self) -> AsyncIterator[object]:
         await asyncio.Event().wait()
         yield ()

@@ -87,6 +87,12 @@ class Link:
     async def catch_up(self, cursor: Cursor) -> Probe | None:
         return None
 
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool:
+        await self._travel(self.to)
+        noted = await self.log.now.acknowledge(node, cursor)
+        await self._travel(self.back)
+        return noted
+
     async def hints(self) -> AsyncIterator[Hint]:
         heard: asyncio.Queue[Hint] = asyncio.Queue()
 

@@ -64,6 +64,12 @@ class MemoryLog:
         """None: nobody has to read it but this process."""
         return None
 
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool:
+        if node not in self._nodes or cursor != self.newest():
+            return False
+        self._nodes[node] = (cursor, self._nodes[node][1])
+        return True
+
     async def hints(self) -> AsyncIterator[Hint]:
         messages: asyncio.Queue[Hint] = asyncio.Queue()
         self._listening.add(messages)

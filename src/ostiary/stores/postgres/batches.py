@@ -31,6 +31,8 @@ DURABLE = (
     "THEN set_config('synchronous_commit', 'on', true) END"
 )
 """For this transaction, whatever role and database were told. What waits for more (`remote_apply`) is left alone."""
+AT_ONCE = "SELECT set_config('synchronous_commit', 'off', true)"
+"""For this transaction: everybody sees it, and nobody waits for a disk or a standby."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from ostiary import limits
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import LOOK, Cursor, Entry, Hint, LogItem, Node, Probe, Scope, bulk
-from ostiary.stores.postgres.batches import DURABLE
+from ostiary.stores.postgres.batches import AT_ONCE, DURABLE
 from ostiary.stores.postgres.connecting import Connector
 from ostiary.stores.postgres.listening import listen, look
 from ostiary.stores.postgres.parts import Part, Pools
@@ -42,6 +42,11 @@ class Revocations(Part):
             f"pg_is_in_recovery() FROM (SELECT generation, {held} AS held FROM {log}) g "
             f"LEFT JOIN LATERAL (SELECT * FROM {items} WHERE position > $1 AND g.held ORDER BY position LIMIT $4) i "
             "ON TRUE ORDER BY i.position"
+        )
+        self._acknowledge = (
+            f"WITH a AS MATERIALIZED ({AT_ONCE}) UPDATE {nodes} SET acknowledged = $1 FROM a WHERE id = $4 AND "
+            f"CASE WHEN $3::boolean THEN NOT EXISTS (SELECT FROM {items}) ELSE (SELECT (position, nonce) = ($1, $2) "
+            f"FROM {items} ORDER BY position DESC LIMIT 1) END RETURNING TRUE"
         )
         ended = (
             f"(scope = 's' AND value = {ENDED_VERSION} AND length(entry_id) = 26 AND starts_with(entry_id, 'ses_') "
@@ -99,6 +104,10 @@ class Revocations(Part):
         groups = [(math.ceil(until), ids.encode())] if packed else []
         return bulk(generation, reached, groups, [_item(*row) for row in rest])
 
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool:
+        where = _where(cursor)
+        return bool(await self._pools.log.run(lambda c: c.fetchval(self._acknowledge, *where, node)))
+
     async def hints(self) -> AsyncIterator[Hint]:
         if self._connector.can_listen:
             async for hint in listen(self._connector, self._schema.channel):
@@ -114,7 +123,8 @@ class Revocations(Part):
         return Cursor(position=rows[0][0], nonce=rows[0][1]) if rows else Cursor()
 
     async def nudge(self) -> None:
-        await self._pools.log.run(lambda c: c.execute("SELECT pg_notify($1, '')", self._schema.channel))
+        text = f"SELECT pg_notify($1, '') FROM ({AT_ONCE}) a"
+        await self._pools.log.run(lambda c: c.execute(text, self._schema.channel))
 
     async def pause(self, seconds: float, *, nodes: int) -> None:  # noqa: ARG002 - nobody tells
         await asyncio.sleep(seconds)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 _LONGEST_ADDRESS = 100  # bytes; 103 on some systems, 107 on Linux
 _NAME = re.compile(r"\.[0-9a-f]{16}\.calls")
+_NAME_BYTES = 23
 _LOOK, _TELL, _DONE = b"look", b"tell", b"done"
 _TELLS = 8  # times that somebody who asked is told, which is more than a wait for a lease takes
 _MOST_TOLD = 64
@@ -36,6 +37,8 @@ class Calls:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._prefix = f"{folder}{os.sep}"
+        self._fits = len(os.fsencode(self._prefix)) + _NAME_BYTES <= _LONGEST_ADDRESS
         self._name = _new_name()
         self._socket: socket.socket | None = None
         self._opened: int | None = None
@@ -85,9 +88,16 @@ class Calls:
 
     async def called(self, looked: asyncio.Event, *, within: float) -> None:
         """Return when `looked` is set, at the latest after so many seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await looked.wait()
+        timer = asyncio.get_running_loop().call_later(within, self._wake, looked)
+        try:
+            await looked.wait()
+        finally:
+            timer.cancel()
+
+    def _wake(self, looked: asyncio.Event) -> None:
+        if looked is self.looked:
+            self.looked = asyncio.Event()
+        looked.set()
 
     async def done(self, count: int, *, within: float) -> None:
         """Return when as many said so since the last time, the first time as many as were told; at the latest after so
@@ -178,8 +188,7 @@ class Calls:
         if self._done:
             self._is_done.set()
         if looks:
-            self.looked.set()
-            self.looked = asyncio.Event()
+            self._wake(self.looked)
 
     def _made(self) -> socket.socket:
         if self._socket is None:
@@ -189,9 +198,8 @@ class Calls:
 
     def _address(self, name: str) -> str:
         """A path; where it is longer than a socket's may be, by way of the folder, which is opened for that."""
-        path = str(self._folder / name)
-        if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
-            return path
+        if self._fits:
+            return self._prefix + name
         if self._opened is None:
             self._opened = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         return f"/proc/self/fd/{self._opened}/{name}"

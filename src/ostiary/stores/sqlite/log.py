@@ -10,7 +10,6 @@ import math
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +38,7 @@ _REACHED = (
     "SELECT generation, position, nonce FROM revocation_logs "
     "LEFT JOIN revocations ON position = (SELECT max(position) FROM revocations)"
 )
+_HEAD = "SELECT position, nonce FROM revocations WHERE position = (SELECT max(position) FROM revocations)"
 _ENDED = (
     f"(scope = 's' AND value = {ENDED_VERSION} AND length(entry_id) = 26 AND substr(entry_id, 1, 4) = 'ses_' "
     "AND until BETWEEN 0 AND 1e15)"
@@ -52,8 +52,8 @@ _NOT_PACKED = f"{_ITEMS}WHERE position > ? AND position <= ? AND NOT {_ENDED} OR
 
 
 class Revocations(Part):
-    """See the port. `watching` is a connection that does nothing but ask whether the file has changed, and how.
-    `uptime` is the machine's: seconds, the same in all of its processes."""
+    """See the port. `watching` is a connection for the event loop: whether the file has changed, and how. `uptime` is
+    the machine's: seconds, the same in all of its processes."""
 
     def __init__(
         self,
@@ -72,14 +72,13 @@ class Revocations(Part):
         self._inode = inode_of(path)
         self._uptime = uptime
         self._version: object = None
-        self._reached: tuple[int, Cursor] = (0, Cursor())
 
     @property
     def _lane(self) -> Lane:
         return self._lanes.log
 
     async def probe(self, cursor: Cursor, limit: int, *, node: str = "") -> Probe:
-        def ask(connection: sqlite3.Connection) -> Probe:
+        def ask(connection: sqlite3.Connection, limit: int = limit) -> Probe:
             self._check_file()
             if node:
                 # known before the log is read: whoever waits for the nodes after a commit that this answer misses
@@ -89,6 +88,10 @@ class Revocations(Part):
                 self._calls.is_applied()
             return _probe(connection, cursor, limit)
 
+        if self._presence.is_small:
+            probe = await self._lanes.probes.submit(lambda connection: ask(connection, min(limit, _MOST_HINTED)))
+            if probe.complete or not probe.matches or limit <= _MOST_HINTED:
+                return probe
         return await self._lane.submit(ask)
 
     async def catch_up(self, cursor: Cursor) -> Probe | None:
@@ -98,63 +101,66 @@ class Revocations(Part):
 
         return await self._lane.submit(ask)
 
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool:
+        def note(connection: sqlite3.Connection) -> bool:
+            self._check_file()
+            noted = _head(connection) == cursor and self._presence.acknowledge(node, cursor.position)
+            if noted:
+                self._calls.is_applied()
+            return noted
+
+        return await self._lanes.probes.submit(note)
+
     def _check_file(self) -> None:
         if inode_of(self._path) != self._inode:
             raise Unavailable(private="sqlite: the file was replaced by another one; restart")
 
     async def hints(self) -> AsyncIterator[Hint]:
-        seen: _State | None = None
-        asked = 0
+        seen: tuple[int, Cursor] | None = None
+        nudged = asked = 0
+        hint: Hint | None
         while True:
             longest = _LOOK_INTERVAL_MAX if self._calls.listen() else _LOOK_INTERVAL
-            looked = self._calls.looked
+            looked, now_asked, now_nudged = self._calls.looked, self._calls.asked, nudged
             began = self._uptime()
-            found = self._state()
+            try:
+                now_nudged = self._presence.nudged()
+                seen, hint = self._news(seen)
+            except (sqlite3.Error, OSError):
+                seen, hint = None, LOOK
             taken = self._uptime() - began
-            if found is None or seen is None:
-                seen = found
+            if hint is not None:
+                yield hint
+            if hint is not LOOK and (now_nudged != nudged or now_asked != asked):
                 yield LOOK
-            else:
-                before, seen = seen, found
-                if found.reached != before.reached:
-                    hint = self._hint(before) if found.generation == before.generation else LOOK
-                    seen = _State(found.generation, hint.reached or found.reached, found.nudged)
-                    yield hint
-                elif found.generation != before.generation:
-                    yield LOOK
-                if found.nudged != before.nudged or self._calls.asked != asked:
-                    asked = self._calls.asked
-                    yield LOOK
+            nudged, asked = now_nudged, now_asked
             await self._calls.called(looked, within=min(max(longest, _LOOK_REST * taken), _LOOK_INTERVAL_MAX))
 
-    def _state(self) -> "_State | None":
-        """Another than before if anybody appended or nudged since; None if it cannot be told. Asked on the loop itself:
-        it reads a counter in memory that is shared with the other processes and waits for no lock; only where anybody
-        has written at all, the newest item is looked at."""
-        try:
-            version = self._watching.execute("PRAGMA data_version").fetchone()
-            if version != self._version:
-                generation, position, nonce = self._watching.execute(_REACHED).fetchone()
-                self._reached = (generation, Cursor(position=position or 0, nonce=nonce or 0))
-                self._version = version
-            return _State(*self._reached, self._presence.nudged())
-        except (sqlite3.Error, OSError):
-            return None
+    def _news(self, seen: tuple[int, Cursor] | None) -> tuple[tuple[int, Cursor], Hint | None]:
+        """The log's generation and newest item; and what was appended since, if that is little, `LOOK` if something
+        else has happened. Raises sqlite3.Error.
 
-    def _hint(self, before: "_State") -> Hint:
-        """What was appended since, if that is little; read on the loop, as the newest item is."""
-        try:
-            probe = _probe(self._watching, before.reached, _MOST_HINTED)
-        except (sqlite3.Error, OSError):
-            return LOOK
-        if not probe.items or not probe.complete or probe.generation != before.generation:
-            return LOOK
-        last = probe.items[-1]
-        return Hint(
-            entries=tuple(item.entry for item in probe.items),
-            after=before.reached,
-            reached=Cursor(position=last.position, nonce=last.nonce),
-        )
+        Asked on the loop itself: it reads a counter in memory that is shared with the other processes and waits for no
+        lock; only where anybody has written at all, the log is looked at.
+        """
+        version = self._watching.execute("PRAGMA data_version").fetchone()
+        if seen is not None:
+            if version == self._version:
+                return seen, None
+            generation, reached = seen
+            probe = _probe(self._watching, reached, _MOST_HINTED)
+            if probe.complete and probe.generation == generation:
+                self._version = version
+                if not probe.items:
+                    return seen, None
+                last = probe.items[-1]
+                now = Cursor(position=last.position, nonce=last.nonce)
+                return (generation, now), Hint(
+                    entries=tuple([item.entry for item in probe.items]), after=reached, reached=now
+                )
+        generation, position, nonce = self._watching.execute(_REACHED).fetchone()
+        self._version = version
+        return (generation, Cursor(position=position or 0, nonce=nonce or 0)), LOOK
 
     async def head(self) -> Cursor:
         return await self._lane.submit(_head)
@@ -168,9 +174,8 @@ class Revocations(Part):
             finally:
                 self._calls.tell()
 
-        nudging = self._lane.submit(nudge)
         self._calls.will_tell()
-        await nudging
+        await self._lanes.probes.submit(nudge)
 
     async def pause(self, seconds: float, *, nodes: int) -> None:
         if self._calls.listen():
@@ -208,23 +213,16 @@ class Revocations(Part):
         return await self.purge_portions("revocations", where, before, key="position")
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    generation: int
-    reached: Cursor
-    nudged: int
-
-
 def inode_of(path: Path) -> int:
     """Which file it is. Raises Unavailable if it is gone."""
     try:
-        return os.stat(path).st_ino  # noqa: PTH116 - one call, in a lane's thread
+        return os.stat(path).st_ino  # noqa: PTH116 - asked for every probe
     except OSError as error:
         raise Unavailable(private=f"sqlite: the file is gone: {error.strerror}") from error
 
 
 def _head(connection: sqlite3.Connection) -> Cursor:
-    found = connection.execute("SELECT position, nonce FROM revocations ORDER BY position DESC LIMIT 1").fetchone()
+    found = connection.execute(_HEAD).fetchone()
     return Cursor() if found is None else Cursor(position=found[0], nonce=found[1])
 
 

@@ -29,11 +29,13 @@ _PORTION = 500  # rows of one step of a purge or a touch
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """Where jobs go. `log` is the revocation log's own: a burst of look-ups must not cost a server its lease."""
+    """Where jobs go. `log` is the revocation log's own: a burst of look-ups must not cost a server its lease. `probes`
+    are those of its jobs that take some microseconds, mostly."""
 
     quick: LookUps
     slow: Lane
     log: Lane
+    probes: LookUps
     writer: Lane
 
 

@@ -6,13 +6,14 @@ name only once it is locked: whoever finds one without a lock may take it for a 
 """
 
 import contextlib
-import json
 import os
 import secrets
 import sys
+import threading
 import zlib
-from dataclasses import astuple, dataclass
 from pathlib import Path
+
+import msgspec
 
 from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Node
@@ -23,6 +24,7 @@ if sys.platform != "win32":
 
 _NUDGE = ".nudge"
 _LONGEST = 1 << 20  # bytes of one server's file, of which each node takes some hundred
+_FEW = 16  # nodes of one process
 _GLANCE = 64  # servers' files that are read on the event loop: they are small, and always in memory
 _READS = 3  # of all files, before one that cannot be read is left out
 
@@ -34,8 +36,7 @@ def folder_of(database: Path) -> Path:
     return database.with_name(database.name + ".servers")
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(msgspec.Struct, array_like=True):
     """What is written of one node. `at`: the machine's uptime when it last asked."""
 
     name: str
@@ -44,51 +45,83 @@ class _Known:
     description: str = ""
 
 
+_DECODER = msgspec.json.Decoder(list[_Known])
+
+
 class Presence:
-    """One open store among those of the same file."""
+    """One open store among those of the same file. From any thread."""
 
     def __init__(self, database: Path) -> None:
         self._folder = folder_of(database)
         self._name = secrets.token_hex(8)
+        self._path = str(self._folder / self._name)
         self._nudge = str(self._folder / _NUDGE)
+        self._guard = threading.RLock()  # of all beneath
         self._handle: int | None = None
+        self._inode = 0
         self._nodes: dict[str, _Known] = {}
         self._written = 0
 
+    @property
+    def is_small(self) -> bool:
+        """Whether few nodes are followed up here: what is written of them is, each time they ask."""
+        return len(self._nodes) <= _FEW
+
     def announce(self) -> None:
         """Raises Unavailable if the folder cannot be written to."""
+        with self._guard:
+            self._announce()
+
+    def _announce(self) -> None:
         if sys.platform == "win32" or self._handle is not None:
             return
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             draft = self._folder / f".{self._name}"
             self._handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            self._inode = os.fstat(self._handle).st_ino
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            draft.rename(self._folder / self._name)
+            draft.rename(self._path)
         except OSError as error:
             raise Unavailable(private=f"sqlite: the servers' folder: {error.strerror}") from error
 
     def alive(self, node: str, at: float, *, acknowledged: int) -> None:
         """It asks the log at this instant of the machine's uptime, and has applied all items up to this position.
         Raises Unavailable as `announce` does."""
-        if self._handle is not None and self._is_cleared_away(self._handle):
-            os.close(self._handle)
-            self._handle = None
-        self.announce()
-        known = self._nodes.setdefault(node, _Known(node, at))
-        known.at, known.acknowledged = at, acknowledged
-        self._write()
+        with self._guard:
+            if self._handle is not None and self._is_cleared_away():
+                os.close(self._handle)
+                self._handle = None
+            self._announce()
+            known = self._nodes.get(node)
+            if known is None:
+                known = self._nodes[node] = _Known(node, at)
+            known.at, known.acknowledged = at, acknowledged
+            self._write()
+
+    def acknowledge(self, node: str, position: int) -> bool:
+        """It has applied all items up to this one; whether it is known. Raises Unavailable as `announce` does."""
+        with self._guard:
+            known = self._nodes.get(node)
+            if known is None:
+                return False
+            if known.acknowledged != position:
+                known.acknowledged = position
+                self._write()
+            return True
 
     def describe(self, node: str, description: str) -> None:
         """What it says of itself; of a node that never asked, or is forgotten, nothing is kept."""
-        if node in self._nodes:
-            self._nodes[node].description = description
-            self._write()
+        with self._guard:
+            if node in self._nodes:
+                self._nodes[node].description = description
+                self._write()
 
     def forget(self, node: str) -> None:
         """It is no longer waited for."""
-        if self._nodes.pop(node, None) is not None:
-            self._write()
+        with self._guard:
+            if self._nodes.pop(node, None) is not None:
+                self._write()
 
     def behind(self, position: int, *, since: float) -> int | None:
         """How many nodes of any living server asked at `since` or later and have not acknowledged `position`. One whose
@@ -99,7 +132,7 @@ class Presence:
         behind = _behind([*self._nodes.values()], position, since)
         for name in names:
             if name != self._name:
-                found = _parsed(self._folder / name)
+                found = _parsed(f"{self._folder}{os.sep}{name}")
                 late = 1 if found is None else _behind(found, position, since)
                 if late and self._is_alive(name):  # what is asked last, for it takes the longest
                     behind += late
@@ -111,7 +144,7 @@ class Presence:
         if names is None or len(names) > _GLANCE or _behind([*self._nodes.values()], position, since):
             return False
         for name in names:
-            found = _parsed(self._folder / name) if name != self._name else []
+            found = _parsed(f"{self._folder}{os.sep}{name}") if name != self._name else []
             if found is None or _behind(found, position, since):
                 return False
         return True
@@ -147,7 +180,7 @@ class Presence:
         unread = 0
         for name in names:
             if name != self._name and self._is_alive(name):
-                found = _parsed(self._folder / name)
+                found = _parsed(f"{self._folder}{os.sep}{name}")
                 nodes += found or ()
                 unread += found is None
         return nodes, unread
@@ -189,7 +222,7 @@ class Presence:
     def _write(self) -> None:
         if self._handle is None:
             return
-        text = json.dumps([astuple(node) for node in self._nodes.values()]).encode()
+        text = msgspec.json.encode(list(self._nodes.values()))
         try:
             os.pwrite(self._handle, b"%08x" % zlib.crc32(text) + text, 0)
             if len(text) < self._written:
@@ -198,10 +231,10 @@ class Presence:
         except OSError as error:
             raise Unavailable(private=f"sqlite: the servers' folder: {error.strerror}") from error
 
-    def _is_cleared_away(self, handle: int) -> bool:
+    def _is_cleared_away(self) -> bool:
         """Whether somebody removed this server's file, or put another one there: nobody would wait for it any more."""
         try:
-            return (self._folder / self._name).stat().st_ino != os.fstat(handle).st_ino
+            return os.stat(self._path).st_ino != self._inode  # noqa: PTH116 - asked for every probe
         except FileNotFoundError:
             return True
         except OSError:
@@ -209,11 +242,12 @@ class Presence:
 
     def leave(self) -> None:
         """May be repeated."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            with contextlib.suppress(OSError):
-                (self._folder / self._name).unlink()
-            os.close(handle)
+        with self._guard:
+            handle, self._handle = self._handle, None
+            if handle is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._path)  # noqa: PTH108 - a path as all others here
+                os.close(handle)
 
     def _is_alive(self, name: str) -> bool:
         if sys.platform == "win32":
@@ -239,7 +273,7 @@ def _behind(nodes: list[_Known], position: int, since: float) -> int:
     return sum(node.at >= since and node.acknowledged < position for node in nodes)
 
 
-def _parsed(path: Path) -> list[_Known] | None:
+def _parsed(path: str) -> list[_Known] | None:
     """What the file says of its nodes; None if it was caught while it was being written."""
     try:
         handle = os.open(path, os.O_RDONLY)
@@ -251,11 +285,8 @@ def _parsed(path: Path) -> list[_Known] | None:
             return []  # announced, and has not asked yet
         if int(text[:8], 16) != zlib.crc32(text[8:]):
             return None
-        return [
-            _Known(str(name), float(at), int(acknowledged), str(description))
-            for name, at, acknowledged, description in json.loads(text[8:])
-        ]
+        return _DECODER.decode(text[8:])
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, msgspec.MsgspecError):
         return None

@@ -70,10 +70,12 @@ class SqliteStore:
         """
         connections = await asyncio.to_thread(cls._connections, Path(path), migrate, busy_timeout)
         watching, at_once, quick, slow, log, writer = connections
+        log_lane = Lane("log", log, run_reads, batch=1)
         lanes = Lanes(
             quick=LookUps(Lane("quick", quick, run_reads, batch=limits.STORE_BATCH), at_once, SYSTEM_CLOCK.monotonic),
             slow=Lane("slow", slow, run_reads, batch=1),
-            log=Lane("log", log, run_reads, batch=1),
+            log=log_lane,
+            probes=LookUps(log_lane, watching, SYSTEM_CLOCK.monotonic),
             writer=Lane("writer", writer, run_writes, batch=limits.STORE_BATCH),
         )
         return cls(Path(path), lanes, watching, uptime)
@@ -140,7 +142,7 @@ class SqliteStore:
     async def close(self) -> None:
         self._presence.leave()
         self._calls.close()
-        lanes = (self._lanes.quick, self._lanes.slow, self._lanes.log, self._lanes.writer)
+        lanes = (self._lanes.quick, self._lanes.slow, self._lanes.probes, self._lanes.writer)
         for lane in lanes:
             lane.stop()
         for lane in lanes:

@@ -80,6 +80,9 @@ class Revocations:
         reached = Cursor(position=_position(name), nonce=_nonce(item))
         return bulk(int(generation), reached, groups, list(_items(told)))
 
+    async def acknowledge(self, node: str, cursor: Cursor) -> bool:
+        return bool(await self._lanes.log.run(scripts.ACKNOWLEDGE, *_where(cursor), node))
+
     async def hints(self) -> AsyncIterator[Hint]:
         channel = self._topology.address.channel
         async with contextlib.aclosing(listen(self._topology, channel)) as messages:

@@ -213,6 +213,45 @@ class Nodes(StoreCase):
                     assert heard[-1].reached == await store.revocations.head()
                 stands = await store.revocations.head()
 
+    async def test_acknowledging_the_newest_item_needs_no_probe(self, store: Store, other: Store) -> None:
+        """It counts for whoever waits, from wherever it is seen."""
+        await self.age(store, 2 * LEASE)
+        await store.revocations.probe(Cursor(), 10, node="a")
+        assert await store.revocations.acknowledge("a", Cursor())
+        head = after((await append(other, "1", "2"))[-1])
+        assert await self.behind(store, head) == 1
+        assert await store.revocations.acknowledge("a", head)
+        assert await self.behind(store, head) == await self.behind(other, head) == 0
+        assert await store.revocations.acknowledge("a", head)
+        assert [node.acknowledged for node in await other.revocations.nodes(within=LEASE, limit=9)] == [head.position]
+
+    async def test_only_the_newest_item_is_acknowledged_so(self, store: Store) -> None:
+        """Flaw class: a node is taken to know of what it has not read. Whoever stands elsewhere has to ask, and what it
+        said before goes on to count."""
+        await self.age(store, 2 * LEASE)
+        items = await append(store, "1", "2")
+        first, head = after(items[0]), after(items[-1])
+        await store.revocations.probe(first, 10, node="a")
+        another = Cursor(position=head.position, nonce=head.nonce + 1)
+        beyond = Cursor(position=head.position + 1, nonce=head.nonce)
+        for cursor in (Cursor(), first, another, beyond, Cursor(position=2**70, nonce=1)):
+            assert not await store.revocations.acknowledge("a", cursor)
+            assert await self.behind(store, first) == 0
+            assert await self.behind(store, head) == 1
+
+    async def test_acknowledging_makes_nobody_known_or_alive(self, store: Store) -> None:
+        """M-33: it lends nothing, so nobody is waited for because of it; a node that left stays away."""
+        await self.age(store, 2 * LEASE)
+        head = after((await append(store, "1"))[-1])
+        assert not await store.revocations.acknowledge("never heard of", head)
+        await store.revocations.probe(head, 10, node="a")
+        await self.age(store, 2 * LEASE)
+        await store.revocations.acknowledge("a", head)
+        assert await store.revocations.nodes(within=LEASE, limit=9) == []
+        await store.revocations.leave("a")
+        assert not await store.revocations.acknowledge("a", head)
+        assert await store.revocations.nodes(within=4 * LEASE, limit=9) == []
+
     async def test_hint_never_says_a_wrong_place(self, store: Store, other: Store) -> None:
         """Flaw class: of writers that overtake one another, one names an item before its own that is not; whoever went
         by it would never read what stands between."""
