@@ -14,12 +14,13 @@ from ostiary.domain.session import ENDED_VERSION
 from ostiary.http.answers.revocations import FeedAnswerView, FeedItemView
 from ostiary.revocation.entry import Entry, LogItem, Probe, Scope
 from ostiary.revocation.replica import Next, Replica
-from ostiary.verifier.feed_over_http import Answer, probe_of
+from ostiary.revocation.wire import Answer, Item
+from ostiary.verifier.feed_over_http import probe_of
 
 ROUNDS = 5
 PAGE = limits.REVOCATION_PAGE
 _FIRST = 10**11  # positions of a log that has lived for long
-_DECODER = msgspec.json.Decoder(Answer)
+_DECODER = msgspec.json.Decoder(Answer[Item])
 
 
 def measure() -> dict[str, float]:

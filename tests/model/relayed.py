@@ -20,7 +20,8 @@ from ostiary.relay.ledger import Ledger
 from ostiary.revocation.entry import Cursor, Probe
 from ostiary.revocation.knowledge import Verdict
 from ostiary.revocation.replica import Next, Replica, Sent
-from ostiary.verifier.feed_over_http import Answer, Item, probe_of
+from ostiary.revocation.wire import Answer, Item
+from ostiary.verifier.feed_over_http import probe_of
 
 LEASE = 2
 T = TypeVar("T")

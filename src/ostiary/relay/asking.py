@@ -23,7 +23,8 @@ from ostiary.relay.ledger import Ledger
 from ostiary.relay.news import News
 from ostiary.relay.trouble import Trouble
 from ostiary.revocation.entry import Cursor
-from ostiary.verifier.feed_over_http import FeedOverHttp, written
+from ostiary.revocation.wire import written
+from ostiary.verifier.feed_over_http import FeedOverHttp
 
 _PART = 16  # of a lease: what each relay of a chain adds to the age
 _PACE = 0.002  # seconds between questions, at least

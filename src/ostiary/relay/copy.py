@@ -26,18 +26,10 @@ from ostiary import limits
 from ostiary.errors import Unavailable
 from ostiary.relay.chunks import Chunk, Told
 from ostiary.revocation.entry import Cursor
+from ostiary.revocation.wire import Answer, read
 
-
-class Heard(msgspec.Struct, frozen=True):
-    """What was answered to a question of a relay; items are kept as they are, whatever they say."""
-
-    generation: int
-    everything: int
-    lease: float
-    age: float
-    matches: bool
-    complete: bool
-    items: list[msgspec.Raw]
+Heard = Answer[msgspec.Raw]
+"""What was answered to a question of a relay; items are kept as they are, whatever they say."""
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -62,8 +54,7 @@ def told(raw: bytes) -> Told:
     """An item from its text. Raises Unavailable for what is none."""
     try:
         line = _LINE.decode(raw)
-        position, _, nonce = line.cursor.partition("-")
-        return Told(cursor=Cursor(position=int(position), nonce=int(nonce)), until=line.until, text=bytes(raw))
+        return Told(cursor=read(line.cursor), until=line.until, text=bytes(raw))
     except (msgspec.MsgspecError, ValueError):
         raise Unavailable(private="an item of the feed cannot be read") from None
 

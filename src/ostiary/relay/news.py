@@ -1,7 +1,4 @@
-"""What those who listen to a relay are told: each item once, whether it is heard of first or read first.
-
-As Server-Sent Events, in the form in which the issuer tells it.
-"""
+"""What those who listen to a relay are told: each item once, whether it is heard of first or read first."""
 
 from collections.abc import Iterable
 
@@ -9,18 +6,12 @@ from ostiary import limits
 from ostiary.relay.chunks import Told
 from ostiary.relay.streams import Streams
 from ostiary.revocation.entry import Cursor
-from ostiary.verifier.feed_over_http import written
-
-
-def event(name: str, data: bytes, cursor: str = "") -> bytes:
-    """One Server-Sent Event. `cursor`: from where whoever has read it goes on."""
-    identity = b"id: " + cursor.encode() + b"\n" if cursor else b""
-    return identity + b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+from ostiary.revocation.wire import event
 
 
 def items(texts: Iterable[bytes], last: Cursor) -> bytes:
     """Items, of which this is the last, as one event."""
-    return event("items", b"[" + b",".join(texts) + b"]", written(last))
+    return event("items", b"[" + b",".join(texts) + b"]", last)
 
 
 class News:

@@ -20,10 +20,11 @@ from ostiary.relay.asking import Asking
 from ostiary.relay.copy import LogCopy
 from ostiary.relay.hearing import Hearing
 from ostiary.relay.ledger import Ledger
-from ostiary.relay.news import News, event, items
+from ostiary.relay.news import News, items
 from ostiary.relay.streams import Streams
 from ostiary.revocation.entry import Cursor
-from ostiary.verifier.feed_over_http import FeedOverHttp, written
+from ostiary.revocation.wire import event, written
+from ostiary.verifier.feed_over_http import FeedOverHttp
 
 if TYPE_CHECKING:
     import ssl

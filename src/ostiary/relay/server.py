@@ -26,12 +26,12 @@ from ostiary.relay.answers import ALWAYS, EVENTS, JSON, Message, Receive, Scope,
 from ostiary.relay.relay import Relay
 from ostiary.relay.shares import Shares
 from ostiary.revocation.entry import Cursor
+from ostiary.revocation.wire import STREAM, node_name, read_from_follower
 
 log = logging.getLogger("ostiary.relay")
 
-_FEED, _STREAM = "/v1/revocations", "text/event-stream"
+_FEED = "/v1/revocations"
 _PATHS = (_FEED, "/healthz", "/readyz")
-_LARGEST = 2**63 - 1
 _LOOK_SECONDS = 1.0
 _QUERY_FIELDS = 16
 _PARAMETERS = ("cursor", "node", "acknowledged", "fresh", "leave")
@@ -143,18 +143,18 @@ class RelayServer:
         headers = scope["headers"]
         who = self._allowed.follower(headers)
         query = _query(scope["query_string"])
-        name = _name(query.get("node", ""), who[0])
+        name = node_name(query.get("node", ""), who[0])
         follows = scope["method"] == "GET"  # HEAD does not: no stream, no lease, nobody that is waited for
         if query.get("leave") and name:
             if follows:
                 self.relay.leave(name)
             await answer(send, 204, (), b"")
             return
-        streams = any(name == b"accept" and _STREAM.encode() in value for name, value in headers)
+        streams = any(name == b"accept" and STREAM.encode() in value for name, value in headers)
         resumed = next((value.decode("latin-1") for name, value in headers if name == b"last-event-id"), "")
-        cursor = _cursor((resumed if streams else "") or query.get("cursor", ""))
+        cursor = read_from_follower((resumed if streams else "") or query.get("cursor", ""))
         acknowledged = query.get("acknowledged", "")
-        applied = _cursor(acknowledged) if acknowledged and not streams else None
+        applied = read_from_follower(acknowledged) if acknowledged and not streams else None
         if not follows:
             if self.relay.lease_left <= 0:
                 raise Unavailable(private="the relay has no lease")
@@ -234,21 +234,3 @@ def _query(raw: bytes) -> dict[str, str]:
         if name in _PARAMETERS:
             query[name] = value
     return query
-
-
-def _name(node: str, follower: str) -> str:
-    if len(node) > limits.FEED_NODE_CHARS or not all(char.isalnum() and char.isascii() for char in node):
-        raise InvalidRequest(f"'node' is at most {limits.FEED_NODE_CHARS} ASCII letters and digits.")
-    return f"{follower}.{node}" if node else ""
-
-
-def _cursor(text: str) -> Cursor:
-    numbers = text.split("-")
-    if text == "":
-        return Cursor()
-    if len(numbers) != 2 or not all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers):
-        raise InvalidRequest("A cursor is what an answer called `cursor`.")
-    position, nonce = map(int, numbers)
-    if max(position, nonce) > _LARGEST:
-        raise InvalidRequest("A cursor is what an answer called `cursor`.")
-    return Cursor(position=position, nonce=nonce)

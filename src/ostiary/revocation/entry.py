@@ -38,6 +38,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Up to where a replica has read: (position, nonce) of the last item; (0, 0) before the first."""
+
+    position: int = 0
+    nonce: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogItem:
     """An entry where it stands in the log. Positions grow in commit order; `nonce` tells two items apart that stood
     at the same position of a log before and after it was lost."""
@@ -46,13 +54,10 @@ class LogItem:
     nonce: int
     entry: Entry
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
-    """Up to where a replica has read: (position, nonce) of the last item; (0, 0) before the first."""
-
-    position: int = 0
-    nonce: int = 0
+    @property
+    def cursor(self) -> Cursor:
+        """Of whoever has read up to here."""
+        return Cursor(position=self.position, nonce=self.nonce)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

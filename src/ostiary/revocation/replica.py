@@ -130,8 +130,7 @@ class Replica(Knowledge):
         if reply.reached is not None:
             self.cursor = reply.reached
         elif reply.items:
-            last = reply.items[-1]
-            self.cursor = Cursor(position=last.position, nonce=last.nonce)
+            self.cursor = reply.items[-1].cursor
         if not reply.complete:
             return Next.MORE
         self._read_whole = True

@@ -132,8 +132,7 @@ class Followers:
                 if not probe.matches:
                     return
                 if probe.items:
-                    last = probe.items[-1]
-                    cursor = Cursor(position=last.position, nonce=last.nonce)
+                    cursor = probe.items[-1].cursor
                     yield probe.items
                 if not probe.complete:
                     continue

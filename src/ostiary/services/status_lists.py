@@ -85,8 +85,7 @@ class StatusLists:
             self._generation = probe.generation
             await self._take(probe.items, now)
             if probe.items:
-                last = probe.items[-1]
-                self._cursor = Cursor(position=last.position, nonce=last.nonce)
+                self._cursor = probe.items[-1].cursor
             if probe.complete:
                 return
 

@@ -12,39 +12,17 @@ import msgspec
 
 from ostiary import limits
 from ostiary.errors import Unavailable
-from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe, Scope
+from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe
+from ostiary.revocation.wire import SCOPES, STREAM, Answer, Item, read, written
 from ostiary.verifier.urls import check_url
 
 if TYPE_CHECKING:
     import ssl
 
 
-class Item(msgspec.Struct, frozen=True):
-    """One line of the log, as it travels."""
-
-    cursor: str
-    scope: str
-    id: str
-    value: int
-    until: float
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What the issuer answers to a question."""
-
-    generation: int
-    everything: int
-    lease: float
-    age: float
-    matches: bool
-    complete: bool
-    items: list[Item]
-
-
-_ANSWER = msgspec.json.Decoder(Answer)
+_ANSWER = msgspec.json.Decoder(Answer[Item])
 _ITEMS = msgspec.json.Decoder(list[Item])
 _FAILURES = (OSError, HTTPException, ValueError, msgspec.MsgspecError)
-_SCOPES = {scope.value: scope for scope in Scope}
 
 
 class FeedOverHttp:
@@ -62,7 +40,7 @@ class FeedOverHttp:
         self._asking: HTTPConnection | None = None
         self._streaming: socket.socket | None = None
 
-    def ask(self, cursor: Cursor, *, timeout: float, fresh: bool = False) -> Answer:
+    def ask(self, cursor: Cursor, *, timeout: float, fresh: bool = False) -> Answer[Item]:
         """What was committed before this call, after `cursor`; as far as a relay knows, unless it is to be `fresh`.
         Raises Unavailable."""
         query = {"cursor": written(cursor)} if cursor != Cursor() else {}
@@ -106,7 +84,7 @@ class FeedOverHttp:
         Raises Unavailable."""
         try:
             for data in self.events(cursor):
-                yield [entry_of(item) for item in _ITEMS.decode(data) if item.scope in _SCOPES] if data else []
+                yield [item.entry() for item in _ITEMS.decode(data) if item.scope in SCOPES] if data else []
         except _FAILURES as error:
             raise _unavailable(error) from None
 
@@ -119,7 +97,7 @@ class FeedOverHttp:
                 connection.connect()
                 # kept here: the connection lets go of a socket that will not be used again, and still reads from it
                 self._streaming = connection.sock
-                response = self._send(connection, query, "text/event-stream")
+                response = self._send(connection, query, STREAM)
                 if response.status != 200:
                     raise HTTPException(f"status {response.status}")
                 if self._streaming is not None:
@@ -186,24 +164,14 @@ def _events(response: HTTPResponse) -> Iterator[bytes]:
             yield b""
 
 
-def probe_of(answer: Answer) -> Probe:
+def probe_of(answer: Answer[Item]) -> Probe:
     """As a replica takes it. Scopes that this version does not know are left out: they refuse nothing here."""
     items = []
     for item in answer.items:
-        if item.scope in _SCOPES:
-            position, _, nonce = item.cursor.partition("-")
-            items.append(LogItem(position=int(position), nonce=int(nonce), entry=entry_of(item)))
+        if item.scope in SCOPES:
+            at = read(item.cursor)
+            items.append(LogItem(position=at.position, nonce=at.nonce, entry=item.entry()))
     return Probe(generation=answer.generation, matches=answer.matches, items=tuple(items), complete=answer.complete)
-
-
-def entry_of(item: Item) -> Entry:
-    """The entry of a line."""
-    return Entry(scope=_SCOPES[item.scope], id=item.id, value=item.value, until=item.until)
-
-
-def written(cursor: Cursor) -> str:
-    """As it travels."""
-    return f"{cursor.position}-{cursor.nonce}"
 
 
 def _unavailable(error: Exception) -> Unavailable:

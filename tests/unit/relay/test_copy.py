@@ -14,7 +14,8 @@ from ostiary.relay.copy import Heard, LogCopy
 from ostiary.revocation.entry import Cursor, Probe
 from ostiary.revocation.knowledge import Verdict
 from ostiary.revocation.replica import Next, Replica, Sent
-from ostiary.verifier.feed_over_http import Item, probe_of
+from ostiary.revocation.wire import Item
+from ostiary.verifier.feed_over_http import probe_of
 
 LEASE = 2.0
 

@@ -12,40 +12,36 @@ from collections.abc import AsyncIterator
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
-from ostiary import limits
-from ostiary.errors import InvalidRequest
 from ostiary.http.answers.revocations import FeedAnswerView, FeedItemView
 from ostiary.http.call import Call
 from ostiary.http.client_credentials import client_of_get
 from ostiary.http.endpoints import Endpoint, Query
 from ostiary.http.problems import json_response
 from ostiary.revocation.entry import Cursor, LogItem
+from ostiary.revocation.wire import STREAM, event, node_name, read_from_follower, written
 from ostiary.services.clients import Known
-
-_STREAM = "text/event-stream"
-_LARGEST = 2**63 - 1
 
 
 async def revocations(call: Call) -> Response:
     """GET /v1/revocations"""
     known = await client_of_get(call)
     followers = call.services.followers
-    node = _node(call.query("node"), known)
+    node = node_name(call.query("node"), known.client.id)
     follows = call.request.method == "GET"
     if call.query("leave") and node:
         if follows:
             await followers.leave(node)
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
-    if _STREAM in call.request.headers.get("accept", ""):
-        cursor = _cursor(call.request.headers.get("last-event-id", "") or call.query("cursor"))
+    if STREAM in call.request.headers.get("accept", ""):
+        cursor = read_from_follower(call.request.headers.get("last-event-id", "") or call.query("cursor"))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         if not follows:
-            return StreamingResponse(_nothing(), media_type=_STREAM, headers=headers)
+            return StreamingResponse(_nothing(), media_type=STREAM, headers=headers)
         stream = _events(call, known, cursor)
         first = await anext(stream)  # what refuses, refuses before the answer begins
-        return StreamingResponse(_after(first, stream), media_type=_STREAM, headers=headers)
-    cursor, acknowledged = _cursor(call.query("cursor")), call.query("acknowledged")
-    applied = _cursor(acknowledged) if acknowledged else None
+        return StreamingResponse(_after(first, stream), media_type=STREAM, headers=headers)
+    cursor, acknowledged = read_from_follower(call.query("cursor")), call.query("acknowledged")
+    applied = read_from_follower(acknowledged) if acknowledged else None
     if follows:
         answer = await followers.probe(cursor, node=node, applied=applied)
     else:
@@ -60,7 +56,7 @@ async def revocations(call: Call) -> Response:
             age=answer.age,
             matches=probe.matches,
             complete=probe.complete,
-            cursor=_written(last) if last else call.query("cursor") if probe.matches else "",
+            cursor=written(last.cursor) if last else call.query("cursor") if probe.matches else "",
             items=[_item(item) for item in probe.items],
         )
     )
@@ -71,7 +67,7 @@ async def _events(call: Call, known: Known, cursor: Cursor) -> AsyncIterator[byt
     with followers.room():
         state = await followers.probe(Cursor(), node="", limit=1, lends=False)
         said = {"generation": state.probe.generation, "everything": state.everything, "lease": state.lease, "age": 0.0}
-        yield _event("state", msgspec.json.encode(said))
+        yield event("state", msgspec.json.encode(said))
         async for items in followers.stream(cursor):
             now_known = await clients.find(known.client.id)
             if now_known is None or now_known.epoch != known.epoch:
@@ -79,7 +75,7 @@ async def _events(call: Call, known: Known, cursor: Cursor) -> AsyncIterator[byt
             if items is None:
                 yield b": \n\n"
             else:
-                yield _event("items", msgspec.json.encode([_item(item) for item in items]), _written(items[-1]))
+                yield event("items", msgspec.json.encode([_item(item) for item in items]), items[-1].cursor)
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -90,44 +86,15 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
-    async for event in rest:
-        yield event
-
-
-def _event(name: str, data: bytes, cursor: str = "") -> bytes:
-    identity = b"id: " + cursor.encode() + b"\n" if cursor else b""
-    return identity + b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+    async for following in rest:
+        yield following
 
 
 def _item(item: LogItem) -> FeedItemView:
     entry = item.entry
     return FeedItemView(
-        cursor=_written(item), scope=entry.scope.value, id=entry.id, value=entry.value, until=entry.until
+        cursor=written(item.cursor), scope=entry.scope.value, id=entry.id, value=entry.value, until=entry.until
     )
-
-
-def _written(item: LogItem) -> str:
-    return f"{item.position}-{item.nonce}"
-
-
-def _cursor(text: str) -> Cursor:
-    """Raises InvalidRequest."""
-    if text == "":
-        return Cursor()
-    numbers = text.split("-")
-    if len(numbers) != 2 or not all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers):
-        raise InvalidRequest("'cursor' is what an answer called `cursor`.")
-    position, nonce = map(int, numbers)
-    if max(position, nonce) > _LARGEST:
-        raise InvalidRequest("'cursor' is what an answer called `cursor`.")
-    return Cursor(position=position, nonce=nonce)
-
-
-def _node(text: str, known: Known) -> str:
-    """The follower's name, which cannot be another one's: it stands behind its client's. Raises InvalidRequest."""
-    if len(text) > limits.FEED_NODE_CHARS or not all(char.isalnum() and char.isascii() for char in text):
-        raise InvalidRequest(f"'node' is at most {limits.FEED_NODE_CHARS} ASCII letters and digits.")
-    return f"{known.client.id}.{text}" if text else ""
 
 
 ENDPOINTS = (

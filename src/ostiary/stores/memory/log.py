@@ -89,7 +89,7 @@ class MemoryLog:
         """`head`."""
         if not self.items:
             return Cursor()
-        return Cursor(position=self.items[-1].position, nonce=self.items[-1].nonce)
+        return self.items[-1].cursor
 
     async def head(self) -> Cursor:
         return self.newest()

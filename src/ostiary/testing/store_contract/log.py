@@ -16,7 +16,7 @@ from ostiary.testing.store_contract.base import StoreCase, differences
 
 def after(item: LogItem) -> Cursor:
     """The cursor of a replica that has read up to this item."""
-    return Cursor(position=item.position, nonce=item.nonce)
+    return item.cursor
 
 
 async def append(store: Store, *ids: str, until: float = NOW) -> tuple[LogItem, ...]:

@@ -145,7 +145,7 @@ class Races(StoreCase):
                 assert probe.matches
                 seen += [item.entry.id for item in probe.items]
                 if probe.items:
-                    cursor = Cursor(position=probe.items[-1].position, nonce=probe.items[-1].nonce)
+                    cursor = probe.items[-1].cursor
                 if last and probe.complete:
                     return seen
                 last = written == MANY // 2 * 4
