@@ -24,6 +24,13 @@ def test_each_way_is_measured_and_drawn(ostiary: Shell) -> None:
     assert all(name in drawn for name in ways)
 
 
+def test_a_picture_that_cannot_be_kept_is_told_first(ostiary: Shell) -> None:
+    """Nothing is measured for a picture that has no place."""
+    done = ostiary("bench", "--svg", "no/such/folder/bench.svg")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "cannot be written" in done.err
+
+
 def test_rounds_are_bounded(ostiary: Shell) -> None:
     """Bad input is exit code 1 and one line."""
     done = ostiary("bench", "--rounds", "0")

@@ -34,6 +34,8 @@ def arguments(**changes: str | None) -> list[str]:
         ({"valkey": "http://127.0.0.1"}, 1, "must start with valkey"),
         ({"valkey": "valkey://:hunter2@127.0.0.1:1"}, 3, "valkey"),
         ({"host": "192.0.2.1", "state": "a.db"}, 1, "cannot be listened on"),
+        ({"host": "a..b", "state": "a.db"}, 1, "cannot be listened on"),
+        ({"port": "65536", "state": "a.db"}, 1, "cannot be listened on"),
     ],
 )
 def test_what_it_does_not_start_with(ostiary: Shell, changes: dict[str, str | None], code: int, words: str) -> None:

@@ -199,6 +199,7 @@ def test_a_taken_port_is_told(ostiary: Shell) -> None:
         (("--valkey", "http://localhost"), {}, "valkey://"),
         (("--valkey", "valkey://localhost"), {}, "OSTIARY_SECRET_KEY"),
         (("--database", "sqlite:////nowhere/at/all/o.db"), {}, "database"),
+        (("--host", "a..b", "--issuer", "http://127.0.0.1:8000"), {}, "cannot be listened on"),
     ],
 )
 def test_what_keeps_a_server_from_starting(

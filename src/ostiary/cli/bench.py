@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ostiary.cli.options import Json
+from ostiary.errors import InvalidRequest
 
 
 def bench(
@@ -19,10 +20,11 @@ def bench(
     from ostiary.cli.bench_picture import picture_of
     from ostiary.cli.bench_run import CONTRASTS, measure
     from ostiary.cli.output import note, plain, say, say_json, say_table
-    from ostiary.errors import InvalidRequest
 
     if not 1 <= rounds <= 1000:
         raise InvalidRequest("--rounds is a number from 1 to 1000.")
+    if svg is not None:
+        _check_place(svg)
     found = measure(rounds)
     if svg is not None:
         svg.write_text(picture_of(found), encoding="utf-8")
@@ -48,3 +50,11 @@ def bench(
         if way.name in CONTRASTS:
             say(f"{way.name}: {CONTRASTS[way.name]}")
     say(f"Refused: from the answer of the ending call at one node until another one says 401; {rounds} times a kind.")
+
+
+def _check_place(path: Path) -> None:
+    """Before ten seconds are spent on a picture that cannot be kept."""
+    try:
+        path.open("a").close()
+    except OSError as wrong:
+        raise InvalidRequest(f"{path} cannot be written ({wrong.strerror}).") from None

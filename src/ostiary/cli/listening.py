@@ -21,6 +21,10 @@ def listen(host: str, port: int, *, unsent: int | None = None) -> socket.socket:
         raise Misconfigured(
             f"Port {port} of {host} cannot be listened on ({said}): end what uses it, or choose another"
         ) from wrong
+    except (OverflowError, ValueError):  # no number of a port; no name that the domain name system could have
+        raise Misconfigured(
+            f"Port {port} of this host cannot be listened on: ports go to 65535, and a host is a name or an address"
+        ) from None
     if unsent is not None and _UNSENT_LIMIT is not None:
         listener.setsockopt(socket.IPPROTO_TCP, _UNSENT_LIMIT, unsent)  # accepted connections inherit it
     listener.setblocking(False)
