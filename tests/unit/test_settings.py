@@ -237,6 +237,10 @@ def test_durations_that_are_none(written: str) -> None:
         ("ROLE_SCOPES", "[1]", "write a table"),
         ("COOKIE_SECURE", "maybe", "true or false"),
         ("METRICS_BIND", "localhost", "host:port"),
+        ("HOST", "localhost:8000", "without a port"),
+        ("HOST", "[::1]:8000", "without a port"),
+        ("HOST", "bücher.example", "a host name or an address"),
+        ("HOST", "", "a host name or an address"),
     ],
 )
 def test_wrong_values_are_told_with_a_better_one(name: str, value: str, hint: str) -> None:

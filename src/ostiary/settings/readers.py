@@ -192,7 +192,13 @@ def audience(value: str) -> str:
 def listen_host(value: str) -> str:
     """A name or an address to listen on."""
     bare = value.strip("[]")
-    if not bare or not all(char.isalnum() or char in ".-:%_" for char in bare):
+    usable = bool(bare) and bare.isascii() and all(char.isalnum() or char in ".-:%_" for char in bare)
+    if ":" in bare:
+        try:
+            ipaddress.IPv6Address(bare)
+        except ValueError:
+            usable = False
+    if not usable:
         raise ValueError("write a host name or an address, such as 127.0.0.1 or 0.0.0.0, without a port")
     return bare.lower()
 
