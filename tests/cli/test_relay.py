@@ -1,6 +1,7 @@
 """`ostiary relay`: what it refuses to start with, what it measures, and that it says no secret (M-02)."""
 
 import hashlib
+import json
 import re
 import signal
 import sys
@@ -10,6 +11,7 @@ import pytest
 from tests.cli.conftest import Shell
 from tests.scenario.elsewhere import free_port, get, running
 
+from ostiary import jose
 from ostiary.cli.shell import USAGE
 
 DIGEST = hashlib.sha256(b"ost_cs_far").hexdigest()
@@ -30,6 +32,9 @@ def shell(ostiary: Shell) -> Shell:
     (ostiary.folder / "secret").write_text("ost_cs_own\n")
     (ostiary.folder / "empty").write_text("\n")
     (ostiary.folder / "followers").write_text(f"far {DIGEST}\n")
+    public = json.dumps(jose.Key.generate("ES256").public().to_jwk())
+    (ostiary.folder / "public").write_text(public)
+    (ostiary.folder / "keyed").write_text(f'far {{"keys":[{public}]}}\n')
     (ostiary.folder / "wrong").write_text("far ost_cs_far\n")
     return ostiary
 
@@ -44,6 +49,13 @@ def shell(ostiary: Shell) -> Shell:
         ({"upstream": "http://relay.example"}, 1, "https"),
         ({"client_secret_file": "none"}, 1, "cannot be read"),
         ({"client_secret_file": "empty"}, 1, "no secret"),
+        ({"client_secret_file": None}, 2, "either"),
+        ({"client_key_file": "key"}, 2, "either"),
+        ({"client_secret_file": None, "client_key_file": "none"}, 1, "cannot be read"),
+        ({"client_secret_file": None, "client_key_file": "secret"}, 1, "no private key"),
+        ({"client_secret_file": None, "client_key_file": "public"}, 1, "no private key"),
+        ({"audience": "nonsense"}, 1, "audience"),
+        ({"followers": "keyed"}, 1, "--audience"),
         ({"followers": "none"}, 1, "cannot be read"),
         ({"followers": "empty"}, 1, "Nobody"),
         ({"followers": "wrong"}, 1, "Line 1"),

@@ -16,16 +16,21 @@ import pytest
 from tests.cli.conftest import GOOD_PASSWORD, Shell
 from tests.scenario.elsewhere import Got, Process, free_port, get, running
 
+from ostiary import jose
 from ostiary.verifier import CredentialRefused, Unavailable, Verifier
+from ostiary.verifier.issuer_client import ClientKey
 
 API = "https://api.example"
 PROGRAM = str(Path(sys.executable).with_name("ostiary"))
-SECRETS = {"far": "ost_cs_far", "next": "ost_cs_next"}
+SECRETS = {"far": "ost_cs_far"}
+KEY = jose.Key.generate("ES256")
+"""Of the second relay, and of a service behind it."""
 
 
 @dataclass
 class Region:
-    """An issuer, a relay that follows it, and one that follows the relay. `relays[i].url` stays when it is killed."""
+    """An issuer, a relay that follows it, and one that follows the relay, by a key. `relays[i].url` stays when it is
+    killed."""
 
     issuer: Process
     folder: Path
@@ -70,8 +75,9 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, 
     created = shell("client", "create", "relay", "--json").json
     (folder / "client").write_text(created["client"]["id"])
     (folder / "secret").write_text(created["client_secret"] + "\n")
-    (folder / "next-secret").write_text(SECRETS["next"] + "\n")
+    (folder / "next-key").write_text(json.dumps(KEY.to_jwk(private=True)))
     lines = [f"{name} {hashlib.sha256(secret.encode()).hexdigest()}" for name, secret in SECRETS.items()]
+    lines += [f"{name} {json.dumps({'keys': [KEY.public().to_jwk()]})}" for name in ("next", "keyed")]
     (folder / "followers").write_text("\n".join(lines))
     port = free_port()
     names = {"OSTIARY_AUDIENCES": API}
@@ -85,9 +91,9 @@ def region(issuer: tuple[Process, Path]) -> Iterator[Region]:
     near, far = free_port(), free_port()
     common = [PROGRAM, "relay", "--issuer", server.url, "--followers", str(folder / "followers")]
     first = [*common, "--client", (folder / "client").read_text(), "--client-secret-file", str(folder / "secret")]
-    first += ["--port", str(near)]
-    second = [*common, "--client", "next", "--client-secret-file", str(folder / "next-secret"), "--port", str(far)]
-    second += ["--upstream", f"http://127.0.0.1:{near}"]
+    first += ["--port", str(near), "--audience", f"http://127.0.0.1:{near}"]
+    second = [*common, "--client", "next", "--client-key-file", str(folder / "next-key"), "--port", str(far)]
+    second += ["--upstream", f"http://127.0.0.1:{near}", "--audience", f"http://127.0.0.1:{far}"]
     with (
         running(first, f"http://127.0.0.1:{near}", folder) as one,
         running(second, f"http://127.0.0.1:{far}", folder) as two,
@@ -148,6 +154,33 @@ def test_what_is_ended_is_refused_behind_two_relays(region: Region) -> None:
             until(lambda token=token: outcome(verifier, token) == "refused")  # type: ignore[misc]
             until(lambda other=other: outcome(verifier, other) == "accepted")  # type: ignore[misc]
             assert report["bound"] == (0.0 if query else 2.0)
+
+
+def test_a_service_follows_a_relay_by_its_key(region: Region) -> None:
+    """M-02, M-30: what its key signs counts at that relay alone, and once; what is ended is refused."""
+    relay = region.relays[1].url
+    how = {
+        "issuer": region.issuer.url,
+        "audience": API,
+        "client": ("keyed", KEY),
+        "feed_uri": f"{relay}/v1/revocations",
+    }
+    verifier = Verifier(**how, feed_audience=relay)  # type: ignore[arg-type]
+    token = region.log_in()
+    until(lambda: outcome(verifier, token) == "accepted")
+    region.log_out(token, "?wait=all")
+    assert outcome(verifier, token) == "refused"
+    verifier._revocations.stop_blocking()  # type: ignore[union-attr]
+    meant_for_the_issuer = Verifier(**how)  # type: ignore[arg-type]
+    assert outcome(meant_for_the_issuer, region.log_in()) == "unknown"
+    meant_for_the_issuer._revocations.stop_blocking()  # type: ignore[union-attr]
+
+    def asked(proof: str) -> int:
+        return get(f"{relay}/v1/revocations", {"Authorization": proof}).status_code
+
+    proof = ClientKey("keyed", KEY).header(relay, time.time())
+    assert asked(proof) in (200, 503)  # it has a lease, or will have one
+    assert asked(proof) == 401
 
 
 def test_wait_for_all_is_true_each_time(region: Region) -> None:

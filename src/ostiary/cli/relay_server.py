@@ -18,10 +18,11 @@ from ostiary.cli.serving import Server, config_of, loop_factory
 from ostiary.clock import SYSTEM_CLOCK
 from ostiary.errors import Misconfigured
 from ostiary.http.metrics import Metrics
+from ostiary.jose import InvalidKey, Key
 from ostiary.relay import Relay, RelayServer
 from ostiary.relay.allowed import Allowed
 from ostiary.relay.answers import Scope
-from ostiary.verifier.issuer_client import ClientSecret
+from ostiary.verifier.issuer_client import ClientKey, ClientProof, ClientSecret
 from ostiary.verifier.urls import check_issuer, check_url
 from ostiary.version import __version__
 
@@ -41,8 +42,8 @@ def run_relay(
     *,
     issuer: str,
     upstream: str | None,
-    client_id: str,
-    client_secret_file: Path,
+    proof: ClientProof,
+    audience: str,
     followers: Path,
     host: str,
     port: int,
@@ -54,14 +55,16 @@ def run_relay(
     feed = (upstream or issuer).rstrip("/") + "/v1/revocations"
     check_url(feed, "relay to follow")
     _check_bind(metrics_bind)
-    proof = ClientSecret(client_id, _secret(client_secret_file))
-    allowed = Allowed(followers)
+    if audience:
+        check_url(audience, "audience")
+    meant_for = upstream.rstrip("/") if upstream else issuer
+    allowed = Allowed(followers, audience=audience)
     _raise_open_files()
     with (
         contextlib.closing(listen(host, port)) as listener,
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
-        relay = Relay(feed, authorization=lambda: proof.header(issuer, SYSTEM_CLOCK.wall()))
+        relay = Relay(feed, authorization=lambda: proof.header(meant_for, SYSTEM_CLOCK.wall()))
         name, number = listener.getsockname()[:2]
         greeting = (
             f"Ostiary {__version__} hands the revocations of {issuer} on, from {feed}; {len(allowed)} may follow.\n"
@@ -118,11 +121,23 @@ def _check_bind(bind: str | None) -> None:
         raise Misconfigured("--metrics-bind is an address and a port: 127.0.0.1:9102")
 
 
-def _secret(path: Path) -> str:
-    secret = secret_in(path)
-    if not secret:
-        raise Misconfigured(f"{path} holds no secret.")
-    return secret
+def proof_of(client_id: str, secret_file: Path | None, key_file: Path | None) -> ClientProof:
+    """Who the relay is to whom it follows: by the one of the two files that is named. Raises Misconfigured."""
+    if key_file is None:
+        assert secret_file is not None  # noqa: S101 - the command demands one
+        secret = secret_in(secret_file)
+        if not secret:
+            raise Misconfigured(f"{secret_file} holds no secret.")
+        return ClientSecret(client_id, secret)
+    try:
+        key = Key.from_jwk(key_file.read_bytes())
+    except OSError:
+        raise Misconfigured(f"The client's key cannot be read from {key_file}.") from None
+    except InvalidKey as wrong:
+        raise Misconfigured(f"{key_file} holds no private key: {wrong.reason}.") from None
+    if not key.private or key.symmetric:
+        raise Misconfigured(f"{key_file} holds no private key.")
+    return ClientKey(client_id, key)
 
 
 def _asked(relay: Relay) -> Mapping[str, float]:

@@ -77,7 +77,7 @@ class DownloadServer:
             if keys is not None
             else RemoteKeys(issuer, fetch or HttpFetch(ssl_context), clock=clock, jwks_uri=jwks_uri)
         )
-        self._revocations = following(issuer, client, None, ssl_context, clock) if client is not None else None
+        self._revocations = following(issuer, client, None, None, ssl_context, clock) if client is not None else None
         self._tokens = OneTimeTokens(
             issuer=issuer,
             audience=audience,

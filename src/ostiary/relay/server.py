@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from ostiary import limits
+from ostiary.clock import SYSTEM_CLOCK, Clock
 from ostiary.errors import (
     HeadersTooLarge,
     InternalError,
@@ -46,11 +47,13 @@ class RelayServer:
         relay: Relay,
         allowed: Allowed,
         *,
+        clock: Clock = SYSTEM_CLOCK,
         abort: Callable[[Scope], None] = lambda _: None,
         answered: Callable[[str, str, int, float], None] = lambda *_: None,
     ) -> None:
         self.relay = relay
         self._allowed = allowed
+        self._clock = clock
         self._abort = abort
         self._answered = answered
         self._streaming: dict[asyncio.Event, tuple[str, bytes]] = {}
@@ -141,7 +144,7 @@ class RelayServer:
 
     async def _revocations(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
-        who = self._allowed.follower(headers)
+        who = self._allowed.follower(headers, self._clock.wall())
         query = _query(scope["query_string"])
         name = node_name(query.get("node", ""), who[0])
         follows = scope["method"] == "GET"  # HEAD does not: no stream, no lease, nobody that is waited for

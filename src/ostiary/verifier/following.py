@@ -37,7 +37,8 @@ _CHANCE = secrets.SystemRandom()
 
 
 class Following:
-    """`ostiary.verifier.sources.Revocations` by the feed of `issuer`. Starts by itself at the first question; `start`
+    """`ostiary.verifier.sources.Revocations` by the feed of `issuer`; what the client's key signs is meant for
+    `audience`, the issuer if none is named. Starts by itself at the first question; `start`
     does it before."""
 
     def __init__(
@@ -47,6 +48,7 @@ class Following:
         *,
         clock: Clock,
         url: str | None = None,
+        audience: str | None = None,
         ssl_context: "ssl.SSLContext | None" = None,
     ) -> None:
         self.replica = Replica(lease=_FIRST_LEASE)
@@ -54,7 +56,7 @@ class Following:
         self._feed_as = functools.partial(
             FeedOverHttp,
             url or f"{issuer.rstrip('/')}/v1/revocations",
-            authorization=lambda: client.header(issuer, clock.wall()),
+            authorization=lambda: client.header(audience or issuer, clock.wall()),
             ssl_context=ssl_context,
         )
         self._failed = False

@@ -77,7 +77,12 @@ class Asking:
 
 
 def following(
-    issuer: str, client: object, feed_uri: str | None, ssl_context: "ssl.SSLContext | None", clock: Clock
+    issuer: str,
+    client: object,
+    feed_uri: str | None,
+    feed_audience: str | None,
+    ssl_context: "ssl.SSLContext | None",
+    clock: Clock,
 ) -> Revocations:
     """Who follows the issuer's feed as `client`: (id, secret) or (id, private key). Raises Misconfigured."""
     from ostiary.verifier.following import Following
@@ -85,7 +90,9 @@ def following(
     from ostiary.verifier.urls import check_issuer
 
     check_issuer(issuer)
-    return Following(issuer, client_of(client), clock=clock, url=feed_uri, ssl_context=ssl_context)
+    return Following(
+        issuer, client_of(client), clock=clock, url=feed_uri, audience=feed_audience, ssl_context=ssl_context
+    )
 
 
 def status_lists(

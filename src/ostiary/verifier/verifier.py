@@ -52,9 +52,9 @@ class Verifier:
     key ids may cause.
 
     `client` is who we are to the issuer, (id, secret) or (id, private key): with it the issuer's revocation feed is
-    followed (at `feed_uri`, by default below the issuer), and what was ended there is refused here within its bound;
-    while that cannot be known, `Unavailable`. `revocations` hands in somebody else who knows. With neither, a token
-    lives until its `exp`.
+    followed (at `feed_uri`, by default below the issuer; what a private key signs for it is meant for `feed_audience`,
+    by default the issuer), and what was ended there is refused here within its bound; while that cannot be known,
+    `Unavailable`. `revocations` hands in somebody else who knows. With neither, a token lives until its `exp`.
 
     `check_status`: a token that names a status list of the issuer's is looked up there, for those who can follow no
     feed; while the list cannot be had, `Unavailable`. A token that names none is not looked up; `require_status`, which
@@ -82,6 +82,7 @@ class Verifier:
         leeway: float = 30.0,
         revocations: Revocations | None = None,
         feed_uri: str | None = None,
+        feed_audience: str | None = None,
         cache_seconds: float = limits.VERIFIED_SECONDS,
         cache_bytes: int = limits.VERIFIED_BYTES,
         max_stale: float = limits.KEY_SET_STALE_SECONDS,
@@ -97,7 +98,7 @@ class Verifier:
         if client is not None:
             if revocations is not None:
                 raise Misconfigured("Hand in a client, or revocations, not both.")
-            revocations = following(issuer, client, feed_uri, ssl_context, clock)
+            revocations = following(issuer, client, feed_uri, feed_audience, ssl_context, clock)
         if not all(seconds >= 0 for seconds in (cache_seconds, max_stale, cooldown)):
             raise Misconfigured("cache_seconds, max_stale and cooldown are seconds, and not negative.")
         self._policy = policy_of(issuer, audience, token_type, leeway, revocable=revocations is not None)
