@@ -92,7 +92,8 @@ async def _announce(auth: Ostiary) -> None:
     note(f"Ostiary {__version__} serves {settings.issuer} from {_whence(settings)}.")
     code = await auth.system.first_run.offer()
     if code is not None:
-        note(f"There is no account yet. Make the administrator's, once, within a day: {settings.issuer}/setup#{code}")
+        link = f"{settings.issuer}/setup#{code}"
+        note(f"There is no account yet. Make the administrator's, once, within a day of the first start: {link}")
     elif not settings.in_memory and not await auth.system.store.accounts.count_enabled_admins():
         name = "valkey" if settings.all_in_valkey else "database"
         where = f"--{name} {settings.shown()[name]}"
