@@ -259,14 +259,20 @@ async def test_a_password_of_1025_characters_is_422(site: Site) -> None:
     assert problem(over) == (422, "invalid_request")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "id.example.evil.example", "user@id.example", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example", "id.example.evil.example", "user@id.example", "127.0.0.1", "id.example:x", "id.example:443:80",
+        "id.example:123456", "id.example.", ":443", "",
+    ],
+)  # fmt: skip
 async def test_another_host_is_421(site: Site, host: str) -> None:
     """A request for another host is refused before anything looks at it (section 1, RFC 9110 section 15.5.20)."""
     response = await site.get("/v1/me", headers={"Host": host})
     assert problem(response) == (421, "wrong_host")
 
 
-@pytest.mark.parametrize("host", ["id.example", "ID.Example", "id.example:443"])
+@pytest.mark.parametrize("host", ["id.example", "ID.Example", "id.example:443", "id.example:"])
 async def test_the_issuers_host_is_answered(site: Site, host: str) -> None:
     """The issuer's own host is answered, in any case and with its default port (section 7, `allowed_hosts`)."""
     assert (await site.get("/healthz", headers={"Host": host})).status_code == 200
@@ -310,6 +316,7 @@ async def test_allowed_hosts_replace_the_issuers(site: Site) -> None:
             ("b.example:8443", 200),
             ("b.example", 421),
             ("b.example:1", 421),
+            ("b.example:8443:99", 421),
         ):
             assert (await other.get("/healthz", headers={"Host": host})).status_code == status
 

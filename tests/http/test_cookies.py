@@ -4,6 +4,7 @@ import anyio
 import pytest
 from tests.http.harness import (
     API,
+    KINDS,
     OTHER_PASSWORD,
     PASSWORD,
     REFRESH,
@@ -280,3 +281,41 @@ async def test_static_files_renew_nothing() -> None:
         assert response.status_code == 200
         assert "set-cookie" not in response.headers
         assert "immutable" in response.headers["cache-control"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_login_leaves_nothing_behind_in_a_browser(site: Site, kind: str) -> None:
+    """M-06: whoever signs in over another account's cookies ends the login that the browser loses with them, and the
+    owner is told; a failed login, one of transport `bearer` and a cookie that was replaced since end nothing."""
+    await site.account("ann")
+    await site.account("bob")
+    ann = await site.log_in("ann", kind=kind, transport="cookie")
+    over = {"cookies": ann.use["cookies"]}
+    body = {"username": "bob", "password": PASSWORD}
+    for refused in ({**body, "password": OTHER_PASSWORD}, {**body, "transport": "bearer"}):
+        await site.post("/v1/login", json=refused, **over)
+        assert (await site.get("/v1/me", **ann.use)).status_code == 200
+    answer = await site.post("/v1/login", json=body, **over)
+    assert (answer.json()["ended"], answer.json()["bound"]) == (1, 0.0)
+    assert problem(await site.get("/v1/me", **ann.use)) == (401, "invalid_token")
+    again = await site.log_in("ann", transport="bearer")
+    told = (await site.get("/v1/me/activity", **again.use)).json()["events"]
+    ended = [event for event in told if event["event"] == "session.ended"]
+    assert [(event["session_id"], event["by"], event["detail"]["reason"]) for event in ended] == [
+        (ann.id, "unknown", "replaced_by_login")
+    ]
+    assert "ended" not in (await site.post("/v1/login", json=body, **over)).json()
+
+
+@pytest.mark.parametrize("kind", ["stateful", "stateless"])
+async def test_a_login_over_an_expired_cookie_ends_its_session_too(site: Site, kind: str) -> None:
+    """M-06: that the access token has expired makes no difference; that it was replaced does."""
+    await site.account("ann")
+    await site.account("bob")
+    old = await site.log_in("ann", kind=kind, transport="cookie")
+    ann = old.renewed(await site.post("/v1/reauthenticate", json={"password": PASSWORD}, **old.use))
+    site.clock.advance(901)
+    body = {"username": "bob", "password": PASSWORD}
+    assert "ended" not in (await site.post("/v1/login", json=body, cookies={SESSION: old.access_token})).json()
+    assert (await site.post("/v1/login", json=body, cookies={SESSION: ann.access_token})).json()["ended"] == 1
+    assert (await site.refresh(ann)).status_code == 400

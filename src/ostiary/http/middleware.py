@@ -24,6 +24,9 @@ _HEALTH = frozenset(("/healthz", "/readyz"))
 """What load balancers ask, by this machine's address. Nothing in the answers depends on the host, and a page elsewhere
 that had its own name point here would still send that name."""
 _ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
+_PORT = re.compile(r"[0-9]{0,5}")
+_WITH_PORT = re.compile(r"[^\[]*:[^\]]*$")
+"""A name that has one already: a colon that is not inside of brackets."""
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _NO_STORE = (b"cache-control", b"no-store")
 
@@ -126,6 +129,9 @@ def _is_address(host: str) -> bool:
 
 
 def _is_ours(host: str, allowed: frozenset[str]) -> bool:
-    """`allowed` holds `host:port` (that port only) or `host` (any port)."""
-    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    return host in allowed or name in allowed
+    """`allowed` holds `host:port` (that port only) or `host` (any port, which is digits or nothing: RFC 3986 section
+    3.2.3)."""
+    if host in allowed:
+        return True
+    name, colon, port = host.rpartition(":")
+    return bool(colon) and name in allowed and _PORT.fullmatch(port) is not None and _WITH_PORT.search(name) is None

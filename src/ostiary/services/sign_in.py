@@ -138,6 +138,7 @@ class SignIn:
             replaces = request.replaces if transport is Transport.COOKIE else None
             replaced = [session for session in live if session.id == replaces]
             kept = [session for session in live if session.id != replaces]
+            left = None if replaces is None or replaced else await self._left(replaces, issuer.everything, now)
             over = oldest_beyond_cap(kept, context.policy.max_sessions)
             session, secret = self._issuing.fresh(
                 self._session(account, request, transport, audience, client, issuer.everything, now), now
@@ -160,6 +161,19 @@ class SignIn:
             ]
             for old in replaced:
                 changes += end_session(context, old, now, EndReason.REPLACED_BY_LOGIN)
+            if left is not None:
+                changes += end_session(context, left, now, EndReason.REPLACED_BY_LOGIN)
+                changes.append(
+                    context.audit(
+                        Event.SESSION_ENDED,
+                        now,
+                        account_id=left.account_id,
+                        session_id=left.id,
+                        actor="holder",
+                        client=client,
+                        reason=EndReason.REPLACED_BY_LOGIN.value,
+                    )
+                )
             for old in over:
                 changes += end_session(context, old, now, EndReason.TOO_MANY_SESSIONS)
                 changes.append(
@@ -174,11 +188,16 @@ class SignIn:
                     )
                 )
             # signed before it is written: a token that cannot be issued must leave no session behind
-            ended = len(over) + len(replaced)
+            ended = len(over) + len(replaced) + (left is not None)
             issued = self._issuing.issued(account, session, issuer.everything, secret, now, ended=ended)
             return replace(issued, device_mark=device_mark) if await attempt.write(*changes) else None
 
         return await judged_again(begun)
+
+    async def _left(self, session_id: str, everything: int, now: float) -> Session | None:
+        """The live session of another account that this browser loses: nobody would hold it any more."""
+        session = await self._context.store.sessions.get(session_id)
+        return session if session is not None and session.is_live(now, everything) else None
 
     async def _proven_anew(self, proven: _Proven, request: LoginRequest, attempt: Attempt) -> _Proven:
         """The account as it stands now, if the password is right for it, too. Another hash may be the same password,

@@ -67,7 +67,8 @@ async def replaced_session(call: Call) -> str | None:
     try:
         return (await call.services.recognition.recognise(credential, call.now)).session_id
     except Expired as expired:
-        return expired.token.session_id
+        found = await call.services.context.store.sessions.get(expired.token.session_id)
+        return found.id if found is not None and found.version == expired.token.version else None
     except OstiaryError:
         return None
 

@@ -13,6 +13,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "event.session.ended": "A device was signed out",
         "event.session.ended.ended_by_owner": "A device was signed out from the list",
         "event.session.ended.too_many_sessions": "The oldest device was signed out: too many at once",
+        "event.session.ended.replaced_by_login": "A device was signed out: somebody else signed in on it",
         "event.session.ended.revoked": "A login was ended by whoever held its token",
         "event.sessions.ended.none": "All other devices were signed out: there were none",
         "event.sessions.ended.one": "{count} device was signed out",

@@ -13,6 +13,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "event.session.ended": "一台设备已退出登录",
         "event.session.ended.ended_by_owner": "从列表中退出了一台设备",
         "event.session.ended.too_many_sessions": "最早的设备已退出登录：同时登录过多",
+        "event.session.ended.replaced_by_login": "设备已退出登录：有人在该设备上登录了另一个账户",
         "event.session.ended.revoked": "持有令牌者结束了一个登录",
         "event.sessions.ended.none": "其他所有设备退出登录：没有其他设备",
         "event.sessions.ended.one": "{count} 台设备已退出登录",
