@@ -85,6 +85,16 @@ async def test_a_socket_opens_for_a_live_login_only(server: Server, carrier: Car
     assert (refused["type"], refused["reason"]) == ("websocket.close", "invalid_token")
 
 
+async def test_a_refusal_of_head_has_no_body(server: Server) -> None:
+    """RFC 9110 section 9.3.2: the headers are those of GET, also where the server would send what it is handed."""
+    app = server.auth.protect(_hello)
+    scope = _scope(server.device(IN_COOKIES[0]))
+    whole, head = await _sent(app, dict(scope)), await _sent(app, {**scope, "method": "HEAD"})
+    assert head[0] == whole[0]
+    assert whole[1]["body"]
+    assert [message["body"] for message in head[1:]] == [b""]
+
+
 @pytest.mark.parametrize("carrier", IN_COOKIES, ids=str)
 async def test_another_site_opens_no_socket_with_our_cookies(server: Server, carrier: Carrier) -> None:
     """A handshake is a GET for the browser, but what follows is not harmless: the CSRF rule applies (M-50)."""

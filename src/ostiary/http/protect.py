@@ -92,7 +92,10 @@ class Protect:
                 check_rights(caller, now, self._role, self._fresh)
         except OstiaryError as error:
             if is_http:
-                await problem(error)(scope, receive, send)
+                response = problem(error)
+                if scope["method"] == "HEAD":
+                    response.body = b""  # its length stays told
+                await response(scope, receive, send)
             else:
                 await receive()
                 await send({"type": "websocket.close", "code": 1008, "reason": error.code})

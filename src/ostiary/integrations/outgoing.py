@@ -13,6 +13,7 @@ expires, and then asked for anew; calls that need the same one at once share one
 import asyncio
 import hashlib
 import json
+import math
 import threading
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
@@ -113,7 +114,9 @@ class Outgoing:
             body = json.loads(response.content)
             if response.status_code != 200:
                 raise _refusal(response.status_code, body)
-            text, lives = str(body["access_token"]), float(body["expires_in"])
+            text, lives = body["access_token"], float(body["expires_in"])
+            if not isinstance(text, str) or not text or not math.isfinite(lives):
+                raise ValueError
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Unavailable(private=f"the issuer answered {response.status_code} with something else") from None
         if len(self._tokens) >= limits.OUTGOING_TOKENS:
@@ -163,7 +166,8 @@ class Outgoing:
 
 class _Bearer(httpx2.Auth):
     """Puts the token of `key` on a request. If the service does not accept it, once more with a new one: it may have
-    been ended here and given anew there."""
+    been ended here and given anew there. A body that can be read only once (a generator, an open file) is sent once,
+    and then 401 is the answer; the next request has a new token."""
 
     requires_response_body = True
 
@@ -192,6 +196,8 @@ class _Bearer(httpx2.Auth):
             if response.status_code != 401 or attempt == 2:
                 return
             self._outgoing.forget(self._key, text)
+            if not _can_be_sent_again(request):
+                return
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         for attempt in (1, 2):
@@ -213,6 +219,13 @@ class _Bearer(httpx2.Auth):
             if response.status_code != 401 or attempt == 2:
                 return
             self._outgoing.forget(self._key, text)
+            if not _can_be_sent_again(request):
+                return
+
+
+def _can_be_sent_again(request: httpx2.Request) -> bool:
+    """Whether its body is still there: bytes, or the parts of a form, and not what was read from somewhere."""
+    return isinstance(request.stream, httpx2.ByteStream) or hasattr(request.stream, "fields")
 
 
 def _refusal(status: int, body: object) -> OstiaryError:

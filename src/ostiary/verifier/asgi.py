@@ -52,7 +52,7 @@ class Guarded:
             if scope["type"] == "websocket":
                 await _refuse_socket(error, scope, receive, send)
             else:
-                await _refuse(error, send, "http.response")
+                await _refuse(error, send, "http.response", bodiless=scope.get("method") == "HEAD")
             return
         await self._app({**scope, "user": caller}, receive, send)
 
@@ -67,11 +67,11 @@ class Guarded:
             await self._stop()
 
 
-async def _refuse(error: OstiaryError, send: Send, kind: str) -> None:
+async def _refuse(error: OstiaryError, send: Send, kind: str, *, bodiless: bool = False) -> None:
     answer = answer_to(error)
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers]
     await send({"type": f"{kind}.start", "status": answer.status, "headers": headers})
-    await send({"type": f"{kind}.body", "body": answer.body})
+    await send({"type": f"{kind}.body", "body": b"" if bodiless else answer.body})
 
 
 async def _refuse_socket(error: OstiaryError, scope: Scope, receive: Receive, send: Send) -> None:

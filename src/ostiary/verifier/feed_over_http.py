@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from ostiary import limits
-from ostiary.errors import Unavailable
+from ostiary.errors import Misconfigured, Unavailable
 from ostiary.revocation.entry import Cursor, Entry, LogItem, Probe
 from ostiary.revocation.wire import SCOPES, STREAM, Answer, Item, read, written
-from ostiary.verifier.urls import check_url
+from ostiary.verifier.urls import check_url, port_of
 
 if TYPE_CHECKING:
     import ssl
@@ -32,8 +32,10 @@ class FeedOverHttp:
         self, url: str, *, authorization: Callable[[], str], node: str, ssl_context: "ssl.SSLContext | None"
     ) -> None:
         parts = check_url(url, "revocation feed")
+        if parts.query:
+            raise Misconfigured("The revocation feed has a query, which it must not.")
         self._secure = parts.scheme == "https"
-        self._host, self._port, self._path = parts.hostname or "", parts.port, parts.path
+        self._host, self._port, self._path = parts.hostname or "", port_of(parts), parts.path or "/"
         self._authorization = authorization
         self._node = node
         self._context = ssl_context

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ostiary import limits
 from ostiary.clock import SYSTEM_CLOCK
 from ostiary.errors import Unavailable
-from ostiary.verifier.urls import check_url
+from ostiary.verifier.urls import check_url, port_of
 
 if TYPE_CHECKING:
     import ssl
@@ -60,11 +60,11 @@ class HttpFetch:
 
         parts = check_url(url, "address")
         try:
-            return self._get(parts.scheme, parts.hostname or "", parts.port, _target(url), deadline)
+            return self._get(parts.scheme, parts.hostname or "", port_of(parts), _target(url), deadline)
         except (OSError, HTTPException, ValueError) as error:  # ValueError: a name that DNS cannot be asked for
             raise FetchFailed(f"{url}: {type(error).__name__}") from None
 
-    def _get(self, scheme: str, host: str, port: int | None, target: str, deadline: float) -> Document:
+    def _get(self, scheme: str, host: str, port: int, target: str, deadline: float) -> Document:
         from http.client import HTTPConnection, HTTPSConnection
 
         secure = scheme == "https"

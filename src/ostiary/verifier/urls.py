@@ -31,6 +31,11 @@ def check_issuer(issuer: str) -> SplitResult:
     return parts
 
 
+def port_of(parts: SplitResult) -> int:
+    """The port, also where the URL does not say it: `http.client` would take the end of an IPv6 address for one."""
+    return parts.port if parts.port is not None else 443 if parts.scheme == "https" else 80
+
+
 def is_loopback(host: str) -> bool:
     """`localhost` and the loopback addresses in their usual spelling."""
     try:

@@ -32,5 +32,5 @@ class Guarded:
         except (Refused, Unavailable) as error:
             answer = answer_to(error)
             start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.headers))
-            return [answer.body]
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
         return self._app({**environ, CALLER: caller, "REMOTE_USER": caller.account_id}, start_response)

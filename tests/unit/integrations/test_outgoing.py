@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import httpx2
@@ -198,3 +199,77 @@ def test_what_cannot_work_is_said_at_once() -> None:
     ):
         with pytest.raises(Misconfigured):
             Outgoing(**({"issuer": ISSUER, "client": CLIENT} | wrong))  # type: ignore[arg-type]
+
+
+class Wire(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
+    """Reads bodies as a connection does: as they come, once. The service behind accepts the second token."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.bodies: list[bytes] = []
+
+    def _answer(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
+        if request.url.path == "/oauth/token":
+            return self._world.answer(httpx2.Request("POST", request.url, content=body))
+        self.bodies.append(body)
+        return httpx2.Response(200 if request.headers["Authorization"] == "Bearer t2" else 401)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        assert isinstance(request.stream, httpx2.SyncByteStream)
+        return self._answer(request, b"".join(request.stream))
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        assert isinstance(request.stream, httpx2.AsyncByteStream)
+        return self._answer(request, b"".join([part async for part in request.stream]))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("waits", [False, True], ids=["blocking", "async"])
+async def test_a_body_that_can_be_read_once_is_sent_once(world: World, waits: bool, tmp_path: Path) -> None:
+    """Flaw class: a request whose body comes from a generator or a file is repeated with a new token, and fails, or
+    says nothing the second time. It is answered 401, and the next one has a new token; bytes and forms are repeated."""
+
+    def parts() -> Iterator[bytes]:
+        yield b"one "
+        yield b"two"
+
+    async def later() -> AsyncIterator[bytes]:
+        for part in parts():
+            yield part
+
+    (tmp_path / "file").write_bytes(b"one two")
+    wire, auth = Wire(world), world.outgoing.as_itself(audience=BEHIND)
+    with (tmp_path / "file").open("rb") as file:
+        once = [later()] if waits else [parts(), file]
+        for content in (*once, b"one two"):
+            world.asked.clear()
+            wire.bodies.clear()
+            world.outgoing._tokens.clear()
+            statuses = []
+            for sent in (content, b"one two"):
+                if waits:
+                    async with httpx2.AsyncClient(transport=wire) as ahttp:
+                        answer = await ahttp.post(f"{BEHIND}/x", content=sent, auth=auth)
+                else:
+                    with httpx2.Client(transport=wire) as http:
+                        answer = http.post(f"{BEHIND}/x", content=sent, auth=auth)
+                statuses.append(answer.status_code)
+            assert statuses == ([200, 200] if content == b"one two" else [401, 200])
+            assert set(wire.bodies) == {b"one two"}
+    form = {"files": {"file": ("name", b"one two")}}
+    world.asked.clear()
+    world.outgoing._tokens.clear()
+    if not waits:
+        with httpx2.Client(transport=wire) as http:
+            assert http.post(f"{BEHIND}/x", **form, auth=auth).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "said", [{"access_token": None}, {"access_token": ""}, {"access_token": 7}, {"expires_in": "x"}]
+)
+def test_an_answer_without_a_token_is_none(world: World, said: dict[str, object]) -> None:
+    """What is no token is sent to nobody: 503 here, since the issuer answers something else."""
+    world.refusal = (200, {"access_token": "t", "expires_in": 60, **said})
+    with pytest.raises(Unavailable):
+        world.get(world.outgoing.as_itself(audience=BEHIND))
+    assert world.calls == []

@@ -19,6 +19,7 @@ from tests.unit.verifier.server import RawServer, response, saying
 from ostiary import limits
 from ostiary.errors import Misconfigured
 from ostiary.verifier import FetchFailed, HttpFetch
+from ostiary.verifier.feed_over_http import FeedOverHttp
 from ostiary.verifier.fetching import max_age_in
 
 
@@ -37,6 +38,45 @@ def test_a_document() -> None:
     assert {line.partition(b":")[0].lower() for line in lines if line} == {
         b"host", b"accept", b"accept-encoding", b"connection", b"user-agent",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://[2001:db8::1]/keys", ("2001:db8::1", 443)),
+        ("http://[::1]/keys", ("::1", 80)),
+        ("https://[2001:db8::1]:8443/keys", ("2001:db8::1", 8443)),
+        ("https://id.example/keys", ("id.example", 443)),
+    ],
+)
+def test_an_ipv6_address_does_not_end_in_a_port(
+    url: str, expected: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flaw class: the last group of an address without a port is taken for one, and another machine is asked."""
+    asked: list[tuple[str, int]] = []
+
+    def connect(address: tuple[str, int], **_: object) -> socket.socket:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(FetchFailed):
+        get(url)
+    feed = FeedOverHttp(url, authorization=str, node="n", ssl_context=None)
+    connection = feed._connect(1.0)
+    assert asked == [expected]
+    assert (connection.host, connection.port) == expected
+
+
+def test_a_feed_is_a_path() -> None:
+    """Of a URL without one the root is asked; a query would be lost, so there must be none."""
+    with saying(response(b"{}")) as server:
+        feed = FeedOverHttp(server.url, authorization=lambda: "x", node="n", ssl_context=None)
+        assert feed.exchange({}, timeout=30.0) == b"{}"
+        feed.close()
+    assert server.requests[0].startswith(b"GET /?node=n HTTP/1.1")
+    with pytest.raises(Misconfigured):
+        FeedOverHttp(f"{server.url}/x?tenant=1", authorization=str, node="n", ssl_context=None)
 
 
 def test_a_chunked_document() -> None:

@@ -82,6 +82,26 @@ async def test_asgi_refuses(issuer: FakeIssuer) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_refusal_of_head_has_no_body(issuer: FakeIssuer) -> None:
+    """RFC 9110 section 9.3.2: the headers are those of GET; not every server takes away what must not be sent."""
+    verifier = issuer.verifier()
+    whole, head = [await call(verifier.asgi(whoami), method=method) for method in ("GET", "HEAD")]
+    assert head[0] == whole[0]
+    assert [message["body"] for message in head[1:]] == [b""]
+    told: list[tuple[str, Any]] = []
+    for method in ("GET", "HEAD"):
+        environ: dict[str, Any] = {"REQUEST_METHOD": method}
+        setup_testing_defaults(environ)
+        body = b"".join(verifier.wsgi(_nobody)(environ, lambda status, headers: told.append((status, headers))))
+        assert (body == b"") == (method == "HEAD")
+    assert told[0] == told[1]
+
+
+def _nobody(_environ: Any, _start_response: Any) -> Iterable[bytes]:
+    raise AssertionError("it is called by nobody")
+
+
+@pytest.mark.anyio
 async def test_asgi_never_reads_the_query(issuer: FakeIssuer) -> None:
     """M-04: a token in the query string is no credential."""
     query = f"access_token={issuer.token()}".encode()
