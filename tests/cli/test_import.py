@@ -122,6 +122,17 @@ def test_a_wrong_file_changes_nothing(ostiary: Shell, tmp_path: Path, arguments:
     assert count_of(tmp_path / "ostiary.db") == 0
 
 
+def test_accounts_come_through_a_pipe(ostiary: Shell, tmp_path: Path) -> None:
+    """What can be read once only is a file like any other: `account import <(...)` of a shell."""
+    row = f'alice,"{ARGON2ID}"'
+    piped = f"printf 'username,password_hash\\n%s\\n' '{row}' | {EXECUTABLE} account import /dev/stdin"
+    done = subprocess.run(
+        ["sh", "-c", piped], capture_output=True, cwd=tmp_path, env=ostiary.environ(), timeout=120, check=False
+    )
+    assert (done.returncode, b"Imported 1" in done.stdout) == (0, True), done.stderr
+    assert count_of(tmp_path / "ostiary.db") == 1
+
+
 @pytest.mark.parametrize("read", ["a.csv", "linked.csv", "-"])
 def test_refused_rows_never_replace_what_is_read(ostiary: Shell, tmp_path: Path, read: str) -> None:
     """`--errors` with the file that is read, under whatever name, is refused, and the file is as it was."""

@@ -1,7 +1,12 @@
 """Where the command line's input and output go, and what it does where they go nowhere."""
 
+import array
+import fcntl
 import json
+import signal
 import subprocess
+import termios
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -75,3 +80,45 @@ def test_json_loses_no_character(ostiary: Shell, add: Add, encoding: str) -> Non
     assert shown.returncode == 0
     raw = (ostiary.folder / "shown").read_bytes().decode(encoding)
     assert json.loads(raw)["account"]["display_name"] == "Zoë 张三"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("account", "create", "bob", "--password-stdin"),
+        ("account", "import", "-"),
+        ("token", "inspect"),
+        ("token", "verify"),
+    ],
+    ids=" ".join,
+)
+def test_waiting_for_stdin_is_left_with_one_ctrl_c(ostiary: Shell, add: Add, arguments: tuple[str, ...]) -> None:
+    """Who began to type what a command reads from stdin, and thinks better of it, presses Ctrl-C once."""
+    add("alice")
+    process = subprocess.Popen(
+        [EXECUTABLE, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ostiary.folder,
+        env=ostiary.environ(),
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"x")
+    process.stdin.flush()
+    while process.poll() is None and _unread(process.stdin.fileno()):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+        said = process.communicate()[1]
+    assert (process.returncode, said) == (130, b"")
+
+
+def _unread(pipe: int) -> int:
+    """Bytes that nobody has taken out of it yet."""
+    counted = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, counted)
+    return counted[0]

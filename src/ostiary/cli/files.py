@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from ostiary.cli.prompts import interruptible
 from ostiary.cli.shell import Usage
 from ostiary.credentials import opaque
 
@@ -14,11 +15,12 @@ _SECRET_MODE = 0o600
 def read_input(name: str, *, most: int, what: str) -> bytes:
     """At most `most` + 1 bytes of the file, or of stdin for `-`: one more than is acceptable, so that the reader can
     tell. Raises Usage; a secret that was given in place of a name is not repeated."""
-    if name == "-":
-        return sys.stdin.buffer.read(most + 1)
     try:
-        with Path(name).open("rb") as file:
-            return file.read(most + 1)
+        with interruptible():
+            if name == "-":
+                return sys.stdin.buffer.read(most + 1)
+            with Path(name).open("rb") as file:
+                return file.read(most + 1)
     except (OSError, ValueError) as wrong:
         if name.startswith(_PREFIXES):
             raise Usage(

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import msgspec
 
+from ostiary.cli.prompts import interruptible
 from ostiary.errors import InvalidRequest
 
 COLUMNS = ("username", "password", "password_hash", "email", "display_name", "roles")
@@ -85,17 +86,21 @@ class ImportFile:
 
 @contextmanager
 def opened(name: str, form: Format | None = None) -> Iterator[ImportFile]:
-    """Open a file, or with ``-`` what comes on stdin. The format follows from the name, else from how it begins."""
-    if name == "-":
-        with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
-            shutil.copyfileobj(sys.stdin.buffer, spool)
-            yield _recognised(io.TextIOWrapper(spool, "utf-8-sig", newline=""), form, "")
-        return
-    try:
-        text = Path(name).open(encoding="utf-8-sig", newline="")  # noqa: SIM115 - closed below; only opening is guarded
-    except OSError as wrong:
-        raise InvalidRequest(f"The file cannot be read ({wrong.strerror}).") from wrong
-    with text:
+    """Open a file, or with ``-`` what comes on stdin. The format follows from the name, else from how it begins. What
+    can be read once only, such as a pipe, is kept while it is needed."""
+    with ExitStack() as stack:
+        with interruptible():  # a pipe waits for whoever writes into it
+            source: IO[bytes] = sys.stdin.buffer
+            if name != "-":
+                try:
+                    source = stack.enter_context(Path(name).open("rb"))
+                except OSError as wrong:
+                    raise InvalidRequest(f"The file cannot be read ({wrong.strerror}).") from wrong
+            if name == "-" or not source.seekable():
+                spool = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
+                shutil.copyfileobj(source, spool)
+                source = spool
+        text = io.TextIOWrapper(source, "utf-8-sig", newline="")
         yield _recognised(text, form, Path(name).suffix.lower())
 
 

@@ -14,7 +14,8 @@ _STDIN_BYTES = 16 * 1024  # a password of 1024 characters of any script, and som
 def read_password(*, from_stdin: bool, prompt: str = "Password", twice: bool = True) -> str:
     """The password as typed. Raises ``Usage`` if there is nobody to ask, ``Declined`` if two answers differ."""
     if from_stdin:
-        raw = sys.stdin.buffer.read(_STDIN_BYTES)
+        with interruptible():
+            raw = sys.stdin.buffer.read(_STDIN_BYTES)
         try:
             return raw.removesuffix(b"\n").removesuffix(b"\r").decode()
         except UnicodeDecodeError:
@@ -22,7 +23,7 @@ def read_password(*, from_stdin: bool, prompt: str = "Password", twice: bool = T
     if not sys.stdin.isatty():
         raise Usage("there is no terminal to ask for the password: pass it with --password-stdin")
     try:
-        with _interruptible():
+        with interruptible():
             password = getpass(f"{prompt}: ")
             again = getpass(f"{prompt} again: ") if twice else password
     except EOFError:
@@ -38,7 +39,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Usage(f"{question} There is no terminal to ask: say --yes")
-    with _interruptible():
+    with interruptible():
         print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline().strip().lower()
     if answer not in ("y", "yes"):
@@ -46,8 +47,9 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the question: asyncio's own handler would wait for a loop that waits for the answer."""
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the question, or the waiting for input: asyncio's own handler would wait for a loop that waits for
+    the answer."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
