@@ -78,6 +78,7 @@ RECOGNISED_CREDENTIALS = 100_000  # credentials that one process remembers; abou
 REMEMBERED_CLIENTS = 10_000  # registered clients that one process remembers
 REMEMBERED_SESSIONS = 10_000  # sessions that one process remembers for their next refresh; about 1.5 KiB each
 REMEMBERED_ACCOUNTS = 10_000  # accounts, as well; about 1 KiB each
+REFRESHING_SESSIONS = 50_000  # sessions of one process whose refreshes in this minute are counted; 200 bytes each
 REMEMBERED_SECONDS = 3600.0  # of both, after the last refresh; access tokens live for a part of that
 ATTEMPT_SECONDS = 30.0  # that a login attempt may take; a full queue of hashes is done in half of it
 HASH_QUEUE = 512  # password hashes that may wait; beyond it 503 `overloaded`

@@ -210,6 +210,22 @@ async def test_wrong_credentials_are_slowed_down_and_right_ones_are_not(anyio_ba
         assert problem(await site.post("/oauth/introspect", form=FORM, headers=basic(svc.id, "w"))) == REFUSED
 
 
+@pytest.mark.parametrize("correction", [-86_400.0, 86_400.0])
+async def test_a_network_is_slowed_down_for_as_long_when_the_clock_is_set(
+    anyio_backend: str, correction: float
+) -> None:
+    """A machine's time that is corrected neither lifts the limit nor keeps a network's clients out for a day."""
+    async with open_site(FakeClock(), address_failures=3) as site:
+        svc = await service(site)
+        for _ in range(3):
+            await site.post("/oauth/introspect", form=FORM, headers=basic(svc.id, "w"))
+        site.clock.set_wall(site.clock.wall + correction)
+        blocked = await site.post("/oauth/introspect", form=FORM, headers=basic(svc.id, "w"))
+        assert (blocked.status_code, blocked.headers["retry-after"]) == (429, "600")
+        site.clock.advance(600)
+        assert problem(await site.post("/oauth/introspect", form=FORM, headers=basic(svc.id, "w"))) == REFUSED
+
+
 async def test_wrong_credentials_at_revoke_end_nothing(site: Site) -> None:
     """Whoever says to be a client must be one; holding the token alone is enough (section 5)."""
     svc = await service(site)

@@ -19,6 +19,7 @@ from tests.http.harness import (
     set_cookies,
 )  # fmt: skip
 
+from ostiary import limits
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -297,6 +298,27 @@ async def test_the_limit_of_refreshes_keeps_its_minute_when_the_clock_is_set(
         assert 1 <= int(response.headers["retry-after"]) <= 61
         site.clock.advance(int(response.headers["retry-after"]))
         assert (await site.refresh(login)).status_code == 200
+
+
+async def test_the_counts_of_refreshes_take_a_bounded_place(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process counts the refreshes of so many sessions at most. The one whose minute began first may then begin
+    another one; what is no matter of counting, an old token, ends its session all the same (M-43)."""
+    monkeypatch.setattr(limits, "REFRESHING_SESSIONS", 4)
+    async with open_site(FakeClock(), refreshes_per_minute=2) as site:
+        await site.account()
+        first = await site.log_in(kind="stateless")
+        later = renewed(first, await site.refresh(first))
+        later = renewed(later, await site.refresh(later))
+        assert (await site.refresh(later)).status_code == 429
+        for number in range(12):
+            await site.refresh(await site.log_in(kind="stateless"))
+            assert len(site.auth.system.refresh._rates) == min(number + 2, 4)
+        assert (await site.refresh(later)).status_code == 200
+        site.clock.advance(11)
+        assert problem(await site.refresh(first)) == (400, "invalid_grant")
+        assert not await site.alive(later)
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])

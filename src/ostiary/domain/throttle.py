@@ -10,11 +10,18 @@ Three kinds of counters, each a record in the store, so that restarting forgives
 
 An attempt is counted before the password is looked at and forgiven when it was right, so a burst of parallel guesses
 gets exactly as many tries as the same guesses one after the other.
+
+Waits and windows go by the wall clock, which all nodes have and which may be set. What was noted by a clock that has
+been set back since does not say how long ago it was: it holds nobody up, and the next failure is noted by the clock as
+it is now. So a clock that is set gives an account one attempt and a network one window, whatever it says, and the
+failures in a row are as many as they were.
 """
 
 import ipaddress
 from dataclasses import dataclass, replace
 from functools import lru_cache
+
+_CLOCKS_DIFFER = 60.0  # seconds; who is further ahead was not another node's clock, but this one before it was set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +54,7 @@ def wait_of_account(throttle: Throttle, policy: ThrottlePolicy, now: float, *, k
     """Seconds until the next attempt may be made; 0 if it may be made now."""
     if not known_device and throttle.failures >= policy.hard_limit:
         return HARD_STOP_RETRY_AFTER
-    if throttle.failures < policy.free_failures:
+    if throttle.failures < policy.free_failures or _is_ahead(throttle, now):
         return 0.0
     delay = min(2.0 ** min(throttle.failures - policy.free_failures, 40), policy.max_delay)
     return max(0.0, throttle.last_failure_at + delay - now)
@@ -62,21 +69,30 @@ def attempts_left(throttle: Throttle, policy: ThrottlePolicy, now: float, *, kno
 
 def wait_of_network(throttle: Throttle, policy: ThrottlePolicy, now: float) -> float:
     """Seconds until this network may try again; 0 if now."""
-    if now >= throttle.window_started_at + policy.address_window or throttle.failures < policy.address_failures:
+    if throttle.failures < policy.address_failures or not _is_in_window(throttle, policy, now):
         return 0.0
     return throttle.window_started_at + policy.address_window - now
 
 
 def count_failure(throttle: Throttle, now: float) -> Throttle:
-    """One more failure in a row."""
-    return replace(throttle, failures=throttle.failures + 1, last_failure_at=now)
+    """One more failure in a row. `now` may be a little before what another one noted."""
+    latest = now if _is_ahead(throttle, now) else max(now, throttle.last_failure_at)
+    return replace(throttle, failures=throttle.failures + 1, last_failure_at=latest)
 
 
 def count_network_failure(throttle: Throttle, policy: ThrottlePolicy, now: float) -> Throttle:
     """One more failure in this window, or the first of a new one."""
-    if now >= throttle.window_started_at + policy.address_window:
+    if not _is_in_window(throttle, policy, now):
         return replace(throttle, failures=1, last_failure_at=now, window_started_at=now)
-    return replace(throttle, failures=throttle.failures + 1, last_failure_at=now)
+    return count_failure(throttle, now)
+
+
+def _is_ahead(throttle: Throttle, now: float) -> bool:
+    return throttle.last_failure_at > now + _CLOCKS_DIFFER
+
+
+def _is_in_window(throttle: Throttle, policy: ThrottlePolicy, now: float) -> bool:
+    return abs(now - throttle.window_started_at) < policy.address_window
 
 
 def taken_back(throttle: Throttle, before: Throttle | None) -> Throttle:

@@ -61,13 +61,13 @@ class ClientAuthentication:
             if known is not None:
                 return known
         network = network_of(address)
-        self._hold_up(network, now)
+        self._hold_up(network)
         try:
             if isinstance(shown, ClientSecret):
                 return await self._by_secret(shown)
             return await self._by_assertion(shown, now)
         except InvalidClient:
-            self._count(network, now)
+            self._count(network)
             raise
 
     async def _by_secret(self, shown: ClientSecret) -> Known:
@@ -106,23 +106,24 @@ class ClientAuthentication:
         if not await self._context.write(Add(Spent(id=f"assertion:{name.hex()}", until=assertion.expires_at))):
             raise InvalidClient(private="the assertion was used before")
 
-    def _hold_up(self, network: str, now: float) -> None:
+    def _hold_up(self, network: str) -> None:
+        now = self._context.clock.monotonic()
         started, count = self._failures.get(network, (now, 0))
         left = started + self._policy.address_window - now
         if count >= self._policy.address_failures and left > 0:
             raise TooManyAttempts(math.ceil(left))
 
-    def _count(self, network: str, now: float) -> None:
+    def _count(self, network: str) -> None:
+        now = self._context.clock.monotonic()
         started, count = self._failures.get(network, (now, 0))
         if now - started >= self._policy.address_window:
             started, count = now, 0
         if len(self._failures) >= limits.REMEMBERED_CLIENTS and network not in self._failures:
-            self.forget_old_counts(now)
+            self.forget_old_counts()
         if len(self._failures) < limits.REMEMBERED_CLIENTS or network in self._failures:
             self._failures[network] = (started, count + 1)
 
-    def forget_old_counts(self, now: float) -> None:
+    def forget_old_counts(self) -> None:
         """Housekeeping."""
-        self._failures = {
-            network: value for network, value in self._failures.items() if now - value[0] < self._policy.address_window
-        }
+        since = self._context.clock.monotonic() - self._policy.address_window
+        self._failures = {network: value for network, value in self._failures.items() if value[0] > since}

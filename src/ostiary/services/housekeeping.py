@@ -98,7 +98,7 @@ class Housekeeping:
         self._recognition.known.forget_expired(now)
         self._refresh.forget_old(now)
         self._proofs.forget_expired(now)
-        self._client_authentication.forget_old_counts(now)
+        self._client_authentication.forget_old_counts()
 
     async def purge(self) -> Purged:
         """Remove from the store what nothing refers to any more. Before, see to the keys: rotate if that is due, and

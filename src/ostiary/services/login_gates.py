@@ -58,7 +58,7 @@ def marked(counters: list[Counter], gates: list[Gate], now: float, step: int) ->
 
 def count_everywhere(everywhere: Throttle | None, now: float) -> int:
     """Attempts under way in all processes, as far as they are told of."""
-    if everywhere is None or now >= everywhere.last_failure_at + limits.ATTEMPT_SECONDS:
+    if everywhere is None or abs(now - everywhere.last_failure_at) >= limits.ATTEMPT_SECONDS:
         return 0
     return everywhere.failures
 

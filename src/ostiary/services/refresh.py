@@ -1,5 +1,6 @@
 """Rotation of refresh tokens. The rules are `ostiary.domain.refresh`'s; here they are carried out in one write."""
 
+from ostiary import limits
 from ostiary.credentials import opaque
 from ostiary.credentials.opaque import RefreshToken
 from ostiary.domain.account import Account, Issuer
@@ -223,7 +224,12 @@ class Refresh:
             started, count = now, 0
         if count >= self._context.policy.refreshes_per_minute:
             raise TooManyAttempts(int(started + _MINUTE - now) + 1)
+        if count == 0:  # a new minute: the sessions stand in the order in which theirs began
+            self._rates.pop(session.id, None)
         self._rates[session.id] = (started, count + 1)
+        if len(self._rates) > limits.REFRESHING_SESSIONS:
+            # the one that began first is nearest to a new minute; it may have it at once. Reuse is the store's to find
+            del self._rates[next(iter(self._rates))]
 
     def forget_old(self, now: float) -> None:
         """Housekeeping."""

@@ -217,7 +217,8 @@ class Throttling:
                     if counter.left(throttle, now) <= 0:
                         attempt.over, attempt.right = True, False
                         raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
-                if not await self._count(attempt, attempt.entered_at, changes, durable=durable):
+                at = min(attempt.entered_at, self._context.now())  # a clock that was set back has no later failures
+                if not await self._count(attempt, at, changes, durable=durable):
                     return None
                 for gate in gates:
                     gate.uncounted -= 1
@@ -232,7 +233,7 @@ class Throttling:
         raised = []
         for counter, gate in zip(counters, gates, strict=True):
             throttle = gate.stored or Throttle(id=counter.id)
-            raised.append(counter.raised(throttle, max(at, throttle.last_failure_at)))
+            raised.append(counter.raised(throttle, at))
         if not await self._write(gates, raised, marked(counters, gates, at, 1), with_, durable=durable):
             return False
         attempt.counted, attempt.before = True, before
