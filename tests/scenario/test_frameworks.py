@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException, WebSocket
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
@@ -133,6 +134,23 @@ def test_two_credentials_at_once_are_400(site: Site, names: str) -> None:
     site.log_in(person)
     answer = site.client.get(site.mine, headers={"Authorization": f"Bearer {login['access_token']}"})
     assert (answer.status_code, "invalid_request" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("where", ["dependency", "protect"])
+def test_pages_of_another_origin_may_ask_where_cors_is_outermost(where: str) -> None:
+    """A preflight has no credential: CORS middleware around the login answers it, and lets scripts read that they were
+    refused, as embedding.md has it (M-51)."""
+    app, auth, _ = _fast(_handlers)
+    if where == "protect":
+        app.mount("/guarded", auth.protect(_fast(_handlers)[0]))
+    app.add_middleware(CORSMiddleware, allow_origins=["https://app.example"], allow_headers=["Authorization"])
+    path = "/plain" if where == "dependency" else "/guarded/plain"
+    with TestClient(app, base_url="https://testserver") as client:
+        asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+        preflight = client.options(path, headers={**asks, "Access-Control-Request-Headers": "authorization"})
+        assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, asks["Origin"])
+        refused = client.get(path, headers={"Origin": asks["Origin"]})
+        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, asks["Origin"])
 
 
 # --- As printed -------------------------------------------------------------------------------------------------------

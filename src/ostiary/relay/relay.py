@@ -111,9 +111,8 @@ class Relay:
         self, cursor: Cursor, *, client: str = "", name: str, applied: Cursor | None, fresh: bool
     ) -> bytes:
         """What follows `cursor`, as JSON. `client`: whose place a follower takes. `name`: of the follower, "" if it
-        says none. `applied`: how far it, or
-        whoever is behind it, has applied the log, if not up to `cursor`. `fresh`: the issuer is asked first. Raises
-        Unavailable, also without a lease."""
+        says none. `applied`: how far it, or whoever is behind it, has applied the log, if not up to `cursor`. `fresh`:
+        the issuer is asked first. Raises Unavailable, also without a lease, and Overloaded."""
         arrived = self._clock.monotonic()
         if fresh or self._news.is_ahead or cursor.position > self.copy.cursor.position:
             # who was told of something asks for it, sooner than the relay itself may have read it
