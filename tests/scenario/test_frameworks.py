@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, HTTPException, WebSocket
+from a2wsgi import WSGIMiddleware
+from fastapi import Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from flask import Flask
+from flask import request as flask_request
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 from tests.docs.reading import Block, blocks
 from tests.scenario.world import CHEAP, PASSWORD, REFRESH_COOKIE, SESSION_COOKIE
+from tests.unit.verifier.issuer import FakeIssuer
 
 from ostiary import Account, Caller, Ostiary, Settings
 from ostiary.testing import FakeClock
@@ -151,6 +155,31 @@ def test_pages_of_another_origin_may_ask_where_cors_is_outermost(where: str) -> 
         assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, asks["Origin"])
         refused = client.get(path, headers={"Origin": asks["Origin"]})
         assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, asks["Origin"])
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "flask"])
+def test_a_service_elsewhere_learns_who_calls(framework: str) -> None:
+    """Behind a verifier, where nothing of the issuer's is but its keys: FastAPI by ASGI, Flask by WSGI (M-02)."""
+    issuer = FakeIssuer(FakeClock())
+    verifier = issuer.verifier()
+    app: Any
+    if framework == "fastapi":
+        app = FastAPI()
+
+        def asked(request: Request) -> str:
+            return str(request.scope["user"].account_id)
+
+        app.get("/who")(asked)
+        guarded: Any = verifier.asgi(app)
+    else:
+        app = Flask(__name__)
+        app.get("/who")(lambda: [flask_request.environ["ostiary.caller"].account_id, flask_request.remote_user])
+        guarded = WSGIMiddleware(verifier.wsgi(app))
+    with TestClient(guarded, base_url="https://api.example") as client:
+        assert client.get("/who").status_code == 401
+        assert client.get("/who", headers={"Authorization": "Bearer forged"}).status_code == 401
+        answer = client.get("/who", headers={"Authorization": f"Bearer {issuer.token()}"})
+        assert answer.json() == ("acc_ada" if framework == "fastapi" else ["acc_ada", "acc_ada"])
 
 
 # --- As printed -------------------------------------------------------------------------------------------------------
