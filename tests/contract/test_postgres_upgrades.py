@@ -193,6 +193,67 @@ async def test_nodes_upgrade_at_once(place: Place) -> None:
     is_up_to_date(place)
 
 
+def partition_sessions(place: Place) -> None:
+    """As an operator may: by id, one part in halves again, and another of a name that has to be quoted."""
+    place.postgres.sql(
+        f"SET ROLE {place.name}",
+        f"SET search_path TO {place.name}",
+        "ALTER TABLE sessions RENAME TO whole",
+        "CREATE TABLE sessions (LIKE whole INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY HASH (id)",
+        'CREATE TABLE "Even, of sessions" PARTITION OF sessions FOR VALUES WITH (MODULUS 2, REMAINDER 0)',
+        "CREATE TABLE odd PARTITION OF sessions FOR VALUES WITH (MODULUS 2, REMAINDER 1) PARTITION BY HASH (id)",
+        "CREATE TABLE odd_1 PARTITION OF odd FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+        "CREATE TABLE odd_2 PARTITION OF odd FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+        "INSERT INTO sessions SELECT * FROM whole",
+        "DROP TABLE whole",
+    )
+
+
+def parts_of(place: Place, index: str) -> dict[str, str]:
+    """Of each table that holds rows: the number of the index that is joined to this one."""
+    text = (
+        f"SELECT indrelid::regclass, relid::oid FROM pg_partition_tree('{place.name}.{index}') "
+        "JOIN pg_index ON indexrelid = relid WHERE isleaf AND indisvalid"
+    )
+    return dict(line.split("|") for line in place.postgres.sql(f"SET search_path TO {place.name}", text).splitlines())
+
+
+async def test_everybody_writes_while_indexes_of_partitions_are_built(place: Place) -> None:
+    """Where the operator has partitioned the sessions, the index of each part is built while others write, one that was
+    left unfinished anew, and the upgrade joins those that were built: it builds none under its lock."""
+    partition_sessions(place)
+    async with place.somebody_writing():
+        upgrade = upgrading(place.url)
+        await until(place.unfinished, upgrade)
+        for number in range(3):
+            async with asyncio.timeout(30):
+                assert await place.node.write(Add(builders.session(f"meanwhile-{number}")))
+        place.postgres.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            f"WHERE usename = '{place.name}' AND query LIKE 'CREATE INDEX%'"
+        )
+        with pytest.raises(Unavailable):
+            await upgrade
+        assert place.unfinished()
+    assert place.version() == _BEFORE
+    async with place.somebody_writing():
+        upgrade = upgrading(place.url)
+        await until(place.unfinished, upgrade)
+        assert not upgrade.done()
+    await finished(upgrade)
+
+    assert place.version() == HEAD
+    assert place.unfinished() == []
+    for index in _AHEAD:
+        if index.table == "sessions":
+            parts = parts_of(place, index.name)
+            assert set(parts) == {'"Even, of sessions"', "odd_1", "odd_2"}
+            ahead = f"SELECT oid FROM pg_class WHERE relname LIKE '{index.ahead}%' AND relkind = 'i'"
+            assert sorted(parts.values()) == sorted(place.postgres.sql(ahead).split())
+    (found, *_) = await place.node.sessions.page(limit=1)
+    assert found is not None
+
+
 async def test_upgrades_pass_through_a_pooler(place: Place, postgres: Cluster) -> None:
     """PgBouncer gives every transaction another connection: nothing rests on more than one transaction."""
     with folder() as path, bouncer(postgres, path) as port:

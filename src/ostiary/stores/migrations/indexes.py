@@ -2,7 +2,9 @@
 
 PostgreSQL lets nobody write to a table while it builds an index on it, unless it builds it *concurrently*, which no
 transaction can hold. So these are built before the upgrade's transaction, under a name of their own, and take their
-place in it (`ostiary.stores.postgres.indexes`). What they are built on must have been there before the upgrade.
+place in it (`ostiary.stores.postgres.indexes`). Where the operator has partitioned a table, that is done for each part,
+and the index that the transaction makes of them finds them all, and builds none. What they are built on must have been
+there before the upgrade.
 """
 
 from dataclasses import dataclass
@@ -26,7 +28,12 @@ class Index:
     @property
     def definition(self) -> str:
         """What follows `ON` and the schema in `CREATE INDEX`."""
-        return f"{self.table} ({', '.join(self.columns)}) WHERE {self.where}"
+        return f"{self.table} {self.what}"
+
+    @property
+    def what(self) -> str:
+        """What follows the table's name, whichever part of the table that is."""
+        return f"({', '.join(self.columns)}) WHERE {self.where}"
 
     def put(self) -> None:
         """For `upgrade` of a revision; what had the name before is dropped already."""
