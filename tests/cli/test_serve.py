@@ -160,6 +160,19 @@ def test_a_role_set_on_the_command_line_counts_at_once(ostiary: Shell, add: Add)
         assert server.call("GET", "/v1/admin/accounts", token=opaque)[0] == 403
 
 
+def test_lists_are_those_of_the_api(ostiary: Shell, add: Add) -> None:
+    """`--json` on a list has the members that the administrator's call of the HTTP API has (contract 7)."""
+    add("alice", "--role", "admin")
+    ostiary("client", "create", "notes", "--json")
+    with serving(ostiary) as server:
+        token = server.token("alice", "session")
+        for noun in ("account", "session", "key", "client"):
+            said = ostiary(noun, "list", "--json").json
+            _, answered = server.call("GET", f"/v1/admin/{noun}s", token=token)
+            assert set(said) == set(answered)
+            assert set(said[f"{noun}s"][0]) == set(answered[f"{noun}s"][0]), noun
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_server_stops_when_asked(ostiary: Shell, number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C end it quietly with 0, and it said where it served."""

@@ -6,7 +6,7 @@ from ostiary.cli.app import noun
 from ostiary.cli.options import HERE, AlwaysJson, Json, Kid, Unasked, Wait, Where, Yes
 from ostiary.cli.output import said_bound, say, say_json, say_table
 from ostiary.cli.prompts import confirm
-from ostiary.cli.shapes import key_shape
+from ostiary.cli.shapes import key_shape, used_key_shape
 from ostiary.cli.system import ACTOR, opened, settled
 
 app = noun("key")
@@ -25,10 +25,12 @@ for _name, _words in _OF_FILES.items():
 async def list_keys(*, where: Where = HERE, json: Json = False) -> None:
     """List the keys: upcoming (published), active (signs), retiring (verifies), retired, revoked."""
     async with opened(where) as system:
-        shapes = [key_shape(key) for key in await system.signing_keys.all()]
+        keys = await system.signing_keys.all()
+        uses = await system.signing_keys.uses() if json else {}
     if json:
-        say_json({"keys": shapes})
+        say_json({"keys": [used_key_shape(key, uses[key.id]) for key in keys if key.id in uses]})
         return
+    shapes = [key_shape(key) for key in keys]
     columns = ("kid", "algorithm", "state", "created_at", "activated_at", "retiring_at", "ended_at")
     say_table(columns, [[shape[name] for name in columns] for shape in shapes], empty="No keys.")
 

@@ -8,6 +8,7 @@ from ostiary.domain.account import Account
 from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
+from ostiary.services.key_use import KeyUse
 
 
 def account_shape(account: Account) -> dict[str, Any]:
@@ -36,6 +37,13 @@ def key_shape(key: SigningKey) -> dict[str, Any]:
     from ostiary.http.answers.keys import key_view
 
     return _members(key_view(key))
+
+
+def used_key_shape(key: SigningKey, use: KeyUse) -> dict[str, Any]:
+    """A signing key and what depends on it."""
+    from ostiary.http.answers.keys import used_key_view
+
+    return _members(used_key_view(key, use))
 
 
 def _members(view: msgspec.Struct) -> dict[str, Any]:
