@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.scenario.world import CARRIERS, PASSWORD, Carrier, Server, StartServer
+from tests.scenario.world import CARRIERS, DEVICE_COOKIE, PASSWORD, Carrier, Server, StartServer
 
 from ostiary.stores.port import Change
 
@@ -59,6 +59,31 @@ async def test_all_failures_look_alike(server: Server, carrier: Carrier) -> None
 
     assert seen[0][0] == 401
     assert seen[0][3] == 1
+    assert all(other == seen[0] for other in seen[1:])
+
+
+async def test_whoever_is_logged_in_learns_no_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session whose cookie comes along is looked up whether or not the name that is tried has an account: else the
+    time that it takes would tell."""
+    await server.account("mallory")
+    mallory = await server.log_in("mallory", CARRIERS[0])
+    del mallory.cookies[DEVICE_COOKIE]
+    looked_up: list[str] = []
+    get = server.store.sessions.get
+
+    async def noted(session_id: str) -> Any:
+        looked_up.append(session_id)
+        return await get(session_id)
+
+    monkeypatch.setattr(server.store.sessions, "get", noted)
+    seen = []
+    for username in ("alice", "nobody", "not a\tname"):
+        looked_up.clear()
+        reply = await mallory.copy().log_in(username, "not the password")
+        seen.append((reply.status, len(looked_up)))
+
+    assert seen[0][0] == 401
+    assert seen[0][1] >= 1
     assert all(other == seen[0] for other in seen[1:])
 
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ostiary.domain import password_rules
 from ostiary.domain.password_rules import DEFAULT_MINIMUM, judge_password, normalise_password
 from ostiary.domain.password_weight import period, weight
-from ostiary.limits import PASSWORD_CHARS
+from ostiary.limits import EMAIL_CHARS, PASSWORD_CHARS, USERNAME_CHARS
 from ostiary.passwords import load_common_passwords
 
 COMMON = load_common_passwords()
@@ -192,6 +193,27 @@ def test_any_text_is_judged(password: str, username: str, email: str | None) -> 
     """No input makes judging raise, and the composed and decomposed forms get the same verdict."""
     composed, decomposed = (unicodedata.normalize(form, password) for form in ("NFC", "NFD"))
     assert codes(composed, username=username, email=email) == codes(decomposed, username=username, email=email)
+
+
+def test_names_that_no_account_has_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may ask whether a password would be taken, with whatever name: composing a long one would cost the event
+    loop milliseconds. As long as an account's may be, it is read, each spelling once."""
+    read: list[int] = []
+    folded = password_rules._folded
+
+    def noted(text: str) -> str:
+        read.append(len(text))
+        return folded(text)
+
+    monkeypatch.setattr(password_rules, "_folded", noted)
+    for name in ("\ufdfa" * 1024, "a" + "\u0316\u0301" * 500, "a" * 60_000):
+        read.clear()
+        assert codes("eleven quiet lanterns", username=name, email=f"{name}@example.org") == []
+        assert len(read) <= 3
+        assert max(read) <= 4 * USERNAME_CHARS
+    longest = "".join(chr(0x4E00 + number) for number in range(EMAIL_CHARS))
+    assert "contains_username" in codes(longest, email=longest)
+    assert "contains_username" in codes("quietlanternkeeper", username="quietlanternkeeper")
 
 
 def test_weight_and_period_of_known_texts() -> None:

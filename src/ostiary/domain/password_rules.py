@@ -20,12 +20,13 @@ from collections.abc import Container, Iterable
 
 from ostiary.domain.password_weight import is_trivial, period
 from ostiary.errors import PasswordReason
-from ostiary.limits import PASSWORD_CHARS, PASSWORD_CHARS_MIN
+from ostiary.limits import EMAIL_CHARS, PASSWORD_CHARS, PASSWORD_CHARS_MIN, USERNAME_CHARS
 
 DEFAULT_MINIMUM = 15  # code points, where the password is the only factor
 
 _RAW_CHARS = 2 * PASSWORD_CHARS  # composing is quadratic in a row of marks: longer input is refused unread
 _WORD_CHARS_MIN = 3  # shorter names are found in anything
+_WORD_CHARS = max(4 * USERNAME_CHARS, EMAIL_CHARS)  # longer ones no account has; folding them costs milliseconds
 _FEW_DIFFERENT = 5
 _FEW_MATTER_BELOW = 32  # code points; coins tossed longer than this are a good password
 _PLAIN = str.maketrans("0134578@$!", "oieastbasi")  # p@ssw0rd -> password
@@ -134,8 +135,8 @@ def _is_little_more_than(folded: str, words: Iterable[str]) -> bool:
     bare = _letters_and_digits(folded)
     leet = "".join(char for char in folded if _is_letter_or_digit(char) or ord(char) in _PLAIN)
     plain = leet.translate(_PLAIN)
-    for word in {_letters_and_digits(_folded(word)) for word in words}:
-        if len(word) < _WORD_CHARS_MIN:
+    for word in {_letters_and_digits(_folded(word)) for word in {*words} if len(word) <= _WORD_CHARS}:
+        if not _WORD_CHARS_MIN <= len(word) <= len(leet):
             continue
         for form in (word, word[::-1]):
             rests = _taken_out(form, bare, bare), _taken_out(form.translate(_PLAIN), leet, plain)

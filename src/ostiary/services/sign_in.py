@@ -60,7 +60,7 @@ class SignIn:
         audience = self._audience(request.audience)
         key = username_key_or_none(request.username)
         account = await self._context.store.accounts.by_username(key) if key is not None else None
-        device = await self._known_device(account, request, client) if account else None
+        device = await self._known_device(account, request, client)
         name = key if key is not None else request.username[: limits.USERNAME_CHARS]
         # whether it fails or not, its answer waits for another write: the count need not be on the disk before that
         async with self._throttling.attempt(name, network=client.ip, device=device, durable=False) as attempt:
@@ -91,12 +91,14 @@ class SignIn:
         except (Overloaded, Unavailable):
             return None
 
-    async def _known_device(self, account: Account, request: LoginRequest, client: Client) -> str | None:
-        """The device's id, if this account has logged in on it: it shows the mark, or a live session of the account."""
-        marked = opaque.known_device(self._context.derived, account.id, client.device_mark)
+    async def _known_device(self, account: Account | None, request: LoginRequest, client: Client) -> str | None:
+        """The device's id, if this account has logged in on it: it shows the mark, or a live session of the account.
+        Whether there is such an account makes no difference to what is looked up."""
+        account_id = account.id if account is not None else ""
+        marked = opaque.known_device(self._context.derived, account_id, client.device_mark)
         if marked is None and request.replaces is not None:
             session = await self._context.store.sessions.get(request.replaces)
-            return session.id if session is not None and session.account_id == account.id else None
+            return session.id if session is not None and session.account_id == account_id else None
         return marked
 
     async def _note_failure(self, account: Account | None, client: Client, attempt: Attempt) -> None:
