@@ -56,6 +56,30 @@ def test_the_base_install_says_what_it_lacks(ostiary: Shell, lacking: str, code:
     assert last.endswith("pip install 'ostiary[server]'")
 
 
+@pytest.mark.parametrize(
+    ("lacking", "where", "extra"),
+    [
+        ("redis", ("--valkey", "valkey://127.0.0.1:1"), "ostiary[valkey]"),
+        ("asyncpg", ("--database", "postgresql://someone@127.0.0.1:1/ostiary"), "ostiary[postgres]"),
+    ],
+)
+def test_doctor_says_which_extra_is_lacking(ostiary: Shell, lacking: str, where: tuple[str, ...], extra: str) -> None:
+    """A store whose driver is not installed is a finding with what to install, and the other checks are made."""
+    code = f"import sys; sys.modules[{lacking!r}] = None; from ostiary.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "doctor", "--json", *where],
+        capture_output=True,
+        text=True,
+        env=ostiary.environ(OSTIARY_SECRET_KEY="k" * 40),
+        cwd=ostiary.folder,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    checks = json.loads(done.stdout)["checks"]
+    assert [check["hint"] for check in checks if check["status"] == "failed"] == [f"pip install '{extra}'"]
+    assert {"issuer", "cookie_secure"} <= {check["name"] for check in checks}
+
+
 def test_every_command_of_the_tree_can_be_imported(capsys: pytest.CaptureFixture[str]) -> None:
     """The tree names modules by text: each name must be one."""
     for name in ("serve", "demo", "purge", "doctor", "account", "session", "key", "db", "config"):

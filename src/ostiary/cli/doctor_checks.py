@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 from ostiary.cli.doctor_check import Check, failed, ok, warning
@@ -37,12 +38,16 @@ _ROOM = 256 * 1024 * 1024  # bytes; the log file alone may grow to 64 MiB
 async def checks(settings: Settings) -> AsyncIterator[Check]:
     """All of them, in an order in which a later one needs the earlier."""
     path = settings.database_path
-    if settings.valkey is not None:
+    if settings.valkey is not None and not find_spec("redis"):
+        yield failed("valkey", "its client is not installed", "pip install 'ostiary[valkey]'")
+    elif settings.valkey is not None:
         from ostiary.cli.doctor_valkey import valkey_checks
 
         async for check in valkey_checks(settings):
             yield check
-    if settings.postgres is not None:
+    if settings.postgres is not None and not find_spec("asyncpg"):
+        yield failed("database", "PostgreSQL's driver is not installed", "pip install 'ostiary[postgres]'")
+    elif settings.postgres is not None:
         from ostiary.cli.doctor_postgres import postgres_checks
 
         async for check in postgres_checks(settings):
