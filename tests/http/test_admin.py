@@ -317,8 +317,8 @@ async def test_sessions_by_activity(site: Site) -> None:
 async def test_listing_many_that_are_over(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """One call looks at so many sessions and no more, however many were ended at once; `next` leads to all that live
     (section 5)."""
-    monkeypatch.setattr("ostiary.services.sessions._PORTION", 2)
-    monkeypatch.setattr("ostiary.services.sessions._LOOKS", 2)
+    monkeypatch.setattr("ostiary.services.session_listing._PORTION", 2)
+    monkeypatch.setattr("ostiary.services.session_listing._LOOKS", 2)
     root, _ = await cast(site)
     over = [await site.log_in("ann", kind="stateless") for _ in range(18)]
     await site.auth.system.sessions.end_everything(actor="cli")

@@ -126,6 +126,11 @@ class Lifetimes:
             )
         return min(self.refresh_idle, self.refresh), self.refresh
 
+    @property
+    def longest_access_token(self) -> float:
+        """After which no access JWT lives that is issued now, of whatever kind."""
+        return max(self.access_token, self.stateful_token)
+
     def of_access_token(self, kind: Kind) -> float:
         """Life of one access JWT of this kind."""
         return self.stateful_token if kind is Kind.STATEFUL else self.access_token

@@ -30,10 +30,7 @@ def _in_query(scope: Scope) -> set[str]:
         pairs = parse_qsl(scope.get("query_string", b"").decode("ascii"), keep_blank_values=True, max_num_fields=64)
     except ValueError:
         raise Malformed("The query cannot be read.") from None
-    values = [value for name, value in pairs if name == "token"]
-    if len(values) > 1:
-        raise Malformed("The query parameter 'token' was sent twice.")
-    return {value for value in values if value}
+    return _token_of(pairs)
 
 
 async def _in_form(scope: Scope, receive: Receive) -> set[str]:
@@ -58,7 +55,11 @@ async def _in_form(scope: Scope, receive: Receive) -> set[str]:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=64)
     except ValueError:
         raise Malformed("The body is not a form.") from None
+    return _token_of(pairs)
+
+
+def _token_of(pairs: list[tuple[str, str]]) -> set[str]:
     values = [value for name, value in pairs if name == "token"]
     if len(values) > 1:
-        raise Malformed("The form field 'token' was sent twice.")
+        raise Malformed("'token' was sent twice.")
     return {value for value in values if value}

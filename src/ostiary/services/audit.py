@@ -1,24 +1,8 @@
 """Reading the audit trail."""
 
-from typing import TypedDict
-
-from ostiary.domain.audit import AuditEvent, Event
-from ostiary.domain.signing_key import KeyState
+from ostiary.domain.audit import AuditEvent
 from ostiary.services.context import Context
 from ostiary.services.paging import checked_cursor
-
-
-class Stats(TypedDict):
-    """Counts of the last hour and of now, and what this process holds."""
-
-    live_sessions: int
-    enabled_admins: int
-    logins_last_hour: int
-    failed_logins_last_hour: int
-    reused_refresh_tokens_last_hour: int
-    signing_keys: int
-    revocations_in_memory: int
-    bound: float
 
 
 class Audit:
@@ -50,20 +34,3 @@ class Audit:
         if since is not None:
             rows = [row for row in rows if row.at >= since]
         return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
-
-    async def stats(self) -> Stats:
-        """What an overview shows: counts of the last hour and of now."""
-        store = self._context.store
-        now = self._context.now()
-        issuer = await store.issuer()
-        keys = await store.signing_keys.all()
-        return {
-            "live_sessions": await store.sessions.count_not_ended(everything=issuer.everything, now=now),
-            "enabled_admins": await store.accounts.count_enabled_admins(),
-            "logins_last_hour": await store.audit.count_since(Event.LOGIN_SUCCEEDED.value, now - 3600),
-            "failed_logins_last_hour": await store.audit.count_since(Event.LOGIN_FAILED.value, now - 3600),
-            "reused_refresh_tokens_last_hour": await store.audit.count_since(Event.REFRESH_REUSED.value, now - 3600),
-            "signing_keys": sum(key.state in (KeyState.ACTIVE, KeyState.UPCOMING) for key in keys if not key.encrypts),
-            "revocations_in_memory": len(self._context.replica),
-            "bound": self._context.bound,
-        }

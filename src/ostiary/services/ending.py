@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from ostiary.domain.account import Account, authorization_epoch, raise_epoch
+from ostiary.domain.account import Account, Issuer, authorization_epoch, raise_epoch
+from ostiary.domain.audit import Event
 from ostiary.domain.session import ENDED_VERSION, EndReason, Session
 from ostiary.revocation.entry import Entry, Scope
-from ostiary.services.context import Context
+from ostiary.services.context import Client, Context
 from ostiary.stores.port import Append, Change, Swap
 
 
@@ -20,6 +21,31 @@ def end_sessions(context: Context, sessions: list[Session], now: float, reason: 
     return [change for session in sessions for change in end_session(context, session, now, reason)]
 
 
+def session_ended(
+    context: Context, session: Session, now: float, reason: EndReason, *, actor: str, client: Client | None
+) -> tuple[Change, ...]:
+    """`end_session`, and the event that says so."""
+    return (
+        *end_session(context, session, now, reason),
+        context.audit(
+            Event.LOGGED_OUT if reason is EndReason.LOGOUT else Event.SESSION_ENDED,
+            now,
+            account_id=session.account_id,
+            session_id=session.id,
+            actor=actor,
+            client=client,
+            reason=reason.value,
+        ),
+    )
+
+
+def end_everything(context: Context, raised: Issuer, now: float, *, mark: str = "") -> tuple[Change, ...]:
+    """The issuer's record with a raised count, and the entry that refuses whatever began under a lower one. `mark`: of
+    the log, if this covers what stands before it."""
+    until = context.keep_until(now + context.policy.lifetimes.longest_access_token, now)
+    return Swap(raised), Append(Entry(scope=Scope.EVERYTHING, id=mark, value=raised.everything, until=until))
+
+
 def refuse_older_credentials(context: Context, session: Session, now: float) -> Append:
     """Of this session, only credentials of its present version are accepted."""
     until = context.keep_until(session.credential_expires_at, now)
@@ -29,7 +55,7 @@ def refuse_older_credentials(context: Context, session: Session, now: float) -> 
 def void_account_tokens(context: Context, account: Account, everything: int, now: float) -> tuple[Account, Append]:
     """The account with a raised epoch, and the entry that refuses what its tokens said before."""
     raised = raise_epoch(account)
-    longest = max(context.policy.lifetimes.access_token, context.policy.lifetimes.stateful_token)
+    longest = context.policy.lifetimes.longest_access_token
     return raised, Append(
         Entry(
             scope=Scope.ACCOUNT,

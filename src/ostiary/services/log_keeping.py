@@ -9,6 +9,7 @@ from ostiary.domain.account import EPOCHS_PER_EVERYTHING, Issuer
 from ostiary.domain.audit import Event
 from ostiary.revocation.entry import Entry, Scope
 from ostiary.services.context import Context, judged_again
+from ostiary.services.ending import end_everything
 from ostiary.stores.port import Append, Change, Swap
 
 
@@ -69,10 +70,7 @@ class LogKeeping:
 
     def _everything_ended(self, raised: Issuer, mark: str, why: str) -> tuple[Change, ...]:
         now = self._context.now()
-        lifetimes = self._context.policy.lifetimes
-        until = self._context.keep_until(now + max(lifetimes.access_token, lifetimes.stateful_token), now)
         return (
-            Swap(raised),
-            Append(Entry(scope=Scope.EVERYTHING, id=mark, value=raised.everything, until=until)),
+            *end_everything(self._context, raised, now, mark=mark),
             self._context.audit(Event.EVERYTHING_ENDED, now, actor="system", reason=why),
         )

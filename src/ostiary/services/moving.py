@@ -18,7 +18,7 @@ def bound_of(context: Context, session: Session) -> Bound | None:
 
 
 class Moving:
-    """The use case of a move. What is only observed is written later, beside the requests (`take_unwritten`)."""
+    """The use case of a move. What is only observed is written later, beside the requests (`flush`)."""
 
     def __init__(self, context: Context, sessions: Sessions) -> None:
         self._context = context

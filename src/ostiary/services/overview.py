@@ -9,9 +9,11 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from ostiary.domain.audit import Event
 from ostiary.domain.session import Kind
+from ostiary.domain.signing_key import KeyState
 from ostiary.services.context import Context
 
 HOURS = 24
@@ -47,6 +49,19 @@ class Health:
     store: bool
     lease: float
     age: float
+
+
+class Stats(TypedDict):
+    """Counts of the last hour and of now, and what this process holds."""
+
+    live_sessions: int
+    enabled_admins: int
+    logins_last_hour: int
+    failed_logins_last_hour: int
+    reused_refresh_tokens_last_hour: int
+    signing_keys: int
+    revocations_in_memory: int
+    bound: float
 
 
 class Overview:
@@ -116,3 +131,20 @@ class Overview:
         """`store`: whether it could write when it was asked."""
         replica = self._context.replica
         return Health(store=store, lease=replica.lease, age=replica.age(self._context.clock.monotonic()))
+
+    async def stats(self) -> Stats:
+        """In numbers: see `Stats`."""
+        store = self._context.store
+        now = self._context.now()
+        issuer = await store.issuer()
+        keys = await store.signing_keys.all()
+        return {
+            "live_sessions": await store.sessions.count_not_ended(everything=issuer.everything, now=now),
+            "enabled_admins": await store.accounts.count_enabled_admins(),
+            "logins_last_hour": await store.audit.count_since(Event.LOGIN_SUCCEEDED.value, now - 3600),
+            "failed_logins_last_hour": await store.audit.count_since(Event.LOGIN_FAILED.value, now - 3600),
+            "reused_refresh_tokens_last_hour": await store.audit.count_since(Event.REFRESH_REUSED.value, now - 3600),
+            "signing_keys": sum(key.state in (KeyState.ACTIVE, KeyState.UPCOMING) for key in keys if not key.encrypts),
+            "revocations_in_memory": len(self._context.replica),
+            "bound": self._context.bound,
+        }

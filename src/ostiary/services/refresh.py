@@ -11,7 +11,7 @@ from ostiary.domain.session import EndReason, Kind, Session, Transport
 from ostiary.domain.spent import Spent
 from ostiary.errors import InvalidGrant, InvalidProof, InvalidScope, TooManyAttempts
 from ostiary.services.context import Client, Context, judged_again
-from ostiary.services.ending import end_session
+from ostiary.services.ending import end_session, session_ended
 from ostiary.services.issuing import Issued, Issuing, granted_scope
 from ostiary.services.moving import bound_of
 from ostiary.services.refreshed_sessions import RefreshedSessions
@@ -200,18 +200,7 @@ class Refresh:
     async def _end_moved(self, session: Session, client: Client, now: float) -> None:
         """It is bound to another place, and ends when it is used here. Returns if it lost a race."""
         context = self._context
-        changes: list[Change] = [
-            *end_session(context, session, now, EndReason.MOVED),
-            context.audit(
-                Event.SESSION_ENDED,
-                now,
-                account_id=session.account_id,
-                session_id=session.id,
-                actor="system",
-                client=client,
-                reason=EndReason.MOVED.value,
-            ),
-        ]
+        changes = session_ended(context, session, now, EndReason.MOVED, actor="system", client=client)
         if await context.write(*changes):
             raise InvalidGrant(private="came from another place; session ended")
 

@@ -1,31 +1,26 @@
-"""Sessions after login: listing them, ending them, proving the password again."""
+"""Sessions after login: looking at them, ending them, proving the password again."""
 
-import asyncio
-import math
 from dataclasses import replace
 
 from ostiary.domain.account import Account
 from ostiary.domain.audit import Event
 from ostiary.domain.caller import Caller
-from ostiary.domain.session import EndReason, Kind, Session
+from ostiary.domain.session import EndReason, Session
 from ostiary.errors import InvalidToken, NotFound
-from ostiary.revocation.entry import Entry, Scope
 from ostiary.services.asking import Actor, Asking, name_of, still_may
 from ostiary.services.context import Client, Context, Ended, judged_again
 from ostiary.services.ending import (
-    end_session,
+    end_everything,
     end_sessions,
     live_sessions,
     refuse_older_credentials,
+    session_ended,
     void_account_tokens,
 )
 from ostiary.services.issuing import Issued, Issuing
-from ostiary.services.paging import checked_cursor, not_a_cursor, place_of, read_place
 from ostiary.services.passwords import Passwords
-from ostiary.stores.port import Append, Expect, Swap
-
-_PORTION = 500  # sessions that one look for live ones among dead ones reads
-_LOOKS = 8  # of those, before a page is given back as it is
+from ostiary.services.session_listing import by_activity, by_id
+from ostiary.stores.port import Expect, Swap
 
 
 class Sessions:
@@ -50,54 +45,12 @@ class Sessions:
         return await live_sessions(self._context, account_id, issuer.everything, self._context.now())
 
     async def page(self, *, account_id: str, kind: str, after: str, limit: int) -> tuple[list[Session], str | None]:
-        """Live sessions of everybody, by id, and the id to go on after (None at the end). Before the end there may be
-        fewer than `limit`, where many that are over stand between. Raises InvalidRequest."""
-        after = checked_cursor(after, "ses")
-        issuer = await self._context.store.issuer()
-        now = self._context.now()
-        found: list[Session] = []
-        for portion in (limit + 1, *(_PORTION for _ in range(_LOOKS))):
-            rows = await self._context.store.sessions.page(account_id=account_id, kind=kind, after=after, limit=portion)
-            found += [session for session in rows if session.is_live(now, issuer.everything)]
-            if len(found) > limit:
-                return found[:limit], found[limit - 1].id
-            if not rows:
-                return found, None
-            after = rows[-1].id
-        return found, after
+        """Live sessions of everybody, by id: see `session_listing`."""
+        return await by_id(self._context, account_id=account_id, kind=kind, after=after, limit=limit)
 
     async def latest(self, *, account_id: str, kind: str, before: str, limit: int) -> tuple[list[Session], str | None]:
-        """Live sessions of everybody, the most recently seen first as far as the store has been told, and where to go
-        on (None at the end). One that is used meanwhile moves to the front: whoever wants each exactly once takes
-        `page`. A page may be short of `limit`, and the end still not reached. Raises InvalidRequest for a place that is
-        none."""
-        issuer = await self._context.store.issuer()
-        now = self._context.now()
-        place = _place(before) if before else None
-        if account_id:
-            own = await self._context.store.sessions.of_account(account_id)
-            rows = sorted((one for one in own if kind in ("", one.kind)), key=_recency, reverse=True)
-            found = [one for one in rows if one.is_live(now, issuer.everything) and _is_behind(one, place)]
-            return found[:limit], _place_of(found[limit - 1]) if len(found) > limit else None
-        kinds = [Kind(kind)] if kind else [*Kind]
-        found = []
-        for portion in (limit + 1, *(_PORTION for _ in range(_LOOKS))):
-            some = await asyncio.gather(
-                *(
-                    self._context.store.sessions.latest(
-                        everything=issuer.everything, kind=one.value, before=place, limit=portion
-                    )
-                    for one in kinds
-                )
-            )
-            merged = sorted((session for rows in some for session in rows), key=_recency, reverse=True)[:portion]
-            found += [session for session in merged if session.is_live(now, issuer.everything)]
-            if len(found) > limit:
-                return found[:limit], _place_of(found[limit - 1])
-            if len(merged) < portion:
-                return found, None
-            place = _recency(merged[-1])
-        return found, None if place is None else _written(place)
+        """Live sessions of everybody, the most recently seen first: see `session_listing`."""
+        return await by_activity(self._context, account_id=account_id, kind=kind, before=before, limit=limit)
 
     async def end(self, session_id: str, *, reason: EndReason, actor: Actor, client: Client | None = None) -> Ended:
         """End one session. Raises NotFound if it is not live, or is not the caller's who asks without a role."""
@@ -114,19 +67,9 @@ class Sessions:
                 or not session.is_live(now, issuer.everything)
             ):
                 raise NotFound("No such session.")
-            event = Event.LOGGED_OUT if reason is EndReason.LOGOUT else Event.SESSION_ENDED
             written = await self._context.write(
                 *conditions,
-                *end_session(self._context, session, now, reason),
-                self._context.audit(
-                    event,
-                    now,
-                    account_id=session.account_id,
-                    session_id=session.id,
-                    actor=name_of(actor),
-                    client=client,
-                    reason=reason.value,
-                ),
+                *session_ended(self._context, session, now, reason, actor=name_of(actor), client=client),
             )
             return self._context.ended(1) if written else None
 
@@ -153,12 +96,9 @@ class Sessions:
             issuer = await self._context.store.issuer()
             live = await self._context.store.sessions.count_not_ended(everything=issuer.everything, now=now)
             raised = replace(issuer, everything=issuer.everything + 1)
-            lifetimes = self._context.policy.lifetimes
-            until = self._context.keep_until(now + max(lifetimes.access_token, lifetimes.stateful_token), now)
             written = await self._context.write(
                 *conditions,
-                Swap(raised),
-                Append(Entry(scope=Scope.EVERYTHING, id="", value=raised.everything, until=until)),
+                *end_everything(self._context, raised, now),
                 self._context.audit(Event.EVERYTHING_ENDED, now, actor=name_of(actor), client=client, ended=live),
             )
             return self._context.ended(live) if written else None
@@ -239,32 +179,3 @@ class Sessions:
             return issued if written else None
 
         return await judged_again(attempt)
-
-
-def _recency(session: Session) -> tuple[float, str]:
-    """Where it stands among those that were seen."""
-    return session.last_seen_at, session.id
-
-
-def _is_behind(session: Session, place: tuple[float, str] | None) -> bool:
-    return place is None or _recency(session) < place
-
-
-def _place_of(session: Session) -> str:
-    return _written(_recency(session))
-
-
-def _written(place: tuple[float, str]) -> str:
-    return place_of(place[0].hex(), place[1])
-
-
-def _place(cursor: str) -> tuple[float, str]:
-    """Raises InvalidRequest."""
-    seen, session_id = read_place(cursor, 2)
-    try:
-        at = float.fromhex(seen)
-    except (ValueError, OverflowError):
-        raise not_a_cursor() from None
-    if not math.isfinite(at):
-        raise not_a_cursor()
-    return at, session_id

@@ -10,7 +10,7 @@ from ostiary.domain.session import EndReason, Kind, Session, Transport, default_
 from ostiary.domain.username import username_key_or_none
 from ostiary.errors import InvalidCredentials, InvalidRequest, InvalidTarget, Overloaded, Unavailable
 from ostiary.services.context import Client, Context, judged_again
-from ostiary.services.ending import end_session
+from ostiary.services.ending import end_session, session_ended
 from ostiary.services.issuing import Issued, Issuing
 from ostiary.services.passwords import Passwords
 from ostiary.services.throttling import Attempt, Throttling
@@ -177,18 +177,8 @@ class SignIn:
                     )
                 )
             for old in over:
-                changes += end_session(context, old, now, EndReason.TOO_MANY_SESSIONS)
-                changes.append(
-                    context.audit(
-                        Event.SESSION_ENDED,
-                        now,
-                        account_id=account.id,
-                        session_id=old.id,
-                        actor="system",
-                        client=client,
-                        reason=EndReason.TOO_MANY_SESSIONS.value,
-                    )
-                )
+                reason = EndReason.TOO_MANY_SESSIONS
+                changes += session_ended(context, old, now, reason, actor="system", client=client)
             # signed before it is written: a token that cannot be issued must leave no session behind
             ended = len(over) + len(replaced) + (left is not None)
             issued = self._issuing.issued(account, session, issuer.everything, secret, now, ended=ended)

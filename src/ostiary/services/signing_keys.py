@@ -255,7 +255,7 @@ class SigningKeys:
 
     def _longest_life(self) -> float:
         lifetimes = self._context.policy.lifetimes
-        return max(lifetimes.access_token, lifetimes.stateful_token, lifetimes.one_time)
+        return max(lifetimes.longest_access_token, lifetimes.one_time)
 
     def _audit(self, event: Event, now: float, kid: str, actor: str) -> Change:
         return self._context.audit(event, now, actor=actor, kid=kid)

@@ -44,7 +44,7 @@ async def stats(call: Call) -> Response:
     fleet = await call.services.nodes.all()
     return json_response(
         StatsAnswer(
-            **await call.services.audit.stats(),
+            **await call.services.overview.stats(),
             nodes=[node_view(member, call.now) for member in fleet.members],
             more_nodes=fleet.more,
         )
