@@ -97,7 +97,7 @@ async def stores(tmp_path: Path) -> AsyncIterator[tuple[SqliteStore, SqliteStore
 @pytest.fixture
 def only_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks who is not called: what is heard came as a call."""
-    for name in ("_LOOK_INTERVAL", "_LOOK_INTERVAL_MAX", "_ANSWER_INTERVAL"):
+    for name in ("_LOOK_INTERVAL", "_LOOK_INTERVAL_CALLED", "_LOOK_INTERVAL_MAX", "_ANSWER_INTERVAL"):
         monkeypatch.setattr(log, name, 3600.0)
 
 

@@ -265,7 +265,7 @@ class _Counted:
         for owner, names in (
             (store.sessions, ("get", "by_token_digest", "of_account")),
             (store.accounts, ("get", "by_username")),
-            (store, ("issuer",)),
+            (store, ("issuer", "standing")),
         ):
             for name in names:
                 setattr(owner, name, self._counting(getattr(owner, name)))

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-import secrets
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -99,7 +99,7 @@ async def open_system(
     *,
     serving: bool = False,
     clock: Clock = SYSTEM_CLOCK,
-    random: Callable[[int], bytes] = secrets.token_bytes,
+    random: Callable[[int], bytes] = os.urandom,
     store: Store | None = None,
     password_parameters: Argon2Parameters | None = None,
     secret_key: bytes | None = None,

@@ -1,12 +1,12 @@
 """One secret, a key for each purpose (HKDF-SHA-256, RFC 5869): what is made for one use is worthless in another."""
 
-import hmac
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ostiary.errors import Misconfigured
@@ -59,13 +59,13 @@ def mac(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA-256, 32 bytes."""
     keyed = _keyed(key).copy()
     keyed.update(message)
-    return keyed.digest()
+    return keyed.finalize()
 
 
 @lru_cache(maxsize=64)
-def _keyed(key: bytes) -> hmac.HMAC:
+def _keyed(key: bytes) -> HMAC:
     """To be copied: that takes half as long as setting up the key anew, and never lets another thread go first."""
-    return hmac.new(key, digestmod="sha256")
+    return HMAC(key, hashes.SHA256())
 
 
 def digest(key: bytes, text: str) -> bytes:

@@ -18,8 +18,10 @@ failures in a row are as many as they were.
 """
 
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
+
+from ostiary.domain.copies import changer
 
 _CLOCKS_DIFFER = 60.0  # seconds; who is further ahead was not another node's clock, but this one before it was set
 
@@ -33,6 +35,10 @@ class Throttle:
     last_failure_at: float = 0.0
     window_started_at: float = 0.0
     revision: int = 0
+
+
+changed = changer(Throttle)
+"""A counter with some of its fields changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +83,13 @@ def wait_of_network(throttle: Throttle, policy: ThrottlePolicy, now: float) -> f
 def count_failure(throttle: Throttle, now: float) -> Throttle:
     """One more failure in a row. `now` may be a little before what another one noted."""
     latest = now if _is_ahead(throttle, now) else max(now, throttle.last_failure_at)
-    return replace(throttle, failures=throttle.failures + 1, last_failure_at=latest)
+    return changed(throttle, failures=throttle.failures + 1, last_failure_at=latest)
 
 
 def count_network_failure(throttle: Throttle, policy: ThrottlePolicy, now: float) -> Throttle:
     """One more failure in this window, or the first of a new one."""
     if not _is_in_window(throttle, policy, now):
-        return replace(throttle, failures=1, last_failure_at=now, window_started_at=now)
+        return changed(throttle, failures=1, last_failure_at=now, window_started_at=now)
     return count_failure(throttle, now)
 
 
@@ -100,8 +106,8 @@ def taken_back(throttle: Throttle, before: Throttle | None) -> Throttle:
     has happened to it since, it is as it was; otherwise one less, and the waits of the others stay."""
     was = before or Throttle(id=throttle.id)
     if throttle.revision == was.revision + 1:
-        return replace(was, revision=throttle.revision)
-    return replace(throttle, failures=max(0, throttle.failures - 1))
+        return changed(was, revision=throttle.revision)
+    return changed(throttle, failures=max(0, throttle.failures - 1))
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ from ostiary import limits
 from ostiary.domain.transfer import Piece, Transfer
 from ostiary.downloads.state import Spending
 from ostiary.errors import Misconfigured, Unavailable
-from ostiary.stores.sqlite.lanes import Lane, run_reads, run_writes
+from ostiary.stores.sqlite.lanes import Lane, Writes, run_reads
 from ostiary.stores.sqlite_file import connect, translated, use_wal
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class SqliteState:
                 writing.close()
                 raise
         return (
-            Lane("downloads-write", writing, run_writes, batch=limits.STORE_BATCH),
+            Lane("downloads-write", writing, Writes(), batch=limits.STORE_BATCH),
             Lane("downloads-read", reading, run_reads, batch=limits.STORE_BATCH),
         )
 

@@ -117,7 +117,7 @@ class _PathApp:
         except Exception:
             log.exception("unexpected error at %s %s", request.method, endpoint.path if endpoint else "?")
             response = refused(call, dialect, InternalError())
-        if call.cookies or any(name == b"set-cookie" for name, _ in response.raw_headers):
+        if call.cookies:
             # what the handler sets comes after, and so wins over, what a renewal in passing set
             lines = services.cookies.one_of_each([*call.cookies, *response.headers.getlist("Set-Cookie")])
             del response.headers["Set-Cookie"]
@@ -126,7 +126,7 @@ class _PathApp:
         # a method that nobody knows is a word of the client's own
         method, path = (request.method, endpoint.path) if endpoint else ("other", "other")
         services.metrics.answered(method, path, response.status_code, services.clock.monotonic() - began)
-        if "dpop" in request.headers:
+        if any(name == b"dpop" for name, _ in scope["headers"]):
             response.headers["DPoP-Nonce"] = services.proofs.nonce(now)  # also for the next one (RFC 9449 section 8.2)
         await response(scope, receive, send)
 
@@ -164,7 +164,7 @@ async def answer(endpoint: Endpoint, call: Call) -> Response:
 def _check_query(endpoint: Endpoint, call: Call) -> None:
     """Which of two values was meant is not guessed: of what the endpoint takes, or a page of ours is linked with,
     nothing comes twice. Raises Malformed."""
-    pairs = call.request.query_params.multi_items()
+    pairs = call.request.query_params.multi_items() if call.scope["query_string"] else []
     if len(pairs) < 2:
         return
     takes = {one.name for one in endpoint.query} | ({"wait"} if endpoint.ends else set())

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import Scope
 
 from ostiary import limits
@@ -78,7 +78,7 @@ class Call:
 
     def read_wait(self) -> None:
         """Whether `?wait=all` was asked for. Raises InvalidRequest for anything else."""
-        wait = self.request.query_params.get("wait")
+        wait = self.request.query_params.get("wait") if self.scope["query_string"] else None
         if wait not in (None, "all"):
             raise InvalidRequest("'wait' is 'all', or is left out.")
         self.waits = wait is not None
@@ -105,15 +105,18 @@ async def read_body(request: Request) -> bytes:
     size = 0
     try:
         async with asyncio.timeout(limits.BODY_SECONDS):
-            async for chunk in request.stream():
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise Malformed("The connection closed before the body ended.")
+                chunk, more = message.get("body", b""), message.get("more_body", False)
                 size += len(chunk)
                 if size > limits.BODY_BYTES:
                     raise ContentTooLarge
                 chunks.append(chunk)
     except TimeoutError:
         raise RequestTimeout from None
-    except ClientDisconnect:
-        raise Malformed("The connection closed before the body ended.") from None
     return b"".join(chunks)
 
 

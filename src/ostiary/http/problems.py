@@ -24,6 +24,8 @@ from ostiary.errors import (
     Unavailable,
 )
 
+_encode = msgspec.json.Encoder().encode
+
 REALM = 'Bearer realm="ostiary"'
 BASIC_REALM = 'Basic realm="ostiary"'
 DPOP_REALM = f'DPoP realm="ostiary", algs="{" ".join(dpop.ALGORITHMS)}"'
@@ -177,7 +179,7 @@ def json_response(
 ) -> Response:
     """JSON that nobody may keep."""
     response = Response(
-        msgspec.json.encode(body),
+        _encode(body),
         status_code=status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         media_type="application/json",

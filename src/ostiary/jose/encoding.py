@@ -7,6 +7,8 @@ Everything here raises `Unreadable`, which callers turn into an error about a to
 
 import re
 from binascii import b2a_base64
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -113,9 +115,14 @@ def _depth(raw: bytes) -> int:
 
 
 def _check_members(raw: bytes) -> None:
+    _member_check()(raw.decode())  # valid JSON of bounded depth: msgspec has read it already
+
+
+@cache
+def _member_check() -> Callable[[str], Any]:
     import json
 
-    json.loads(raw.decode(), object_pairs_hook=_unique)  # valid JSON of bounded depth: msgspec has read it already
+    return json.JSONDecoder(object_pairs_hook=_unique).decode
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:

@@ -59,7 +59,7 @@ class Issuing:
         if session.kind is Kind.SESSION:
             token = opaque.session_token(secret)
             digest = opaque.token_digest(context.derived, token)
-            return replace(session, token_digest=digest), token
+            return changed(session, token_digest=digest), token
         generation = session.refresh.generation + 1 if session.refresh else 0
         refresh = opaque.make_refresh_token(
             context.derived, session_id=session.id, generation=generation, secret=secret
@@ -69,7 +69,7 @@ class Issuing:
             if session.refresh
             else RefreshState(generation=generation, digest=refresh.digest, rotated_at=now)
         )
-        return replace(session, refresh=state, credential_expires_at=self._last_expiry(session, now)), refresh.text
+        return changed(session, refresh=state, credential_expires_at=self._last_expiry(session, now)), refresh.text
 
     def rotated(self, session: Session, presented: RefreshToken, now: float) -> tuple[Session, str]:
         """The session with its next refresh token current, and that token."""
@@ -108,6 +108,7 @@ class Issuing:
         now: float,
         *,
         ended: int = 0,
+        device_mark: str | None = None,
         narrowed_to: tuple[str, ...] | None = None,
     ) -> Issued:
         """The answer. `account`, `session` and `everything` are as they were read for, and written by, the change.
@@ -122,6 +123,7 @@ class Issuing:
                 scope=scope,
                 access_token=secret,
                 expires_in=max(0, int(session.expires_at - now)),
+                device_mark=device_mark,
                 ended=ended,
             )
         issued_at = int(now)
@@ -152,6 +154,7 @@ class Issuing:
             expires_in=max(0, expires_at - issued_at),  # the token's own arithmetic: at most a second more than is left
             refresh_token=secret,
             refresh_expires_in=max(0, int(session.idle_expires_at - now)),
+            device_mark=device_mark,
             ended=ended,
         )
 

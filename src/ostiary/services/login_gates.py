@@ -4,17 +4,17 @@ import asyncio
 from dataclasses import replace
 
 from ostiary import limits
-from ostiary.domain.throttle import Throttle
+from ostiary.domain.throttle import Throttle, changed
 from ostiary.services.login_counters import Counter
 
 UNDER_WAY = "under way: "
 
 
 class Gate:
-    """This process's attempts on one counter, `uncounted` of them in memory only. `left` is set, and replaced, whenever
-    one of them has ended. `stored` is the counter as this process knows it, if `is_read`: whoever writes it finds out
-    whether that is still true. `everywhere` is the record of attempts under way in all processes, kept where
-    `is_shared`."""
+    """This process's attempts on one counter, `uncounted` of them in memory only. `left` is there if somebody waits,
+    and is set, and gone, whenever one of them has ended. `stored` is the counter as this process knows it, if
+    `is_read`: whoever writes it finds out whether that is still true. `everywhere` is the record of attempts under way
+    in all processes, kept where `is_shared`."""
 
     __slots__ = ("everywhere", "is_read", "is_shared", "left", "lock", "stored", "uncounted", "under_way", "users")
 
@@ -23,7 +23,7 @@ class Gate:
         self.uncounted = 0
         self.users = 0
         self.lock = asyncio.Lock()
-        self.left = asyncio.Event()
+        self.left: asyncio.Event | None = None
         self.is_read = False
         self.stored: Throttle | None = None
         self.everywhere: Throttle | None = None
@@ -39,7 +39,13 @@ class Gate:
         if self.uncounted == 0:
             return throttle
         raised = counter.raised(throttle, now)
-        return replace(raised, failures=raised.failures + self.uncounted - 1)
+        return raised if self.uncounted == 1 else changed(raised, failures=raised.failures + self.uncounted - 1)
+
+    def has_left(self) -> None:
+        """One of them has ended: who waits looks again."""
+        if self.left is not None:
+            self.left.set()
+            self.left = None
 
 
 def marked(counters: list[Counter], gates: list[Gate], now: float, step: int) -> list[Throttle | None]:
@@ -65,7 +71,7 @@ def count_everywhere(everywhere: Throttle | None, now: float) -> int:
 
 def as_stored(throttle: Throttle | None) -> Throttle | None:
     """The store keeps it under the next revision."""
-    return None if throttle is None else replace(throttle, revision=throttle.revision + 1)
+    return None if throttle is None else changed(throttle, revision=throttle.revision + 1)
 
 
 def forget(gates: list[Gate]) -> None:

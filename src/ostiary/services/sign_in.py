@@ -133,19 +133,20 @@ class SignIn:
                 proven = await self._proven_anew(proven, request, attempt)
             account, judged = proven.account, True
             kept_anew = account if proven.hashed_anew is None else replace(account, password_hash=proven.hashed_anew)
-            issuer, sessions = await context.together(
-                context.store.issuer(), context.store.sessions.of_account(account.id)
-            )
-            live = [session for session in sessions if session.is_live(now, issuer.everything)]
+            everything, among = await context.store.standing(account.id)
             replaces = request.replaces if transport is Transport.COOKIE else None
+            sessions: list[Session] = []
+            if replaces is not None or among >= context.policy.max_sessions:  # else none of them has to end
+                sessions = await context.store.sessions.of_account(account.id)
+            live = [session for session in sessions if session.is_live(now, everything)]
             replaced = [session for session in live if session.id == replaces]
             kept = [session for session in live if session.id != replaces]
-            left = None if replaces is None or replaced else await self._left(replaces, issuer.everything, now)
+            left = None if replaces is None or replaced else await self._left(replaces, everything, now)
             over = oldest_beyond_cap(kept, context.policy.max_sessions)
             session, secret = self._issuing.fresh(
-                self._session(account, request, transport, audience, client, issuer.everything, now), now
+                self._session(account, request, transport, audience, client, everything, now), now
             )
-            session, placed = await self._issuing.placed(session, account, issuer.everything, now)
+            session, placed = await self._issuing.placed(session, account, everything, now)
             changes: list[Change] = [
                 # swapped also if unchanged: parallel logins are judged one after the other, so the cap is exact
                 Swap(kept_anew, was=account),
@@ -181,8 +182,10 @@ class SignIn:
                 changes += session_ended(context, old, now, reason, actor="system", client=client)
             # signed before it is written: a token that cannot be issued must leave no session behind
             ended = len(over) + len(replaced) + (left is not None)
-            issued = self._issuing.issued(account, session, issuer.everything, secret, now, ended=ended)
-            return replace(issued, device_mark=device_mark) if await attempt.write(*changes) else None
+            issued = self._issuing.issued(
+                account, session, everything, secret, now, ended=ended, device_mark=device_mark
+            )
+            return issued if await attempt.write(*changes) else None
 
         return await judged_again(begun)
 

@@ -15,9 +15,10 @@ has counted meanwhile, the attempt is judged once more by what is stored, and wi
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Self
 
 from ostiary.domain.throttle import Throttle, taken_back
 from ostiary.errors import TooManyAttempts
@@ -31,15 +32,14 @@ _LOOK_AGAIN = 0.03  # seconds; a password takes about as long
 
 
 class Attempt:
-    """One attempt under way. Call `succeeded` if the password was right, `take_back` if nobody looked at it; otherwise
-    it stays counted. `counted`: in the store, not only in this process; `before`: the counters as they were then."""
+    """One attempt, under way once entered. Call `succeeded` if the password was right, `take_back` if nobody looked at
+    it; otherwise it stays counted. `counted`: in the store, not only in this process; `before`: the counters as they
+    were then."""
 
-    def __init__(
-        self, throttling: "Throttling", counters: "list[Counter]", gates: "list[Gate]", *, durable: bool
-    ) -> None:
+    def __init__(self, throttling: "Throttling", counters: "list[Counter]", *, durable: bool) -> None:
         self._throttling = throttling
         self.counters = counters
-        self.gates = gates
+        self.gates = list[Gate]()
         self.durable = durable
         self.entered_at = 0.0
         self.counted = False
@@ -48,6 +48,14 @@ class Attempt:
         self.is_taken_back = False
         self.over = False
         self._under_way = True
+
+    async def __aenter__(self) -> Self:
+        """Raises TooManyAttempts if it may not be made now."""
+        await self._throttling.begin(self)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self._throttling.end(self, failed=kind is not None)
 
     def succeeded(self) -> None:
         """The password was right."""
@@ -94,32 +102,44 @@ class Throttling:
         self._context = context
         self._counters = Counters(context)
         self._gates: dict[str, Gate] = {}
+        self._was_shared = True  # when it was looked at last
 
-    @asynccontextmanager
-    async def attempt(
-        self, name: str, *, network: str, device: str | None, durable: bool = True
-    ) -> AsyncIterator[Attempt]:
-        """Around one look at a password. `name` is what was typed, in normal form: it is counted whether or not such an
-        account exists. `durable` False if whoever asks writes something durable before the attempt is answered, also
-        when it fails. Raises TooManyAttempts if it may not be made now."""
-        counters = self._counters.of(name, network, device)
-        gates = [self._gates.setdefault(counter.id, Gate()) for counter in counters]
-        for gate in gates:
+    def attempt(self, name: str, *, network: str, device: str | None, durable: bool = True) -> Attempt:
+        """To be entered around one look at a password. `name` is what was typed, in normal form: it is counted whether
+        or not such an account exists. `durable` False if whoever asks writes something durable before the attempt is
+        answered, also when it fails."""
+        return Attempt(self, self._counters.of(name, network, device), durable=durable)
+
+    async def begin(self, attempt: Attempt) -> None:
+        """Raises TooManyAttempts if it may not be made now."""
+        for counter in attempt.counters:
+            gate = self._gates.get(counter.id)
+            if gate is None:
+                gate = self._gates[counter.id] = Gate()
             gate.users += 1
+            attempt.gates.append(gate)
         try:
-            attempt = Attempt(self, counters, gates, durable=durable)
             await self._enter(attempt)
+        except BaseException:
+            self._forget_unused(attempt)
+            raise
+
+    async def end(self, attempt: Attempt, *, failed: bool) -> None:
+        """`failed`: an exception left it. Raises TooManyAttempts if it had no place after all."""
+        try:
             try:
-                yield attempt
-                if attempt.right and not attempt.counted and not attempt.over and self._is_shared():
+                if not failed and attempt.right and not attempt.counted and not attempt.over and self._is_shared():
                     await self._count_late(attempt, durable=False)  # before anything is told of it
             finally:
                 await self._leave(attempt)
         finally:
-            for counter, gate in zip(counters, gates, strict=True):
-                gate.users -= 1
-                if gate.users == 0:
-                    self._gates.pop(counter.id, None)
+            self._forget_unused(attempt)
+
+    def _forget_unused(self, attempt: Attempt) -> None:
+        for counter, gate in zip(attempt.counters, attempt.gates, strict=True):
+            gate.users -= 1
+            if gate.users == 0:
+                self._gates.pop(counter.id, None)
 
     async def forgive(self, name: str) -> None:
         """Forget the account's failures: an administrator enabled it, or its password was reset."""
@@ -137,7 +157,8 @@ class Throttling:
 
     def _is_shared(self) -> bool:
         """Whether other processes may count, too."""
-        return self._context.store.shared and self._context.store.others_serve()
+        self._was_shared = self._context.store.shared and self._context.store.others_serve()
+        return self._was_shared
 
     async def _enter(self, attempt: Attempt) -> None:
         """Count the attempt on all of its counters, once all of them let it: in one write, or in memory."""
@@ -145,7 +166,8 @@ class Throttling:
         while True:
             async with Locked(gates):
                 now = self._context.now()
-                is_shared = self._is_shared()
+                # who was alone is asked again before anything is told of the attempt: that finds whoever has come
+                is_shared = self._was_shared and self._is_shared()
                 if is_shared and any(gate.is_read and not gate.is_shared for gate in gates):
                     forget(gates)  # others have come since
                 is_fresh = not any(gate.is_read for gate in gates)
@@ -173,7 +195,7 @@ class Throttling:
                 if not is_fresh:  # another process may have given places back
                     forget(gates)
                     continue
-                left = blocking.left
+                left = blocking.left = blocking.left or asyncio.Event()
                 if elsewhere:
                     forget(gates)
             if elsewhere:  # nobody there can tell us when it is over
@@ -249,8 +271,7 @@ class Throttling:
         finally:
             attempt.gone()
             for gate in attempt.gates:
-                gate.left.set()
-                gate.left = asyncio.Event()
+                gate.has_left()
 
     async def _settle(self, attempt: Attempt) -> None:
         """Bring the store up to what came of it."""
@@ -328,12 +349,11 @@ class Throttling:
         unread = [(counter, gate) for counter, gate in zip(counters, gates, strict=True) if not gate.is_read]
         if not unread:
             return
-        get = self._context.store.throttles.get
-        found = await self._context.together(*(get(counter.id) for counter, _ in unread))
-        marks: tuple[Throttle | None, ...] = (None,) * len(unread)
         if is_shared is None:
             is_shared = self._is_shared()
-        if is_shared:
-            marks = await self._context.together(*(get(UNDER_WAY + counter.id) for counter, _ in unread))
-        for (_, gate), throttle, mark in zip(unread, found, marks, strict=True):
+        ids = [counter.id for counter, _ in unread]
+        asked = [*ids, *(UNDER_WAY + one for one in ids)] if is_shared else ids
+        found = await self._context.together(*map(self._context.store.throttles.get, asked))
+        marks = found[len(ids) :] or (None,) * len(ids)
+        for (_, gate), throttle, mark in zip(unread, found, marks, strict=False):
             gate.stored, gate.everywhere, gate.is_shared, gate.is_read = throttle, mark, is_shared, True

@@ -20,7 +20,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ostiary.domain.account import Account, Issuer
 from ostiary.domain.audit import AuditEvent
@@ -74,6 +74,14 @@ class Append:
 
 
 Change = Add | Swap | Expect | Remove | Append
+
+
+class Standing(NamedTuple):
+    """What a new session of an account depends on: the issuer's `everything`, and how many sessions of the account have
+    not been ended (they may have expired)."""
+
+    everything: int
+    sessions: int
 
 
 class Accounts(Protocol):
@@ -300,6 +308,10 @@ class Store(Protocol):
 
     async def issuer(self) -> Issuer:
         """The issuer's own record; it exists from the moment the store was made (revision 1)."""
+        ...
+
+    async def standing(self, account_id: str) -> Standing:
+        """In one look, of an account that may not exist. `sessions` are as many as `of_account` would find."""
         ...
 
     async def write(self, *changes: Change, durable: bool = True) -> bool: ...

@@ -86,7 +86,6 @@ class Table(Generic[R]):
         self._get_inner = attrgetter(*inner)
         self._make_inner = maker(RefreshState, inner)
         self._no_inner = [None] * len(inner)
-        self._derived = [True] * len(self._derive)
         self._always = [plain.index(name) for name in moving]
 
     def to_row(self, record: R) -> list[Any]:
@@ -107,7 +106,7 @@ class Table(Generic[R]):
             found[at] = True
         if self._get_nested is not None:
             found += [self._get_nested(record) is not self._get_nested(was)] * len(self._no_inner)
-        return (*found, *self._derived)
+        return (*found, *([any(found)] * len(self._derive)))
 
     def from_row(self, row: Sequence[Any]) -> R:
         """The record of one row of `stored`."""

@@ -20,7 +20,7 @@ from ostiary.revocation.entry import Entry
 from ostiary.stores import port
 from ostiary.stores.memory import tables
 from ostiary.stores.memory.log import MemoryLog
-from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Swap
+from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Standing, Swap
 
 
 class MemoryStore:
@@ -83,6 +83,9 @@ class MemoryStore:
 
     async def issuer(self) -> Issuer:
         return next(iter(self._issuers.by_id.values()))
+
+    async def standing(self, account_id: str) -> Standing:
+        return Standing((await self.issuer()).everything, len(await self.sessions.of_account(account_id)))
 
     async def write(self, *changes: Change, durable: bool = True) -> bool:  # noqa: ARG002 - see the port
         await self.check()

@@ -18,6 +18,10 @@ class Sessions(parts.Sessions):
         await self._settling.account_is_settled(account_id)
         return await super().of_account(account_id)
 
+    async def count_of_account(self, account_id: str) -> int:
+        await self._settling.account_is_settled(account_id)
+        return await super().count_of_account(account_id)
+
 
 class Throttles(parts.Throttles):
     """With the counters go the decisions that stand among the database's."""

@@ -14,7 +14,7 @@ from ostiary.errors import OstiaryError, Unavailable
 from ostiary.stores import port
 from ostiary.stores.mixed.parts import Sessions, Throttles
 from ostiary.stores.mixed.settling import Settling, decision
-from ostiary.stores.port import Add, Append, Change, Expect, Store
+from ostiary.stores.port import Add, Append, Change, Expect, Standing, Store
 from ostiary.stores.valkey.store import Pledge, ValkeyStore
 
 log = logging.getLogger("ostiary.mixed")
@@ -36,7 +36,8 @@ class MixedStore:
         self.signing_keys: port.SigningKeys = database.signing_keys
         self.clients: port.Clients = database.clients
         self.audit: port.Audit = database.audit
-        self.sessions: port.Sessions = Sessions(valkey, self._settling)
+        self._sessions = Sessions(valkey, self._settling)
+        self.sessions: port.Sessions = self._sessions
         self.throttles: port.Throttles = Throttles(valkey, self._settling)
         self.spent: port.SpentOnce = valkey.spent
         self.revocations: port.Revocations = valkey.revocations
@@ -72,6 +73,10 @@ class MixedStore:
 
     async def issuer(self) -> Issuer:
         return await self._database.issuer()
+
+    async def standing(self, account_id: str) -> Standing:
+        issuer, sessions = await asyncio.gather(self.issuer(), self._sessions.count_of_account(account_id))
+        return Standing(issuer.everything, sessions)
 
     async def write(self, *changes: Change, durable: bool = True) -> bool:  # noqa: ARG002 - see the port
         """A caller that is cancelled stops waiting; a write that has begun goes on to its end."""

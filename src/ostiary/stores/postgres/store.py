@@ -5,12 +5,22 @@ from functools import partial
 from ostiary.domain.account import Issuer
 from ostiary.errors import Unavailable, WrongSchema
 from ostiary.stores import port
-from ostiary.stores.port import Change
+from ostiary.stores.port import Change, Standing
 from ostiary.stores.postgres import schema_version
 from ostiary.stores.postgres.connecting import Connector, first_connection
 from ostiary.stores.postgres.gathering import Gathering
 from ostiary.stores.postgres.log import Revocations
-from ostiary.stores.postgres.parts import Accounts, Audit, Clients, Pools, Sessions, SigningKeys, SpentOnce, Throttles
+from ostiary.stores.postgres.parts import (
+    Accounts,
+    Audit,
+    Clients,
+    Pools,
+    Sessions,
+    SigningKeys,
+    SpentOnce,
+    Throttles,
+    can_be_stored,
+)
 from ostiary.stores.postgres.pool import Pool, Watch
 from ostiary.stores.postgres.statements import Schema
 from ostiary.stores.postgres.writing import Writing
@@ -96,6 +106,19 @@ class PostgresStore:
         if found is None:
             raise Unavailable(private="postgres: the issuer's record is missing")
         return found
+
+    async def standing(self, account_id: str) -> Standing:
+        if not can_be_stored(account_id):
+            return Standing((await self.issuer()).everything, 0)
+        issuers, sessions = self._schema.issuers.name, self._schema.sessions.name
+        text = (
+            f"SELECT everything, (SELECT count(*) FROM {sessions} WHERE account_id = $1 AND ended_at IS NULL) "  # noqa: S608 - our own names
+            f"FROM {issuers} LIMIT 1"
+        )
+        rows = await self._pools.quick.read(lambda c: c.fetch(text, account_id))
+        if not rows:
+            raise Unavailable(private="postgres: the issuer's record is missing")
+        return Standing(*rows[0])
 
     async def _read_issuer(self, _keys: list[None]) -> list[tuple[None, Issuer]]:
         text = self._schema.issuers.select + "LIMIT 1"

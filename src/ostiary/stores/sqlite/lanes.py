@@ -96,33 +96,43 @@ def run_reads(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[
     return [_outcome(connection, job, sqlite3.Error) for job in jobs]
 
 
-def run_writes(connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Outcome]:
+class Writes:
     """Group commit: all jobs in one transaction, each in a savepoint of its own that is undone if it returns False. One
     that `is_one_change` needs none: SQLite itself undoes a statement that fails. Nor does one that is alone.
 
     A job that was refused is answered after the commit as well: it may have been refused because of an earlier one.
     What SQLite cannot do (write, lock, find room) it cannot do for the whole group. Where no job asks for more
     (`durable` False), the commit is seen by everybody and reaches the disk with the next one that has to.
+
+    Of one connection, which nobody else tells how durable its commits are.
     """
-    durable = any(getattr(job, "durable", True) for job in jobs)
-    try:
-        connection.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
-        connection.execute("BEGIN IMMEDIATE")
-        if len(jobs) == 1:
-            outcome = _outcome(connection, jobs[0], _ONE_JOBS_OWN)
-            connection.execute("ROLLBACK" if _is_undone(outcome) else "COMMIT")
-            return [outcome]
-        outcomes = [
-            _outcome(connection, job, _ONE_JOBS_OWN)
-            if getattr(job, "is_one_change", False)
-            else _outcome_in_savepoint(connection, job)
-            for job in jobs
-        ]
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        _roll_back(connection)
-        return [unavailable(error) for _ in jobs]
-    return outcomes
+
+    def __init__(self) -> None:
+        self._durable: bool | None = None
+
+    def __call__(self, connection: sqlite3.Connection, jobs: Sequence[Job[Any]]) -> list[Outcome]:
+        """See above."""
+        durable = any(getattr(job, "durable", True) for job in jobs)
+        try:
+            if durable is not self._durable:  # SQLite reads this statement anew each time
+                connection.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
+                self._durable = durable
+            connection.execute("BEGIN IMMEDIATE")
+            if len(jobs) == 1:
+                outcome = _outcome(connection, jobs[0], _ONE_JOBS_OWN)
+                connection.execute("ROLLBACK" if _is_undone(outcome) else "COMMIT")
+                return [outcome]
+            outcomes = [
+                _outcome(connection, job, _ONE_JOBS_OWN)
+                if getattr(job, "is_one_change", False)
+                else _outcome_in_savepoint(connection, job)
+                for job in jobs
+            ]
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            _roll_back(connection)
+            return [unavailable(error) for _ in jobs]
+        return outcomes
 
 
 _ONE_JOBS_OWN = (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError, sqlite3.DataError)

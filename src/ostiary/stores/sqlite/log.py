@@ -27,8 +27,9 @@ from ostiary.stores.sqlite.presence import Presence
 P = TypeVar("P", bound=Probe | None)
 _LARGEST = 2**63 - 1
 _LOOK_INTERVAL = (
-    0.01  # seconds between looks at whether anybody wrote, if nobody calls; one takes some ten microseconds
+    0.01  # seconds between looks at whether anybody wrote, if nobody can call; one takes some ten microseconds
 )
+_LOOK_INTERVAL_CALLED = 0.25  # and if everybody can: beside hashes a look takes a quarter of a millisecond
 _ANSWER_INTERVAL = 0.003  # seconds between looks at who is behind, if nobody says that he has come along
 _MOST_HINTED = 64  # entries; whoever has missed more reads the log
 _LOOK_INTERVAL_MAX = 0.05
@@ -120,7 +121,7 @@ class Revocations(Part):
         nudged = asked = 0
         hint: Hint | None
         while True:
-            longest = _LOOK_INTERVAL_MAX if self._calls.listen() else _LOOK_INTERVAL
+            called = self._calls.listen()
             looked, now_asked, now_nudged = self._calls.looked, self._calls.asked, nudged
             began = self._uptime()
             try:
@@ -134,7 +135,8 @@ class Revocations(Part):
             if hint is not LOOK and (now_nudged != nudged or now_asked != asked):
                 yield LOOK
             nudged, asked = now_nudged, now_asked
-            await self._calls.called(looked, within=min(max(longest, _LOOK_REST * taken), _LOOK_INTERVAL_MAX))
+            rest = min(max(_LOOK_INTERVAL, _LOOK_REST * taken), _LOOK_INTERVAL_MAX)
+            await self._calls.called(looked, within=_LOOK_INTERVAL_CALLED if called else rest)
 
     def _news(self, seen: tuple[int, Cursor] | None) -> tuple[tuple[int, Cursor], Hint | None]:
         """The log's generation and newest item; and what was appended since, if that is little, `LOOK` if something

@@ -213,7 +213,7 @@ class Presence:
     def _names(self) -> list[str] | None:
         """Of all servers' files; None if they cannot be listed."""
         try:
-            return [entry.name for entry in os.scandir(self._folder) if not entry.name.startswith(".")]
+            return [name for name in os.listdir(self._folder) if not name.startswith(".")]  # noqa: PTH208 - at each login
         except FileNotFoundError:
             return []
         except OSError:

@@ -37,6 +37,7 @@ class Statements(Generic[R]):
     select: str
     add: str
     swap: str
+    raise_revision: str
     expect: str
     and_expect: str
     remove: str
@@ -70,6 +71,7 @@ def _statements(table: rows.Table[R]) -> Statements[R]:
         add=f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
         "ON CONFLICT DO NOTHING",
         swap=_swap_text(table.name, columns),
+        raise_revision=_swap_text(table.name, ["revision"]),
         expect=f"SELECT 1 FROM {table.name} WHERE id = ? AND revision = ?",
         and_expect=f" AND EXISTS (SELECT 1 FROM {table.name} AS e WHERE e.id = ? AND e.revision = ?)",
         remove=f"DELETE FROM {table.name} WHERE id = ? AND revision = ?",
@@ -142,12 +144,14 @@ def _apply(connection: sqlite3.Connection, change: Append | Add | Swap | Remove)
 def _swap(connection: sqlite3.Connection, swap: Swap, expected: Sequence[Record] = ()) -> bool:
     record = swap.record
     statements = _OF[type(record)]
-    row = _with_revision(statements, record, record.revision + 1)
-    text = statements.swap
-    if swap.was is not None:
-        differs = [*statements.table.differs(record, swap.was)]
-        differs[statements.revision_at] = True
-        text, row = _swap_of(statements, tuple(differs)), [*compress(row, differs)]
+    if swap.was is record:
+        text, row = statements.raise_revision, [record.revision + 1]
+    else:
+        text, row = statements.swap, _with_revision(statements, record, record.revision + 1)
+        if swap.was is not None:
+            differs = [*statements.table.differs(record, swap.was)]
+            differs[statements.revision_at] = True
+            text, row = _swap_of(statements, tuple(differs)), [*compress(row, differs)]
     values = [*row, record.id, record.revision]
     for one in expected:
         text += _OF[type(one)].and_expect

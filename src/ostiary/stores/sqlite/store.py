@@ -11,10 +11,10 @@ from ostiary.clock import SYSTEM_CLOCK
 from ostiary.domain.account import Issuer
 from ostiary.errors import Misconfigured, Unavailable, WrongSchema
 from ostiary.stores import migrations, port
-from ostiary.stores.port import Append, Change
+from ostiary.stores.port import Append, Change, Standing
 from ostiary.stores.sqlite import statements as of
 from ostiary.stores.sqlite.calls import Calls
-from ostiary.stores.sqlite.lanes import Lane, run_reads, run_writes
+from ostiary.stores.sqlite.lanes import Lane, Writes, run_reads
 from ostiary.stores.sqlite.log import Revocations, inode_of
 from ostiary.stores.sqlite.look_ups import LookUps
 from ostiary.stores.sqlite.parts import (
@@ -30,6 +30,9 @@ from ostiary.stores.sqlite.parts import (
 from ostiary.stores.sqlite.presence import Presence, folder_of
 from ostiary.stores.sqlite_file import connect, translated
 
+_STANDING = (
+    "SELECT everything, (SELECT count(*) FROM sessions WHERE account_id = ? AND ended_at IS NULL) FROM issuers LIMIT 1"
+)
 _BUSY_TIMEOUT = 5.0  # seconds that a write waits for another process's transaction
 
 
@@ -76,7 +79,7 @@ class SqliteStore:
             slow=Lane("slow", slow, run_reads, batch=1),
             log=log_lane,
             probes=LookUps(log_lane, watching, SYSTEM_CLOCK.monotonic),
-            writer=Lane("writer", writer, run_writes, batch=limits.STORE_BATCH),
+            writer=Lane("writer", writer, Writes(), batch=limits.STORE_BATCH),
         )
         return cls(Path(path), lanes, watching, uptime)
 
@@ -122,6 +125,12 @@ class SqliteStore:
         if found is None:
             raise Unavailable(private="sqlite: the issuer's record is missing")
         return found
+
+    async def standing(self, account_id: str) -> Standing:
+        found = await self._lanes.quick.submit(lambda c: c.execute(_STANDING, (account_id,)).fetchone())
+        if found is None:
+            raise Unavailable(private="sqlite: the issuer's record is missing")
+        return Standing(*found)
 
     async def write(self, *changes: Change, durable: bool = True) -> bool:
         done = await self._lanes.writer.submit(of.Batch(changes, durable=durable))

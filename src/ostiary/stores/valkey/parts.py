@@ -150,6 +150,10 @@ class Sessions(_Part):
         _, values = await self._lanes.quick.run(scripts.PAGE, index, of.SESSIONS.prefix, "-", "+", -1, "up")
         return [of.SESSIONS.decode(value) for value in values if value is not None]
 
+    async def count_of_account(self, account_id: str) -> int:
+        """As many as `of_account` finds."""
+        return int(await self._lanes.quick.command("ZCARD", self._lanes.prefix + b"sessions-of:" + text(account_id)))
+
     async def page(self, *, account_id: str = "", kind: str = "", after: str = "", limit: int) -> list[Session]:
         if account_id:
             index = b"sessions-of:" + text(account_id)

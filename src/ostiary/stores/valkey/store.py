@@ -8,7 +8,7 @@ from ostiary import limits
 from ostiary.domain.account import Issuer
 from ostiary.errors import Misconfigured, Unavailable
 from ostiary.stores import port
-from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
+from ostiary.stores.port import Add, Append, Change, Expect, Remove, Standing, Swap
 from ostiary.stores.valkey import records as of
 from ostiary.stores.valkey import scripts
 from ostiary.stores.valkey.facts import Facts, facts_of
@@ -52,7 +52,8 @@ class ValkeyStore:
             writer=Lane("writer", topology, batch=limits.STORE_BATCH, confirm=confirm, confirmed=address.replicas),
         )
         self.accounts: port.Accounts = Accounts(lanes)
-        self.sessions: port.Sessions = Sessions(lanes)
+        self._sessions = Sessions(lanes)
+        self.sessions: port.Sessions = self._sessions
         self.throttles: port.Throttles = Throttles(lanes)
         self.signing_keys: port.SigningKeys = SigningKeys(lanes)
         self.clients: port.Clients = Clients(lanes)
@@ -102,6 +103,10 @@ class ValkeyStore:
     async def issuer(self) -> Issuer:
         value = await self.lanes.quick.command("GET", self.lanes.prefix + b"issuer:issuer")
         return of.ISSUERS.decode(value or await self._prepare())
+
+    async def standing(self, account_id: str) -> Standing:
+        issuer, sessions = await asyncio.gather(self.issuer(), self._sessions.count_of_account(account_id))
+        return Standing(issuer.everything, sessions)
 
     async def write(self, *changes: Change, durable: bool = True) -> bool:  # noqa: ARG002 - see the port
         answer = await self.try_write(*changes)

@@ -1,6 +1,7 @@
 """Listings are sorted by id, start after `after`, hold at most `limit`, and find exactly what they are asked for."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -209,8 +210,12 @@ class Listings(StoreCase):
         assert await ids("a", "stateless") == ["2"]
         assert await ids("nobody") == []
         assert [session.id for session in await store.sessions.of_account("a")] == ["1", "2", "5"]
+        assert await store.standing("a") == (0, 3)
         assert await store.write(Swap(builders.session("1", account_id="a", ended_at=5.0, revision=1)))
         assert [session.id for session in await store.sessions.of_account("a")] == ["2", "5"]
+        issuer = await store.issuer()
+        assert await store.write(Swap(replace(issuer, everything=7)))
+        assert [await store.standing(account_id) for account_id in ("a", "b", "nobody")] == [(7, 2), (7, 1), (7, 0)]
 
     @pages
     async def test_latest_sessions_are_paged_by_when_they_were_seen(self, store: Store, limit: int) -> None:
