@@ -32,13 +32,6 @@ class OstiaryError(Exception):
             "detail": str(self),
         }
 
-
-class InternalError(OstiaryError):
-    """A defect of ours. Nothing about it leaves the log."""
-
-    code = "internal_error"
-    title = "Something went wrong on our side"
-
     def __reduce__(self) -> tuple[object, ...]:
         """Whatever its class wants to be made of, it can be copied, and cross from one process to another."""
         return _again, (type(self), self.args), self.__dict__
@@ -48,6 +41,13 @@ def _again(kind: type[OstiaryError], args: tuple[object, ...]) -> OstiaryError:
     error = kind.__new__(kind, *args)
     error.args = args
     return error
+
+
+class InternalError(OstiaryError):
+    """A defect of ours. Nothing about it leaves the log."""
+
+    code = "internal_error"
+    title = "Something went wrong on our side"
 
 
 class Misconfigured(OstiaryError):
