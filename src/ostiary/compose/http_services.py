@@ -65,6 +65,7 @@ def services_of(system: System, config: HttpConfig, places: tuple[str, ...]) -> 
         one_time_tokens=system.one_time_tokens,
         forward_auth=system.forward_auth,
         clients=system.clients,
+        known_clients=system.known_clients,
         client_authentication=system.client_authentication,
         exchange=system.exchange,
         followers=system.followers,

@@ -34,6 +34,7 @@ from ostiary.services.housekeeping import Housekeeping
 from ostiary.services.internal_tokens import InternalTokens
 from ostiary.services.introspection import Introspection
 from ostiary.services.issuing import Issuing
+from ostiary.services.known_clients import KnownClients
 from ostiary.services.log_keeping import LogKeeping
 from ostiary.services.moving import Moving
 from ostiary.services.nodes import Nodes
@@ -78,6 +79,7 @@ class System:
     one_time_tokens: OneTimeTokens
     forward_auth: ForwardAuth
     clients: Clients
+    known_clients: KnownClients
     client_authentication: ClientAuthentication
     exchange: Exchange
     followers: Followers
@@ -181,10 +183,10 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher, worker: 
     refresh = Refresh(context, issuing)
     sessions = Sessions(context, passwords, issuing)
     moving = Moving(context, sessions)
-    clients = Clients(context, recognition)
+    known_clients = KnownClients(context, recognition)
     client_authentication = ClientAuthentication(
         context,
-        clients,
+        known_clients,
         audience=(settings.issuer, *(f"{settings.issuer}/oauth/{name}" for name in ("token", "revoke", "introspect"))),
     )
     proofs = Proofs(context, nonce_required=settings.dpop_nonce == "required")
@@ -212,7 +214,8 @@ def _wire(settings: Settings, context: Context, hasher: PasswordHasher, worker: 
         audit=Audit(context),
         one_time_tokens=OneTimeTokens(context, keys),
         forward_auth=ForwardAuth(context, internal_tokens),
-        clients=clients,
+        clients=Clients(context),
+        known_clients=known_clients,
         client_authentication=client_authentication,
         exchange=Exchange(context, recognition, issuing, internal_tokens),
         followers=followers,

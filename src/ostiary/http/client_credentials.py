@@ -9,10 +9,10 @@ from ostiary.errors import InvalidClient, Malformed
 from ostiary.http.call import Call
 from ostiary.http.problems import NoClient
 from ostiary.services.client_authentication import ClientAssertion, ClientSecret
-from ostiary.services.clients import Known
+from ostiary.services.known_clients import KnownClient
 
 
-async def authenticated_client(call: Call) -> Known:
+async def authenticated_client(call: Call) -> KnownClient:
     """The client. Raises InvalidClient, Malformed, TooManyAttempts, Unavailable."""
     known = await client_if_any(call)
     if known is None:
@@ -20,7 +20,7 @@ async def authenticated_client(call: Call) -> Known:
     return known
 
 
-async def client_if_any(call: Call) -> Known | None:
+async def client_if_any(call: Call) -> KnownClient | None:
     """The client, None if the request does not say that it is of one. A `client_id` alone proves nothing, and claims
     nothing either: it may come along with any request. Raises as `authenticated_client`."""
     shown = _shown(call)
@@ -31,7 +31,7 @@ async def client_if_any(call: Call) -> Known | None:
     return known or await authentication.authenticate(shown, address=call.client.ip, now=call.now)
 
 
-async def client_of_get(call: Call) -> Known:
+async def client_of_get(call: Call) -> KnownClient:
     """The client of a request without a body: HTTP Basic, or its assertion as the bearer token. Raises NoClient if it
     says nothing, else as `authenticated_client`."""
     scheme, _, credential = call.request.headers.get("authorization", "").partition(" ")

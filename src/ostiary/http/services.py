@@ -19,6 +19,7 @@ from ostiary.services.first_run import FirstRun
 from ostiary.services.followers import Followers
 from ostiary.services.forward_auth import ForwardAuth
 from ostiary.services.introspection import Introspection
+from ostiary.services.known_clients import KnownClients
 from ostiary.services.nodes import Nodes
 from ostiary.services.one_time_tokens import OneTimeTokens
 from ostiary.services.overview import Overview
@@ -58,6 +59,7 @@ class Services:
     one_time_tokens: OneTimeTokens
     forward_auth: ForwardAuth
     clients: Clients
+    known_clients: KnownClients
     client_authentication: ClientAuthentication
     exchange: Exchange
     followers: Followers

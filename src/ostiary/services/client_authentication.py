@@ -16,8 +16,8 @@ from ostiary.credentials.derived_keys import digest
 from ostiary.domain.spent import Spent
 from ostiary.domain.throttle import network_of
 from ostiary.errors import InvalidClient, TooManyAttempts
-from ostiary.services.clients import Clients, Known
 from ostiary.services.context import Context
+from ostiary.services.known_clients import KnownClient, KnownClients
 from ostiary.stores.port import Add
 
 _NOBODY = b"\0" * 32
@@ -42,19 +42,19 @@ class ClientAssertion:
 class ClientAuthentication:
     """Use case. `audience`: the names of this server that an assertion may be meant for."""
 
-    def __init__(self, context: Context, clients: Clients, *, audience: tuple[str, ...]) -> None:
+    def __init__(self, context: Context, clients: KnownClients, *, audience: tuple[str, ...]) -> None:
         self._context = context
         self._clients = clients
         self._audience = frozenset(audience)
         self._policy = context.policy.throttle
         self._failures: dict[str, tuple[float, int]] = {}
 
-    def remembered(self, shown: ClientSecret) -> Known | None:
+    def remembered(self, shown: ClientSecret) -> KnownClient | None:
         """The client, if this process remembers it and the secret is right. Never waits."""
         known = self._clients.remembered(shown.client_id)
         return known if known is not None and self._is_right(known, shown.secret) else None
 
-    async def authenticate(self, shown: ClientSecret | ClientAssertion, *, address: str, now: float) -> Known:
+    async def authenticate(self, shown: ClientSecret | ClientAssertion, *, address: str, now: float) -> KnownClient:
         """Raises InvalidClient, TooManyAttempts, Unavailable."""
         if isinstance(shown, ClientSecret):
             known = self.remembered(shown)
@@ -70,19 +70,19 @@ class ClientAuthentication:
             self._count(network)
             raise
 
-    async def _by_secret(self, shown: ClientSecret) -> Known:
+    async def _by_secret(self, shown: ClientSecret) -> KnownClient:
         known = await self._clients.find(shown.client_id)
         if not self._is_right(known, shown.secret) or known is None:
             raise InvalidClient(private="no such client" if known is None else "wrong secret")
         return known
 
-    def _is_right(self, known: Known | None, secret: str) -> bool:
+    def _is_right(self, known: KnownClient | None, secret: str) -> bool:
         """The same work whether there is such a client or not."""
         expected = known.client.secret_digest if known is not None else None
         shown = opaque.client_secret_digest(self._context.derived, secret)
         return hmac.compare_digest(shown, expected or _NOBODY) and expected is not None
 
-    async def _by_assertion(self, shown: ClientAssertion, now: float) -> Known:
+    async def _by_assertion(self, shown: ClientAssertion, now: float) -> KnownClient:
         client_id = claimed_client(shown.assertion)
         if shown.client_id and shown.client_id != client_id:
             raise InvalidClient(private="client_id and the assertion name two clients")

@@ -1,11 +1,11 @@
-"""Clients: registering them, changing them, and finding them again without asking the store each time."""
+"""Clients: registering them, changing them, and what a change voids."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ostiary import jose, limits
+from ostiary import limits
 from ostiary.credentials import opaque
 from ostiary.credentials.client_keys import checked_keys
 from ostiary.domain import client as rules
@@ -18,7 +18,6 @@ from ostiary.services.asking import Actor, name_of, still_may
 from ostiary.services.context import Client as Device
 from ostiary.services.context import Context, Ended, judged_again
 from ostiary.services.paging import place_of, read_place
-from ostiary.services.recognition import Recognition
 from ostiary.stores.port import Add, Append, Change, Remove, Swap
 
 _PORTION = 500  # clients that are read at once
@@ -37,16 +36,6 @@ class ClientFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A registered client as this process remembers it. `epoch` is what its own tokens say in `ep`, and those that it
-    gets by exchange in `cep`."""
-
-    client: Client
-    epoch: int
-    keys: jose.KeySet | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NewSecret:
     """A client, and its secret if it has a new one: nobody can be shown it again."""
 
@@ -58,14 +47,8 @@ class NewSecret:
 class Clients:
     """Use cases of clients. Those that change one raise what `still_may` raises, too."""
 
-    def __init__(self, context: Context, recognition: Recognition) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._recognition = recognition
-        self._remembered: dict[str, Known] = {}
-        self._remembered_at = -1
-        self._floor = 0
-
-    # --- Administration -----------------------------------------------------------------------------------------------
 
     async def create(self, fields: ClientFields, *, actor: Actor, device: Device | None = None) -> NewSecret:
         """A new client; with a secret unless it brings keys. Raises InvalidRequest."""
@@ -195,46 +178,6 @@ class Clients:
         return self._context.audit(
             event, now, actor=name_of(actor), client=device, client_id=client.id, name=client.name
         )
-
-    # --- Recognition --------------------------------------------------------------------------------------------------
-
-    def remembered(self, client_id: str) -> Known | None:
-        """The client, if this process remembers it and nothing was said of clients since. Never waits."""
-        replica = self._context.replica
-        if self._remembered_at != replica.client_changes or self._floor != replica.floor:
-            return None
-        if self._context.clock.monotonic() >= replica.lease_until:
-            return None
-        return self._remembered.get(client_id)
-
-    async def find(self, client_id: str) -> Known | None:
-        """The client, None if there is none. Raises Unavailable if this process cannot know."""
-        known = self.remembered(client_id)
-        if known is not None:
-            return known
-        if not (client_id.isascii() and client_id.isprintable() and len(client_id) <= limits.CLIENT_ID_CHARS):
-            return None  # no store is asked for what cannot be one
-        await self._recognition.check_lease()
-        replica = self._context.replica
-        seen = (replica.client_changes, replica.floor)
-        client = await self._context.store.clients.get(client_id)
-        if client is None:
-            return None
-        issuer = await self._context.store.issuer()
-        known = Known(
-            client=client,
-            epoch=authorization_epoch(client.epoch, issuer.everything),
-            keys=jose.KeySet.from_jwks(client.jwks) if client.jwks else None,
-        )
-        if seen == (replica.client_changes, replica.floor):  # else what was read may be from before the change
-            self._remember(known, seen)
-        return known
-
-    def _remember(self, known: Known, seen: tuple[int, int]) -> None:
-        if seen != (self._remembered_at, self._floor) or len(self._remembered) >= limits.REMEMBERED_CLIENTS:
-            self._remembered.clear()
-            self._remembered_at, self._floor = seen
-        self._remembered[known.client.id] = known
 
 
 def _with(client: Client, fields: ClientFields) -> Client:

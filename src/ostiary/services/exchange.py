@@ -15,10 +15,10 @@ from ostiary.domain.client import CLIENT_CREDENTIALS, TOKEN_EXCHANGE
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.errors import InvalidGrant, InvalidToken, UnauthorizedClient
 from ostiary.revocation.entry import Entry, Scope
-from ostiary.services.clients import Known
 from ostiary.services.context import Context
 from ostiary.services.internal_tokens import InternalTokens
 from ostiary.services.issuing import Issuing
+from ostiary.services.known_clients import KnownClient
 from ostiary.services.recognition import Recognition
 from ostiary.stores.port import Append
 
@@ -49,7 +49,7 @@ class Exchange:
 
     async def exchange(
         self,
-        known: Known,
+        known: KnownClient,
         subject_token: str,
         *,
         asked: Collection[str],
@@ -84,7 +84,7 @@ class Exchange:
             access_token=token, expires_in=expires_at - issued_at, scope=granted, bound=thumbprint is not None
         )
 
-    async def _subject(self, known: Known, subject_token: str, now: float) -> Caller:
+    async def _subject(self, known: KnownClient, subject_token: str, now: float) -> Caller:
         """Whose credential it is, if it is live and meant for the client. What is wrong with it is not told: it may be
         somebody else's."""
         client = known.client
@@ -107,7 +107,13 @@ class Exchange:
         await self._context.write(Append(entry))
 
     def client_credentials(
-        self, known: Known, *, asked: Collection[str], scope: str | None, now: float, thumbprint: str | None = None
+        self,
+        known: KnownClient,
+        *,
+        asked: Collection[str],
+        scope: str | None,
+        now: float,
+        thumbprint: str | None = None,
     ) -> ServiceToken:
         """The service itself, for the service that `asked` names. There is no session behind it: its `sid` is the
         token's own, and the client's epoch is its `ep`, so that what ends the client, or everything, ends it. Raises

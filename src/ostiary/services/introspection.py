@@ -11,8 +11,8 @@ from ostiary.credentials.access_token import actor_claim
 from ostiary.domain.caller import Caller
 from ostiary.domain.session import Kind
 from ostiary.errors import InvalidToken
-from ostiary.services.clients import Known
 from ostiary.services.context import Context
+from ostiary.services.known_clients import KnownClient
 from ostiary.services.recognition import Recognition
 from ostiary.services.signing_keys import SigningKeys
 
@@ -28,7 +28,7 @@ class Introspection:
         self._recognition = recognition
         self._keys = keys
 
-    async def introspect(self, known: Known, token: str, now: float) -> dict[str, Any]:
+    async def introspect(self, known: KnownClient, token: str, now: float) -> dict[str, Any]:
         """The members of RFC 7662 section 2.2 (and `sid`, `roles`, `act`), or `active` false alone. Raises
         Unavailable."""
         audiences = known.client.audiences
@@ -72,7 +72,7 @@ class Introspection:
         claims = jose.decode_unverified(shown).claims
         return {name: claims[name] for name in ("iat", "jti") if name in claims}
 
-    def signed(self, known: Known, members: dict[str, Any], now: float) -> str | None:
+    def signed(self, known: KnownClient, members: dict[str, Any], now: float) -> str | None:
         """The same as a JWT for this client alone (RFC 9701 section 5); None where no other could check it, because
         this server signs with a secret of its own."""
         signer = self._keys.ring.signer

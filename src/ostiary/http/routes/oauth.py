@@ -11,9 +11,9 @@ from ostiary.http.call import Call
 from ostiary.http.client_credentials import authenticated_client, client_if_any
 from ostiary.http.endpoints import Dialect, Endpoint
 from ostiary.http.problems import OAuthError, json_response
-from ostiary.services.clients import Known
 from ostiary.services.exchange import OWN_SESSION, ServiceToken
 from ostiary.services.introspection import RESPONSE_TYPE
+from ostiary.services.known_clients import KnownClient
 from ostiary.services.token_verification import Expired
 
 GRANTS = ("refresh_token", TOKEN_EXCHANGE, CLIENT_CREDENTIALS)
@@ -37,7 +37,7 @@ async def token(call: Call) -> Response:
     return await _exchange(call, client) if grant_type == TOKEN_EXCHANGE else _client_credentials(call, client)
 
 
-async def _exchange(call: Call, client: Known) -> Response:
+async def _exchange(call: Call, client: KnownClient) -> Response:
     """RFC 8693 section 2.1."""
     form = call.form
     subject_token, subject_token_type = form.get("subject_token"), form.get("subject_token_type")
@@ -58,7 +58,7 @@ async def _exchange(call: Call, client: Known) -> Response:
     return _service_token(issued, issued_token_type=ACCESS_TOKEN_TYPE)
 
 
-def _client_credentials(call: Call, client: Known) -> Response:
+def _client_credentials(call: Call, client: KnownClient) -> Response:
     """RFC 6749 section 4.4."""
     issued = call.services.exchange.client_credentials(
         client,

@@ -19,7 +19,7 @@ from ostiary.http.endpoints import Endpoint, Query
 from ostiary.http.problems import json_response
 from ostiary.revocation.entry import Cursor, LogItem
 from ostiary.revocation.wire import STREAM, event, node_name, read_from_follower, written
-from ostiary.services.clients import Known
+from ostiary.services.known_clients import KnownClient
 
 
 async def revocations(call: Call) -> Response:
@@ -62,8 +62,8 @@ async def revocations(call: Call) -> Response:
     )
 
 
-async def _events(call: Call, known: Known, cursor: Cursor) -> AsyncIterator[bytes]:
-    followers, clients = call.services.followers, call.services.clients
+async def _events(call: Call, known: KnownClient, cursor: Cursor) -> AsyncIterator[bytes]:
+    followers, clients = call.services.followers, call.services.known_clients
     with followers.room():
         state = await followers.probe(Cursor(), node="", limit=1, lends=False)
         said = {"generation": state.probe.generation, "everything": state.everything, "lease": state.lease, "age": 0.0}
