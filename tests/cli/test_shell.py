@@ -339,6 +339,24 @@ def test_doctor_tells_what_keeps_it_from_a_database(ostiary: Shell, add: Add, tm
     assert (unopened.code, "SQLITE_CANTOPEN" in check["found"], "read and write" in check["hint"]) == (1, True, True)
 
 
+def test_doctor_finds_a_damaged_page(ostiary: Shell, add: Add, tmp_path: Path) -> None:
+    """A file that opens, and of which a disk or a copy has damaged a page that is not read at once, is told."""
+    add("alice")
+    ostiary("doctor")  # whoever closes last takes the log into the file
+    assert diagnosis(ostiary)[1]["integrity"] == "ok"
+    with closing(sqlite3.connect(tmp_path / "ostiary.db")) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'audit_events'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with (tmp_path / "ostiary.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    code, checks = diagnosis(ostiary)
+    assert (code, checks["integrity"]) == (1, "failed")
+    words = ostiary("doctor").out
+    assert "restore it from a backup" in words
+    assert GOOD_PASSWORD not in words
+
+
 def test_a_newer_database_is_told(ostiary: Shell, add: Add, tmp_path: Path) -> None:
     """A database of a newer version is for that version: nothing advises an upgrade, which would be refused."""
     add("alice")

@@ -9,7 +9,7 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
-from ostiary.cli.doctor_check import Check, failed, ok, warning
+from ostiary.cli.doctor_check import Check, Mark, failed, ok, warning
 from ostiary.cli.doctor_proxies import proxies_check
 from ostiary.clock import SYSTEM_CLOCK
 from ostiary.credentials.derived_keys import DerivedKeys, unseal
@@ -32,6 +32,7 @@ _MENDED = {
     sqlite3.SQLITE_LOCKED: "end whatever holds its lock, or wait, and look again",
 }
 _LOGINS = 100  # the latest, whose addresses are looked at
+_LOOKED_THROUGH = 1024**3  # bytes; seconds of reading
 _ROOM = 256 * 1024 * 1024  # bytes; the log file alone may grow to 64 MiB
 
 
@@ -86,6 +87,8 @@ async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
     yield ok("schema", f"{found}, as expected")
     for check in _file(path):
         yield check
+        if check.name == "integrity" and check.mark is Mark.FAILED:
+            return  # what else it holds cannot be believed, or read
     check, key = _secret_key(settings, path)
     yield check
     store = await open_store(settings, migrate=False)
@@ -135,6 +138,7 @@ def _file(path: Path) -> Iterator[Check]:
     with closing(connect(path, busy_timeout=1.0)) as connection:
         mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
         level = connection.execute("PRAGMA synchronous").fetchone()[0]
+        yield _integrity(path, connection)
     if mode == "wal":
         yield ok("journal", "WAL: reading goes on while somebody writes")
     else:
@@ -158,6 +162,22 @@ def _file(path: Path) -> Iterator[Check]:
         yield warning("disk", f"{free // 2**20} MiB are left", "make room: a full disk refuses every login")
     else:
         yield ok("disk", f"{free // 2**20} MiB are left")
+
+
+def _integrity(path: Path, connection: sqlite3.Connection) -> Check:
+    """Pages that a disk or a copy has damaged are found before somebody needs them."""
+    name, size = "integrity", path.stat().st_size
+    if size > _LOOKED_THROUGH:
+        return ok(name, f"not looked through, {size // 2**20} MiB: sqlite3 {path} 'PRAGMA quick_check'")
+    try:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found == "ok":
+        return ok(name, "no page is damaged")
+    return failed(
+        name, f"the file is damaged: {' '.join(found.split())}", "stop the server, and restore it from a backup"
+    )
 
 
 def _secret_key(settings: Settings, path: Path) -> tuple[Check, bytes | None]:
