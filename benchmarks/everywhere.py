@@ -1,4 +1,5 @@
-"""A revocation on sixteen processes: when the last of them refuses, and how long whoever waits for all has to wait."""
+"""A revocation on sixteen processes: when the last of them refuses, and how long whoever waits for all has to wait. And
+on six nodes in one event loop: what the protocol takes by itself, without processes that have to be woken."""
 
 import asyncio
 import contextlib
@@ -13,16 +14,20 @@ import uvloop
 from tests.servers import postgres, valkey
 
 from benchmarks import machine
-from benchmarks.following import new_id
-from benchmarks.node import open_store
+from benchmarks.following import Nobody, new_id
+from benchmarks.node import Noting, open_store
 from benchmarks.report import Row
 from benchmarks.stats import number, percentile, spread
+from ostiary.clock import SYSTEM_CLOCK
 from ostiary.domain.session import ENDED_VERSION
 from ostiary.revocation.entry import Entry, Scope
 from ostiary.revocation.everywhere import refused_everywhere
+from ostiary.revocation.feed import Feed
 from ostiary.stores.port import Append, Store
+from ostiary.stores.sqlite import SqliteStore, log
 
 NODES = 16
+TOGETHER = 6
 LEASE = 2.0
 REVOCATIONS = 300
 PAUSE = 0.02  # seconds between them
@@ -49,6 +54,8 @@ def run(say: Callable[[str], None]) -> list[Row]:
         say(f"{NODES} processes on {name} ...")
         with _stores(name) as url:
             rows += uvloop.run(_measured(name, url))
+        with _stores(name) as url:
+            rows.append(uvloop.run(_in_one_loop(name, url)))
     return rows
 
 
@@ -65,7 +72,8 @@ async def _measured(name: str, url: str) -> list[Row]:
             for node in more:
                 await asyncio.to_thread(_line, node)
             nodes += more
-            rows.append(await _waiting(name, store, count))
+            processes = "1 process" if count == 1 else f"{count} processes"
+            rows.append(await _waiting(name, store, processes))
         rows.insert(0, await _lags(name, store, nodes))
         for node in nodes:
             assert node.stdin is not None
@@ -121,11 +129,35 @@ async def _lags(name: str, store: Store, nodes: list[subprocess.Popen[str]]) -> 
     )
 
 
-async def _waiting(name: str, store: Store, count: int) -> Row:
+async def _in_one_loop(name: str, url: str) -> Row:
+    """As many nodes as the reference had, each with a store, a feed and a replica of its own."""
+    stores = [await open_store(url) for _ in range(1 + TOGETHER)]
+    feeds = []
+    for store in stores[1:]:
+        store.announce()
+        feeds.append(Feed(Noting(lease=LEASE), store.revocations, SYSTEM_CLOCK, Nobody()))
+        await feeds[-1].start(follow=True)
+    row = await _waiting(name, stores[0], f"{TOGETHER} nodes in one event loop")
+    for feed in feeds:
+        await feed.stop()
+    for store in stores:
+        await store.close()
+    return row
+
+
+async def _trip(store: Store) -> None:
+    """One question to the store, and its answer; on SQLite to the thread that reads the log."""
+    if isinstance(store, SqliteStore):
+        await store._lanes.log.submit(log._head)
+    else:
+        await store.revocations.head()
+
+
+async def _waiting(name: str, store: Store, nodes: str) -> Row:
     waits, trips = [], []
     for _ in range(WAITS):
         began = time.perf_counter()
-        await store.revocations.head()
+        await _trip(store)
         trips.append(time.perf_counter() - began)
         await _end(store)
         began = time.perf_counter()
@@ -134,9 +166,13 @@ async def _waiting(name: str, store: Store, count: int) -> Row:
         await asyncio.sleep(PAUSE)
     ratios = spread([wait / percentile(trips, 0.5) for wait in waits])
     return Row(
-        what=f"wait=all, {count} node{'s' * (count > 1)}, {name}, of a round trip to the store",
+        what=f"wait=all, {nodes}, {name}, of a round trip to the store",
         reached=ratios.median,
         at_most=10,
         spread=f"{ratios}; {number(percentile(waits, 0.5) * 1000)} ms, a round trip "
         f"{number(percentile(trips, 0.5) * 1000)} ms",
+        note="A round trip: one question of the process that waits for the newest item, and its answer, after the same "
+        "pause; on SQLite to the thread that reads the log, though most is answered on the event loop. Processes are "
+        f"woken one after the other on {len(machine._ALLOWED)} cores; nodes in one event loop show what the protocol "
+        "takes by itself.",
     )

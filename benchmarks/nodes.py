@@ -109,6 +109,22 @@ async def _fresh() -> list[Row]:
         async def nothing() -> None:
             await asyncio.sleep(0)
 
+        async def by_tasks(one: Callable[[], Awaitable[object]] | None) -> float:
+            """Seconds of each, by tasks that were there before, from when the first goes on until the last is done."""
+            began, go = list[float](), asyncio.Event()
+
+            async def task() -> None:
+                await go.wait()
+                began.append(time.perf_counter())
+                if one is not None:
+                    await one()
+
+            tasks = [asyncio.create_task(task()) for _ in range(TOGETHER)]
+            await asyncio.sleep(0)
+            go.set()
+            await asyncio.gather(*tasks)
+            return (time.perf_counter() - began[0]) / TOGETHER
+
         ways: dict[str, Callable[[], Awaitable[object]]] = {
             "asking": feed.ask,
             "getting": lambda: client.get("a session of somebody's"),
@@ -121,6 +137,12 @@ async def _fresh() -> list[Row]:
                 await asyncio.gather(*(one() for _ in range(TOGETHER)))
                 found[way].append((time.perf_counter() - began) / TOGETHER)
         asking, getting, idle = (min(found[way]) for way in ways)
+        there: dict[str, list[float]] = {"asking": [], "getting": [], "idle": []}
+        for _ in range(ROUNDS):
+            there["asking"].append(await by_tasks(feed.ask))
+            there["getting"].append(await by_tasks(ways["getting"]))
+            there["idle"].append(await by_tasks(None))
+        woken, got, ended_at_once = (min(seconds) for seconds in there.values())
         await client.aclose()
         await feed.stop()
         await store.close()
@@ -132,7 +154,14 @@ async def _fresh() -> list[Row]:
             note=f"{number((asking - idle) * 1e6)} µs each, and {number((getting - idle) * 1e6)} µs with redis-py and "
             f"hiredis, both without the {number(idle * 1e6)} µs that a task of asyncio takes which waits for nothing; "
             f"with them {number(asking / getting)}",
-        )
+        ),
+        Row(
+            what=f"fresh check, {TOGETHER} tasks that were there before, of a GET each",
+            reached=(woken - ended_at_once) / (got - ended_at_once),
+            at_most=1 / 20,
+            note=f"What it adds to a request, which is a task already: {number((woken - ended_at_once) * 1e6)} µs, "
+            f"being woken included, and {number((got - ended_at_once) * 1e6)} µs; not what the task itself takes",
+        ),
     ]
 
 

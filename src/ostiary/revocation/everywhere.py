@@ -34,7 +34,7 @@ async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lea
     deadline = monotonic() + wait
     with contextlib.suppress(OstiaryError, TimeoutError):
         async with asyncio.timeout(wait):
-            _, head = await asyncio.gather(log.nudge(), log.head())
+            head, _ = await asyncio.gather(log.head(), log.nudge())
             count, pause = 1, _PAUSE
             while monotonic() < deadline:
                 await log.pause(min(pause, _LONGEST_PAUSE), nodes=count)

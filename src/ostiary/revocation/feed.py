@@ -336,4 +336,7 @@ class Feed:
 
 
 def _mentions_keys(entries: Iterable[Entry]) -> bool:
-    return any(entry.scope is Scope.KEY for entry in entries)
+    for entry in entries:  # noqa: SIM110 - asked for every hint, by processes that were just woken
+        if entry.scope is Scope.KEY:
+            return True
+    return False

@@ -26,7 +26,8 @@ _NAME_BYTES = 23
 _LOOK, _TELL, _DONE = b"look", b"tell", b"done"
 _TELLS = 8  # times that somebody who asked is told, which is more than a wait for a lease takes
 _MOST_TOLD = 64
-_MOST_AWAITED = 8  # who are done, before a look: a socket holds ten calls, so of more some might not come in
+_MOST_AWAITED = 8  # who are done: a socket holds ten calls, so of more some might not come in
+_GAP = 0.001  # seconds that the next of more may take
 _TURNS = 3  # of the loop, which take microseconds unless there is more to do
 _AT_ONCE = 64  # calls that are taken in before others get their turn
 _AGAIN = 1.0  # seconds between looks at whether this process can be called, if it could not, or still can
@@ -50,6 +51,8 @@ class Calls:
         self._waiting: dict[str, int] = {}  # whom to tell, and how often yet
         self._guard = threading.Lock()
         self._done = 0
+        self._wanted = 1
+        self._pausing = 0
         self._told = 0
         self._is_done = asyncio.Event()
         self.looked = asyncio.Event()
@@ -102,12 +105,21 @@ class Calls:
     async def done(self, count: int, *, within: float) -> None:
         """Return when as many said so since the last time, the first time as many as were told; at the latest after so
         many seconds."""
-        wanted, self._told = min(max(count, self._told), _MOST_AWAITED), 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while self._done < wanted:
-                    self._is_done.clear()
-                    await self._is_done.wait()
+        wanted, self._told = max(count, self._told), 0
+        loop = asyncio.get_running_loop()
+        while self._done < wanted:
+            before = self._done
+            self._wanted = min(wanted, max(_MOST_AWAITED, before + 1))
+            self._is_done.clear()
+            timer = loop.call_later(within if before < _MOST_AWAITED else _GAP, self._is_done.set)
+            self._pausing += 1
+            try:
+                await self._is_done.wait()
+            finally:
+                self._pausing -= 1
+                timer.cancel()
+            if self._done < self._wanted:
+                break
         self._done = 0
 
     def look_soon(self) -> None:
@@ -180,12 +192,12 @@ class Calls:
                 self._done += 1
                 continue
             looks = True
-            name = os.path.basename(sender) if isinstance(sender, str) else ""  # noqa: PTH119 - it is no path to follow
+            name = sender.rpartition(os.sep)[2] if isinstance(sender, str) else ""
             self.asked += what == _TELL
             if what == _TELL and _NAME.fullmatch(name) and len(self._waiting) < _MOST_TOLD:
                 with self._guard:
                     self._waiting[name] = _TELLS
-        if self._done:
+        if self._done >= self._wanted or self._pausing > 1:
             self._is_done.set()
         if looks:
             self._wake(self.looked)

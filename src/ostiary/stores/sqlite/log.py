@@ -5,7 +5,6 @@ A probe writes nothing into the database: one file on one machine has no second 
 """
 
 import asyncio
-import contextlib
 import math
 import os
 import sqlite3
@@ -25,7 +24,10 @@ from ostiary.stores.sqlite.presence import Presence
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
 
 P = TypeVar("P", bound=Probe | None)
+_Row = tuple[int, int, str, str, int, float]
 _LARGEST = 2**63 - 1
+_SCOPES = {scope.value: scope for scope in Scope}
+_BEGINNING = Cursor()
 _LOOK_INTERVAL = (
     0.01  # seconds between looks at whether anybody wrote, if nobody can call; one takes some ten microseconds
 )
@@ -35,6 +37,7 @@ _MOST_HINTED = 64  # entries; whoever has missed more reads the log
 _LOOK_INTERVAL_MAX = 0.05
 _LOOK_REST = 400  # times as long as a look took, if that is longer: where hashes have swept the caches, it takes 70
 _ITEMS = "SELECT position, nonce, scope, entry_id, value, until FROM revocations "
+_AFTER = _ITEMS + "WHERE position > ? ORDER BY position LIMIT ?"
 _REACHED = (
     "SELECT generation, position, nonce FROM revocation_logs "
     "LEFT JOIN revocations ON position = (SELECT max(position) FROM revocations)"
@@ -69,7 +72,7 @@ class Revocations(Part):
         self._watching = watching
         self._presence = presence
         self._calls = calls
-        self._path = path
+        self._path = str(path)
         self._inode = inode_of(path)
         self._uptime = uptime
         self._version: object = None
@@ -150,22 +153,21 @@ class Revocations(Part):
             if version == self._version:
                 return seen, None
             generation, reached = seen
-            probe = _probe(self._watching, reached, _MOST_HINTED)
-            if probe.complete and probe.generation == generation:
+            now_generation, holds = _holds(self._watching, reached)
+            if holds and now_generation == generation:
+                rows = self._watching.execute(_AFTER, (reached.position, _MOST_HINTED + 1)).fetchall()
                 self._version = version
-                if not probe.items:
+                if not rows:
                     return seen, None
-                last = probe.items[-1]
-                now = Cursor(position=last.position, nonce=last.nonce)
-                return (generation, now), Hint(
-                    entries=tuple([item.entry for item in probe.items]), after=reached, reached=now
-                )
+                if len(rows) <= _MOST_HINTED:
+                    now = Cursor(position=rows[-1][0], nonce=rows[-1][1])
+                    return (generation, now), Hint(entries=tuple(map(_entry, rows)), after=reached, reached=now)
         generation, position, nonce = self._watching.execute(_REACHED).fetchone()
         self._version = version
         return (generation, Cursor(position=position or 0, nonce=nonce or 0)), LOOK
 
     async def head(self) -> Cursor:
-        return await self._lane.submit(_head)
+        return await self._lanes.probes.submit(_head)
 
     async def nudge(self) -> None:
         self._calls.listen()  # to those who answer
@@ -187,16 +189,12 @@ class Revocations(Part):
 
     async def behind(self, cursor: Cursor, *, within: float) -> int | None:
         def look(connection: sqlite3.Connection) -> int | None:
-            if cursor != Cursor() and not _probe(connection, cursor, 0).matches:
+            if cursor != Cursor() and not _holds(connection, cursor)[1]:
                 return None
             return self._presence.behind(cursor.position, since=self._uptime() - within)
 
-        with contextlib.suppress(sqlite3.Error):  # on the loop, if that is all there is to say
-            if (cursor == Cursor() or _holds(self._watching, cursor)[1]) and self._presence.is_applied(
-                cursor.position, since=self._uptime() - within
-            ):
-                return 0
-        return await self._lane.submit(look)
+        where = self._lanes.probes if self._presence.others_are_few else self._lane
+        return await where.submit(look)
 
     async def describe(self, node: str, description: str) -> None:
         await self._lane.submit(lambda _: self._presence.describe(node, description))
@@ -215,7 +213,7 @@ class Revocations(Part):
         return await self.purge_portions("revocations", where, before, key="position")
 
 
-def inode_of(path: Path) -> int:
+def inode_of(path: str | Path) -> int:
     """Which file it is. Raises Unavailable if it is gone."""
     try:
         return os.stat(path).st_ino  # noqa: PTH116 - asked for every probe
@@ -234,15 +232,14 @@ def _holds(connection: sqlite3.Connection, cursor: Cursor) -> tuple[int, bool]:
     generation, at_cursor = connection.execute(
         "SELECT generation, (SELECT nonce FROM revocations WHERE position = ?) FROM revocation_logs", (position,)
     ).fetchone()
-    return generation, cursor == Cursor() or at_cursor == cursor.nonce
+    return generation, cursor == _BEGINNING or at_cursor == cursor.nonce
 
 
 def _probe(connection: sqlite3.Connection, cursor: Cursor, limit: int) -> Probe:
     generation, holds = _holds(connection, cursor)
     if not holds:
         return Probe(generation=generation, matches=False, items=(), complete=False)
-    after = (cursor.position, limit + 1)
-    rows = connection.execute(_ITEMS + "WHERE position > ? ORDER BY position LIMIT ?", after).fetchall()
+    rows = connection.execute(_AFTER, (cursor.position, limit + 1)).fetchall()
     items = tuple(map(_item, rows[:limit]))
     return Probe(generation=generation, matches=True, items=items, complete=len(rows) <= limit)
 
@@ -268,7 +265,9 @@ def _packed(connection: sqlite3.Connection, cursor: Cursor) -> Probe | None:
     return bulk(generation, reached, [(math.ceil(until), ids.encode())] if packed else [], rest)
 
 
-def _item(row: tuple[int, int, str, str, int, float]) -> LogItem:
-    position, nonce, scope, entry_id, value, until = row
-    entry = Entry(scope=Scope(scope), id=entry_id, value=value, until=until)
-    return LogItem(position=position, nonce=nonce, entry=entry)
+def _item(row: _Row) -> LogItem:
+    return LogItem(position=row[0], nonce=row[1], entry=_entry(row))
+
+
+def _entry(row: _Row) -> Entry:
+    return Entry(scope=_SCOPES[row[2]], id=row[3], value=row[4], until=row[5])

@@ -59,6 +59,7 @@ class Presence:
         self._guard = threading.RLock()  # of all beneath
         self._handle: int | None = None
         self._inode = 0
+        self._others = 0
         self._nodes: dict[str, _Known] = {}
         self._written = 0
 
@@ -138,16 +139,10 @@ class Presence:
                     behind += late
         return behind
 
-    def is_applied(self, position: int, *, since: float) -> bool:
-        """Whether `behind` is 0, seen at a glance: False also where that takes a longer look."""
-        names = None if sys.platform == "win32" else self._names()
-        if names is None or len(names) > _GLANCE or _behind([*self._nodes.values()], position, since):
-            return False
-        for name in names:
-            found = _parsed(f"{self._folder}{os.sep}{name}") if name != self._name else []
-            if found is None or _behind(found, position, since):
-                return False
-        return True
+    @property
+    def others_are_few(self) -> bool:
+        """Whether they were when they were looked at last: then `behind` is seen at a glance."""
+        return self._others <= _GLANCE
 
     def known(self, *, now: float, within: float) -> list[Node]:
         """The nodes of all living servers that asked within so many seconds, the longest silent first. Raises
@@ -188,20 +183,26 @@ class Presence:
     def nudge(self) -> None:
         """Let `nudged` of every server be another one. Raises Unavailable as `announce` does."""
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            mark = self._folder / _NUDGE
-            mark.touch(mode=0o600)
-            count = mark.stat().st_mtime_ns
-            os.utime(mark, ns=(count + 1, count + 1))  # the clock of a file system may stand still for milliseconds
+            try:
+                count = self._marked()
+            except FileNotFoundError:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                Path(self._nudge).touch(mode=0o600)
+                count = self._marked()
+            # whatever the clock of the file system says: it may stand still for milliseconds
+            os.utime(self._nudge, ns=(count + 1, count + 1))
         except OSError as error:
             raise Unavailable(private=f"sqlite: the servers' folder: {error.strerror}") from error
 
     def nudged(self) -> int:
         """A number that each nudge changes. Raises OSError."""
         try:
-            return os.stat(self._nudge).st_mtime_ns  # noqa: PTH116 - asked many times a second
+            return self._marked()
         except FileNotFoundError:
             return 0
+
+    def _marked(self) -> int:
+        return os.stat(self._nudge).st_mtime_ns  # noqa: PTH116 - asked many times a second
 
     def others(self) -> bool:
         """True also where it cannot be known."""
@@ -213,7 +214,9 @@ class Presence:
     def _names(self) -> list[str] | None:
         """Of all servers' files; None if they cannot be listed."""
         try:
-            return [name for name in os.listdir(self._folder) if not name.startswith(".")]  # noqa: PTH208 - at each login
+            names = [name for name in os.listdir(self._folder) if not name.startswith(".")]  # noqa: PTH208 - at each login
+            self._others = len(names)
+            return names
         except FileNotFoundError:
             return []
         except OSError:
