@@ -63,10 +63,13 @@ class Hearing:
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             self._read.wait()
+            since = self._feed.interruptions  # before the looks: who stops, or begins again, says so first
             if self._stopped.is_set():
                 return
+            if not self._read.is_set():
+                continue
             try:
-                for data in self._feed.events(self._copy.cursor):
+                for data in self._feed.events(self._copy.cursor, since=since):
                     self._trouble.over()
                     if data:
                         heard: Future[None] = Future()

@@ -41,6 +41,8 @@ class FeedOverHttp:
         self._context = ssl_context
         self._asking: HTTPConnection | None = None
         self._streaming: socket.socket | None = None
+        self.interruptions = 0
+        """How often `interrupt` was called; for `events`."""
 
     def ask(self, cursor: Cursor, *, timeout: float, fresh: bool = False) -> Answer[Item]:
         """What was committed before this call, after `cursor`; as far as a relay knows, unless it is to be `fresh`.
@@ -81,17 +83,18 @@ class FeedOverHttp:
             raise HTTPException("too large")
         return body
 
-    def hints(self, cursor: Cursor) -> Iterator[list[Entry]]:
+    def hints(self, cursor: Cursor, *, since: int | None = None) -> Iterator[list[Entry]]:
         """What is said after `cursor`, as it is said; an empty list where only life is. Ends with the connection.
-        Raises Unavailable."""
+        `since` as in `events`. Raises Unavailable."""
         try:
-            for data in self.events(cursor):
+            for data in self.events(cursor, since=since):
                 yield [item.entry() for item in _ITEMS.decode(data) if item.scope in SCOPES] if data else []
         except _FAILURES as error:
             raise _unavailable(error) from None
 
-    def events(self, cursor: Cursor) -> Iterator[bytes]:
-        """The same as it came: the JSON of items, nothing where only life is."""
+    def events(self, cursor: Cursor, *, since: int | None = None) -> Iterator[bytes]:
+        """The same as it came: the JSON of items, nothing where only life is. `since`: what `interruptions` was when
+        it was decided to listen; one that came between then and the connection counts, too."""
         query = {"cursor": written(cursor)} if cursor != Cursor() else {}
         try:
             connection = self._connect(limits.FETCH_SECONDS)
@@ -99,6 +102,8 @@ class FeedOverHttp:
                 connection.connect()
                 # kept here: the connection lets go of a socket that will not be used again, and still reads from it
                 self._streaming = connection.sock
+                if since is not None and self.interruptions != since:
+                    return
                 response = self._send(connection, query, STREAM)
                 if response.status != 200:
                     raise HTTPException(f"status {response.status}")
@@ -122,7 +127,8 @@ class FeedOverHttp:
             return
 
     def interrupt(self) -> None:
-        """End a stream that is being read in another thread."""
+        """End a stream that is being read, or opened, in another thread."""
+        self.interruptions += 1
         stream = self._streaming
         if stream is not None:
             with contextlib.suppress(OSError):

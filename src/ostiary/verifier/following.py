@@ -187,9 +187,12 @@ class Following:
         return complete_at
 
     def _keep_listening(self, stopped: threading.Event) -> None:
-        while not stopped.is_set():
+        while True:
+            since = self._feed.interruptions  # before the look: who stops sets that first
+            if stopped.is_set():
+                return
             try:
-                for entries in self._feed.hints(self.replica.cursor):
+                for entries in self._feed.hints(self.replica.cursor, since=since):
                     if stopped.is_set():
                         return
                     if entries:

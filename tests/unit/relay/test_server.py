@@ -352,6 +352,7 @@ async def test_head_says_what_get_would(feed: Feed, tmp_path: Path) -> None:
         status, headers_, _ = await site.get(method="HEAD", headers=stream)
         assert (status, headers_["content-type"]) == (200, "text/event-stream; charset=utf-8")
         feed.status, failed = 503, site.relay.failed
+        await site.get("fresh=1")  # asks at once
         await site.until(lambda: site.relay.failed > failed)  # from here on nothing is lent to it
         site.relay.copy.lease = 0.0
         status, headers_, _ = await site.get(method="HEAD")

@@ -17,7 +17,9 @@ from tests.unit.verifier.issuer import AUDIENCE, FakeIssuer
 
 from ostiary import jose
 from ostiary.clock import Clock
+from ostiary.revocation.entry import Cursor
 from ostiary.verifier import CredentialRefused, Misconfigured, Unavailable, Verifier
+from ostiary.verifier.feed_over_http import FeedOverHttp
 from ostiary.verifier.issuer_client import ClientKey, ClientSecret, client_of
 
 SECRET = ("cli_behind", "ost_cs_secret")
@@ -51,7 +53,7 @@ class Feed:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def end(self, scope: str, entry_id: str, value: int, *, tell: bool = True) -> None:
         """One more line, told to those who listen."""
@@ -205,6 +207,16 @@ def test_what_is_true_now_is_asked_for_with_each_page(verifier: Verifier, feed: 
     assert following is not None
     following.ask_blocking()
     assert len(following.replica) == 8
+
+
+def test_a_stream_that_is_interrupted_while_it_is_opened_does_not_begin(feed: Feed) -> None:
+    """Flaw class: whoever stops interrupts the stream, which is not there yet, and then waits for a thread that has
+    begun to listen."""
+    following = FeedOverHttp(f"{feed.url}/v1/revocations", authorization=lambda: "x", node="n", ssl_context=None)
+    since = following.interruptions
+    following.interrupt()
+    assert list(following.hints(Cursor(), since=since)) == []
+    assert feed.streams == []
 
 
 def test_the_lease_is_shorter_by_the_age_of_the_answer(verifier: Verifier, feed: Feed, issuer: FakeIssuer) -> None:
