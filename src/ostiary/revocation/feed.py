@@ -295,8 +295,11 @@ class Feed:
 
     async def _acknowledged(self) -> bool:
         """Say that all that there is has been applied, for somebody may be waiting for that. False if it has not."""
-        async with asyncio.timeout(self._patience):
-            return await self._source.acknowledge(self.node, self._replica.cursor)
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._source.acknowledge(self.node, self._replica.cursor)
+        except TimeoutError as error:
+            raise Unavailable(private="the revocation log did not answer in time") from error
 
     async def _run(self) -> None:
         self._put_off()

@@ -409,6 +409,29 @@ async def test_what_a_hint_brought_is_acknowledged_without_a_probe() -> None:
         assert made.source.probes == 0
 
 
+async def test_a_log_that_does_not_take_an_acknowledgement_is_asked_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flaw class: what hangs or fails once ends the following. It is told as any silence of the log is, and the probes
+    go on."""
+    async with _feed(follow=True, lease=0.1) as made:
+        acknowledge = made.source.acknowledge
+
+        async def hang(node: str, cursor: Cursor) -> bool:
+            await asyncio.Event().wait()
+            return False
+
+        monkeypatch.setattr(made.source, "acknowledge", hang)
+        await made.source.hinted.put(LOOK)
+        await _until(lambda: any("could not be read" in record.message for record in caplog.records))
+        assert not any(record.exc_info for record in caplog.records)
+        probes = made.source.probes
+        await _until(lambda: made.source.probes > probes + 1)
+        monkeypatch.setattr(made.source, "acknowledge", acknowledge)
+        await made.source.hinted.put(LOOK)
+        await _until(lambda: bool(made.source.acknowledged))
+
+
 async def test_acknowledging_lends_nothing_and_puts_no_probe_off() -> None:
     """M-30: a process that is told to look again and again asks for its lease as often as any other."""
     async with _feed(follow=True, lease=0.2) as made:
