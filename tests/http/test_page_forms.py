@@ -316,3 +316,16 @@ async def test_behind_a_path(anyio_backend: str) -> None:
         await site.account()
         response = await site.post("https://id.example/login", form={"username": "ann", "password": PASSWORD})
         assert where(response) == "/auth/account"
+
+
+async def test_the_audit_trail_names_whoever_logs_out(site: Site) -> None:
+    """By the page or by the call: the account itself, under one name."""
+    account_id = await site.account()
+    by_page, by_call = await site.log_in(), await site.log_in()
+    await site.post("/logout", form={}, **by_page.use)
+    await site.post("/v1/logout", **by_call.use)
+    trail = await site.auth.system.store.audit.page(event="session.logged_out", limit=10)
+    assert {(event.session_id, event.actor) for event in trail} == {
+        (by_page.id, account_id),
+        (by_call.id, account_id),
+    }

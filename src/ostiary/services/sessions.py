@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from ostiary.credentials.access_token import AccessToken
 from ostiary.domain.account import Account
 from ostiary.domain.audit import Event
 from ostiary.domain.caller import Caller
@@ -39,6 +40,12 @@ class Sessions:
             raise InvalidToken(private="session over")
         return account, session
 
+    async def behind(self, token: AccessToken) -> Session | None:
+        """The session that an access token of ours speaks of, which may have expired; None if it has moved on since, or
+        is known no more."""
+        session = await self._context.store.sessions.get(token.session_id)
+        return session if session is not None and session.version == token.version else None
+
     async def of_account(self, account_id: str) -> list[Session]:
         """The live sessions of an account, the most recently seen first."""
         issuer = await self._context.store.issuer()
@@ -52,13 +59,24 @@ class Sessions:
         """Live sessions of everybody, the most recently seen first: see `session_listing`."""
         return await by_activity(self._context, account_id=account_id, kind=kind, before=before, limit=limit)
 
+    async def log_out(self, session_id: str, client: Client) -> Ended:
+        """End the session of whoever has shown a credential of it. Raises InvalidToken if it is over."""
+        try:
+            return await self._end(session_id, EndReason.LOGOUT, None, client)
+        except NotFound:
+            raise InvalidToken(private="session over") from None
+
     async def end(self, session_id: str, *, reason: EndReason, actor: Actor, client: Client | None = None) -> Ended:
         """End one session. Raises NotFound if it is not live, or is not the caller's who asks without a role."""
+        return await self._end(session_id, reason, actor, client)
+
+    async def _end(self, session_id: str, reason: EndReason, actor: Actor | None, client: Client | None) -> Ended:
+        """`actor` None: whoever owns it."""
         owner = actor.caller.account_id if isinstance(actor, Asking) and not actor.role else None
 
         async def attempt() -> Ended | None:
             now = self._context.now()
-            conditions = await still_may(self._context, actor)
+            conditions = [] if actor is None else await still_may(self._context, actor)
             session = await self._context.store.sessions.get(session_id)
             issuer = await self._context.store.issuer()
             if (
@@ -67,9 +85,9 @@ class Sessions:
                 or not session.is_live(now, issuer.everything)
             ):
                 raise NotFound("No such session.")
+            name = session.account_id if actor is None else name_of(actor)
             written = await self._context.write(
-                *conditions,
-                *session_ended(self._context, session, now, reason, actor=name_of(actor), client=client),
+                *conditions, *session_ended(self._context, session, now, reason, actor=name, client=client)
             )
             return self._context.ended(1) if written else None
 

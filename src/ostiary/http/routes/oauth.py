@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from ostiary.domain.client import CLIENT_CREDENTIALS, TOKEN_EXCHANGE
 from ostiary.domain.session import EndReason, Transport
-from ostiary.errors import InvalidClient, InvalidToken, OstiaryError, UnauthorizedClient
+from ostiary.errors import InvalidClient, InvalidToken, NotFound, UnauthorizedClient
 from ostiary.http.answers.credentials import TokenAnswer, token_type_of
 from ostiary.http.call import Call
 from ostiary.http.client_credentials import authenticated_client, client_if_any
@@ -137,9 +137,8 @@ async def revoke(call: Call) -> Response:
                 session_id, reason=EndReason.REVOKED, actor="holder", client=call.client
             )
             await call.settled(ended)
-        except OstiaryError as error:
-            if error.code != "not_found":
-                raise
+        except NotFound:
+            pass  # it is over already
     return Response(status_code=200, headers={"Cache-Control": "no-store"})
 
 
@@ -151,8 +150,8 @@ async def _session_behind(call: Call, text: str) -> str | None:
     try:
         caller = await call.services.recognition.recognise_for_anybody(text, call.now)
     except Expired as expired:
-        found = await call.services.context.store.sessions.get(expired.token.session_id)
-        return found.id if found is not None and found.version == expired.token.version else None
+        session = await call.services.sessions.behind(expired.token)
+        return None if session is None else session.id
     except InvalidToken:
         return None
     if caller.session_id.startswith(OWN_SESSION):

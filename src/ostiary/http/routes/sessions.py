@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from ostiary.domain.scope import read_scope
 from ostiary.domain.session import EndReason, Kind, Transport
-from ostiary.errors import InvalidRequest, InvalidToken, NotAuthenticated, OstiaryError
+from ostiary.errors import InvalidRequest, InvalidToken, NotAuthenticated
 from ostiary.http.answers.common import EndedAnswer, ended_answer
 from ostiary.http.answers.credentials import LoginAnswer, login_answer
 from ostiary.http.answers.sessions import CsrfAnswer, SessionsAnswer, session_view
@@ -16,11 +16,9 @@ from ostiary.http.bodies import (
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Endpoint
+from ostiary.http.leaving import CLEAR_SITE_DATA, refresh_cookie, replaced_session, session_to_leave
 from ostiary.http.problems import json_response
 from ostiary.services.sign_in import LoginRequest
-from ostiary.services.token_verification import Expired
-
-CLEAR_SITE_DATA = '"cache", "cookies", "storage"'
 
 
 async def login(call: Call) -> Response:
@@ -59,83 +57,11 @@ def _scope(text: str | None) -> tuple[str, ...] | None:
     return words
 
 
-async def replaced_session(call: Call) -> str | None:
-    """The session whose cookie the browser sent along and is about to lose."""
-    credential = call.services.cookies.session_of(call.scope["headers"])
-    if credential is None:
-        return None
-    try:
-        return (await call.services.recognition.recognise(credential, call.now)).session_id
-    except Expired as expired:
-        found = await call.services.context.store.sessions.get(expired.token.session_id)
-        return found.id if found is not None and found.version == expired.token.version else None
-    except OstiaryError:
-        return None
-
-
-async def session_to_leave(call: Call, *, refresh_token: str | None, csrf_token: str) -> str:
-    """Whose logout this is: an access token, expired or not, the refresh token in the body, or the one in the cookie.
-    `csrf_token` is the session-bound one, wherever it came. Raises InvalidToken, NotAuthenticated, CsrfRejected."""
-    authenticator = call.services.authenticator
-    presented = authenticator.presented(call.scope)
-    if presented is not None:
-        if presented.from_cookie:
-            authenticator.check_csrf(call.scope)
-        try:
-            session_id = await _session_of_access_token(call, presented.credential)
-        except InvalidToken:
-            pass
-        else:
-            if presented.from_cookie:
-                authenticator.check_csrf_token(session_id, csrf_token)
-            return session_id
-    refresh_cookie = _refresh_cookie(call)
-    for token, from_cookie in ((refresh_token, False), (refresh_cookie, True)):
-        if token:
-            if from_cookie:
-                authenticator.check_csrf(call.scope)
-            session = await call.services.refresh.session_of(token, to_end=True)
-            if session is not None:
-                if from_cookie:
-                    authenticator.check_csrf_token(session.id, csrf_token)
-                return session.id
-    raise (InvalidToken if presented or refresh_token or refresh_cookie else NotAuthenticated)
-
-
-async def _session_of_access_token(call: Call, credential: str) -> str:
-    """An expired one will do, if its session has not moved on. Raises InvalidToken, Unavailable."""
-    authenticator = call.services.authenticator
-    try:
-        caller = await call.services.recognition.recognise(credential, call.now)
-    except Expired as expired:
-        token = expired.token
-        authenticator.check_meant_for_us(token.audience, token.actors)
-        session = await call.services.context.store.sessions.get(token.session_id)
-        if session is None or session.version != token.version:
-            raise
-        return session.id
-    authenticator.check_meant_for_us(caller.audience, caller.act)
-    return caller.session_id
-
-
-def _refresh_cookie(call: Call) -> str | None:
-    return call.services.cookies.value(call.scope["headers"], call.services.cookies.refresh)
-
-
 async def logout(call: Call) -> Response:
     """POST /v1/logout"""
     body: LogoutBody = call.body
     session_id = await session_to_leave(call, refresh_token=body.refresh_token, csrf_token=csrf_token_of(call.scope))
-    session = await call.services.context.store.sessions.get(session_id)
-    try:
-        ended = await call.services.sessions.end(
-            session_id,
-            reason=EndReason.LOGOUT,
-            actor=session.account_id if session else "unknown",
-            client=call.client,
-        )
-    except OstiaryError as error:
-        raise (InvalidToken(private="session over") if error.code == "not_found" else error) from None
+    ended = await call.services.sessions.log_out(session_id, call.client)
     return json_response(
         ended_answer(await call.settled(ended)),
         headers={"Clear-Site-Data": CLEAR_SITE_DATA},
@@ -198,7 +124,7 @@ async def csrf_token(call: Call) -> Response:
         return json_response(CsrfAnswer(csrf_token=authenticator.csrf_token(call.caller.session_id)))
     if authenticator.presented(call.scope) is not None:
         raise InvalidToken
-    text = _refresh_cookie(call)
+    text = refresh_cookie(call)
     session = await call.services.refresh.session_of(text) if text else None
     issuer = await call.services.context.store.issuer()
     if session is None or not session.is_live(call.now, issuer.everything):

@@ -9,9 +9,9 @@ from ostiary.errors import InvalidRequest, OstiaryError, TooManyAttempts, Unavai
 from ostiary.http.authentication import csrf_token_of
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Dialect, Endpoint
+from ostiary.http.leaving import CLEAR_SITE_DATA
 from ostiary.http.pages import CONTENT_SECURITY_POLICY, Frame, Language, negotiate_language
 from ostiary.http.problems import headers_of
-from ostiary.http.routes.sessions import CLEAR_SITE_DATA
 
 
 def language_of(call: Call) -> Language:

@@ -2,19 +2,19 @@
 
 from starlette.responses import RedirectResponse, Response
 
-from ostiary.domain.session import EndReason, Kind
+from ostiary.domain.session import Kind
 from ostiary.errors import (
     InvalidRequest,
     InvalidToken,
     NoSuchRoute,
     NotAuthenticated,
-    NotFound,
     OstiaryError,
     PasswordRejected,
     TooManyAttempts,
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth
+from ostiary.http.leaving import replaced_session, session_to_leave
 from ostiary.http.pages import PUBLISHED, PUBLISHED_CACHE_CONTROL, STATIC_CACHE_CONTROL, static_files, static_url
 from ostiary.http.routes.pages.common import (
     emptied,
@@ -26,7 +26,6 @@ from ostiary.http.routes.pages.common import (
     sent_form_token,
     with_headers_of,
 )
-from ostiary.http.routes.sessions import replaced_session, session_to_leave
 from ostiary.services.sign_in import LoginRequest
 
 
@@ -150,8 +149,8 @@ async def logout(call: Call) -> Response:
     call.services.authenticator.check_csrf(call.scope)
     try:
         session_id = await session_to_leave(call, refresh_token=None, csrf_token=sent_form_token(call))
-        await call.services.sessions.end(session_id, reason=EndReason.LOGOUT, actor="owner", client=call.client)
-    except (NotAuthenticated, InvalidToken, NotFound):
+        await call.services.sessions.log_out(session_id, call.client)
+    except (NotAuthenticated, InvalidToken):
         pass
     call.cookies += call.services.cookies.clear()
     return emptied(see_other(call, "/login", notice="signed_out"))
