@@ -189,6 +189,54 @@ async def test_only_a_safe_method_is_known_by_its_cookie(site: Site, kind: str, 
         assert (known(site, headers, method) is None) is (transport == "cookie")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_header_counts_for_its_own_name_only(site: Site, kind: str) -> None:
+    """What was read out of a Cookie header is not read out of an Authorization header of the same bytes, nor the other
+    way round (section 2)."""
+    await site.account()
+    for transport in ("cookie", "bearer"):
+        ((name, value),) = headers = header_of(await site.log_in(kind=kind, transport=transport))
+        await seen(site, headers)
+        assert known(site, headers) is not None
+        swapped = [(b"authorization" if name == b"cookie" else b"cookie", value)]
+        assert known(site, swapped) is None
+        assert await judged(site, swapped) == "not_authenticated"
+        assert known(site, headers * 2) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_cookie_is_known_among_others(site: Site, kind: str) -> None:
+    """Whatever other cookies come along, the credential is known, and when it is forgotten its cookie takes no room."""
+    await site.account()
+    login = await site.log_in(kind=kind, transport="cookie")
+    recognised = site.auth.system.recognition.known
+    await seen(site, header_of(login))
+    headers = [
+        f"{before}{SESSION}={login.access_token}{after}" for before in ("", "a=b; c=d; ") for after in ("", "; e=f")
+    ]
+    for header in headers:
+        caller = known(site, [(b"cookie", header.encode())])
+        assert caller is not None
+        assert caller.session_id == login.id
+    assert len(recognised.by_cookie) == 1
+    recognised.discard(login.access_token)
+    assert [known(site, [(b"cookie", header.encode())]) for header in headers] == [None] * 4
+    assert len(recognised.by_cookie) == 0
+
+
+async def test_other_cookies_may_come_along_with_the_authorization_header(site: Site) -> None:
+    """A bearer's credential is known whatever cookies a browser adds; a session cookie beside it never passes
+    (section 2)."""
+    await site.account()
+    headers = header_of(await site.log_in(transport="bearer"))
+    cookies = header_of(await site.log_in(transport="cookie"))
+    await seen(site, headers)
+    await seen(site, cookies)
+    assert known(site, [(b"cookie", b"a=b"), *headers]) is not None
+    assert known(site, [*headers, *cookies]) is None
+    assert await judged(site, [*headers, *cookies]) == "invalid_request"
+
+
 LINES = st.sampled_from(
     [
         "authorization: Bearer {good}",
@@ -200,6 +248,7 @@ LINES = st.sampled_from(
         "authorization: Bearer {other}",
         "authorization: Bearer {bad}",
         "authorization:",
+        "authorization: {name}={good}",
         "cookie: {name}={good}",
         "cookie: a=b; {name}={good}; c=d",
         "cookie: a=b;{name}={good} ;c=d",
@@ -208,6 +257,7 @@ LINES = st.sampled_from(
         "cookie: x{name}={good}",
         "cookie: {name}={other}",
         "cookie: {name}=",
+        "cookie: Bearer {good}",
         "cookie: a=b",
         "cookie: x={name}={good}",
         "sec-fetch-site: cross-site",

@@ -88,6 +88,8 @@ class Authenticator:
         self._issuer = config.issuer
         self._session_equals = cookies.session_equals
         self._recognised_at_once = recognition.known.at_once
+        self._by_authorization = recognition.known.by_authorization
+        self._by_cookie = recognition.known.by_cookie
         self.trusted = frozenset(origin.encode() for origin in (config.origin, *config.trusted_origins))
 
     def presented(self, scope: Scope) -> Presented | None:
@@ -123,22 +125,26 @@ class Authenticator:
         """The caller of the commonest request, at the least cost: one credential, written as clients write it, that
         this process remembers and that nothing else of the request can make wrong. It refuses nothing: None means that
         `authenticate` has to look. What it accepts, `authenticate` accepts."""
-        credential: bytes | None = None
+        authorization: bytes | None = None
+        cookie: bytes | None = None
         for name, value in scope["headers"]:
             if name == b"authorization":
-                if credential is not None or not value.startswith(b"Bearer "):
+                if authorization is not None:
                     return None
-                credential = value[7:]
+                authorization = value
             elif name == b"cookie":
-                before, found, after = value.partition(self._session_equals)
-                if not found:
-                    continue
-                if credential is not None or self._session_equals in after or (before and not before.endswith(b"; ")):
+                if cookie is not None:
                     return None
-                if scope.get("method") not in SAFE_METHODS:
-                    return None
-                credential = after.partition(b";")[0]
-        return self._recognised_at_once(credential or b"", now)
+                cookie = value
+        if authorization is None:
+            if cookie is None or scope.get("method") not in SAFE_METHODS:
+                return None
+            entry = self._by_cookie.get(cookie) or self._by_cookie.get(self._cookies.session_cookie_in(cookie))
+        elif cookie is None or self._session_equals not in cookie:
+            entry = self._by_authorization.get(authorization)
+        else:
+            return None
+        return None if entry is None else self._recognised_at_once(entry, now)
 
     async def authenticate(
         self,
@@ -166,6 +172,9 @@ class Authenticator:
             )
         self._check(scope, caller, presented.credential, presented.carrier, now)
         await self._check_place(scope, caller, client or Client(), now, proves_password=proves_password)
+        if presented.from_cookie:
+            cookie = self._session_equals + presented.credential.encode()
+            self._recognition.known.came_by_cookie(cookie, presented.credential)
         return Authenticated(caller, presented.from_cookie)
 
     def check_csrf(self, scope: Scope) -> None:

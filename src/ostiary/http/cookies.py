@@ -46,6 +46,13 @@ class Cookies:
             start = header.find(self.session_equals, end)
         return found
 
+    def session_cookie_in(self, header: bytes) -> bytes:
+        """The same as `name=value`, from a header that is written as browsers write it: b"" from any other."""
+        before, equals, after = header.partition(self.session_equals)
+        if self.session_equals in after or (before and not before.endswith(b"; ")):
+            return b""
+        return equals + after.partition(b";")[0]
+
     def value(self, headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None:
         """The value of one of our other cookies; None if it is absent or ambiguous."""
         prefix = (name + "=").encode()

@@ -6,7 +6,7 @@ credentials are, so forgetting one never revives anything.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ostiary import limits
 from ostiary.domain.caller import Caller
@@ -30,10 +30,11 @@ class Entry:
     """One remembered credential, and `kid`, the key that signed it.
 
     `is_simple`: nothing but the credential has to be looked at (`Caller.needs_no_more_than`). If so, what `find` found
-    holds while now < `until`, as far as time goes, and until the replica has heard of more than `changes`.
+    holds while now < `until`, as far as time goes, and until the replica has heard of more than `changes`. `cookie` has
+    brought it, if anything.
     """
 
-    __slots__ = ("caller", "changes", "expires_at", "is_simple", "kid", "seen", "until")
+    __slots__ = ("caller", "changes", "cookie", "expires_at", "is_simple", "kid", "seen", "until")
 
     def __init__(self, caller: Caller, seen: Seen, *, kid: str, expires_at: float) -> None:
         self.caller = caller
@@ -41,27 +42,32 @@ class Entry:
         self.is_simple = False
         self.until = -math.inf
         self.changes = 0
+        self.cookie: bytes | None = None
         self.kid = kid
         self.expires_at = expires_at
 
 
 class RecognisedCredentials:
-    """One for each process. `issuer` is who its simple callers have to be meant for."""
+    """One for each process. `issuer` is who its simple callers have to be meant for.
+
+    What is remembered stands under the header that brings it, so that a header need not be taken apart: in
+    `by_authorization` under the Authorization header, and in `by_cookie` under the cookie, if one has brought it.
+    """
 
     def __init__(self, replica: Replica, monotonic: Callable[[], float], issuer: str) -> None:
         self._replica = replica
         self._monotonic = monotonic
         self._issuer = issuer
         self._entries: dict[bytes, Entry] = {}
+        self._cookies: dict[bytes, Entry] = {}
+        self.by_authorization: Mapping[bytes, Entry] = self._entries
+        self.by_cookie: Mapping[bytes, Entry] = self._cookies
         self._seen: dict[str, Seen] = {}
         self._unwritten: dict[str, float] = {}
 
-    def at_once(self, credential: bytes, now: float) -> Caller | None:
-        """The caller, at the least cost: if the credential, as it stands in the header, is remembered and simple, the
-        lease holds, and nothing whatever was revoked since `find` let it pass. None says nothing."""
-        entry = self._entries.get(credential)
-        if entry is None:
-            return None
+    def at_once(self, entry: Entry, now: float) -> Caller | None:
+        """The caller, at the least cost: if the entry is simple, the lease holds, and nothing whatever was revoked
+        since `find` let it pass. None says nothing."""
         replica = self._replica
         if now >= entry.until or entry.changes != replica.changes or self._monotonic() >= replica.lease_until:
             return None
@@ -96,6 +102,7 @@ class RecognisedCredentials:
 
     def put(self, credential: str, entry: Entry, now: float) -> None:
         """Remember what was found genuine, and used, just now."""
+        self.discard(credential)
         self._mark(entry.caller.session_id, entry.seen, now)
         if len(self._entries) >= limits.RECOGNISED_CREDENTIALS:
             self._make_room()
@@ -104,7 +111,16 @@ class RecognisedCredentials:
 
     def discard(self, credential: str) -> None:
         """Forget it, if it is there."""
-        self._entries.pop(_key(credential), None)
+        key = _key(credential)
+        if key in self._entries:
+            self._forget(key)
+
+    def came_by_cookie(self, cookie: bytes, credential: str) -> None:
+        """This cookie, `name=value`, has brought the credential: remember it under that too."""
+        entry = self._entries.get(_key(credential))
+        if entry is not None and entry.cookie is None:
+            entry.cookie = cookie
+            self._cookies[cookie] = entry
 
     def __len__(self) -> int:
         """Credentials that are remembered."""
@@ -153,14 +169,20 @@ class RecognisedCredentials:
         """Forget the sixteenth that was recognised first."""
         self._drop(list(self._entries)[: limits.RECOGNISED_CREDENTIALS // 16])
 
+    def _forget(self, key: bytes) -> None:
+        cookie = self._entries.pop(key).cookie
+        if cookie is not None:
+            self._cookies.pop(cookie, None)
+
     def _drop(self, credentials: list[bytes]) -> None:
         for credential in credentials:
-            del self._entries[credential]
+            self._forget(credential)
         used = {entry.caller.session_id for entry in self._entries.values()}
         for session_id in [known for known in self._seen if known not in used]:
             del self._seen[session_id]
 
 
 def _key(credential: str) -> bytes:
-    """What it is remembered under. A genuine one is ASCII without question marks, so no other text has its key."""
-    return credential.encode("ascii", "replace")
+    """What it is remembered under: the Authorization header that shows it, as clients write that. A genuine one is
+    ASCII without question marks, so no other text has its key."""
+    return b"Bearer " + credential.encode("ascii", "replace")
