@@ -2,13 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 from ostiary.compose import System
 from ostiary.domain.account import Account
 from ostiary.domain.session import Kind, default_transport
 from ostiary.services.context import Client
 from ostiary.services.issuing import Issued
-from ostiary.services.sign_in import LoginRequest
+from ostiary.services.sign_in import LoginRequest, _Proven
 from ostiary.settings import Settings
 from ostiary.stores.port import Add
 
@@ -67,10 +69,17 @@ async def sessions(system: System, kind: Kind, count: int) -> list[Seeded]:
     """`count` accounts with one live session of `kind` each."""
     made = await accounts(system, str(kind), count)
     request = LoginRequest(username="", password="", kind=kind)
+    unthrottled: Any = SimpleNamespace(write=system.context.write)  # nobody has typed a password
     begun = await asyncio.gather(
         *(
             system.sign_in._begin(
-                account, request, default_transport(kind), (system.settings.issuer,), _CLIENT, new_device=False
+                _Proven(account),
+                request,
+                default_transport(kind),
+                (system.settings.issuer,),
+                _CLIENT,
+                unthrottled,
+                new_device=False,
             )
             for account in made
         )
