@@ -260,6 +260,17 @@ def test_a_login_leads_back_to_where_browsers_find_the_page() -> None:
         assert client.get(back).status_code == 200
 
 
+def test_what_settings_warn_about_is_logged_at_every_start(caplog: pytest.LogCaptureFixture) -> None:
+    """Who embeds Ostiary with insecure cookies reads of it at each start, once, as who serves it does (M-08)."""
+    settings = Settings(database="memory:", issuer="http://dev.lan", cookie_secure=False)
+    auth = Ostiary(settings, password_parameters=CHEAP)
+    for starts in (1, 2):
+        with TestClient(auth.asgi, base_url="http://dev.lan") as client:
+            assert client.get("/healthz").status_code == 200
+        said = [record for record in caplog.records if record.getMessage().startswith("cookie_secure is false")]
+        assert (len(said), {record.levelname for record in said}) == (starts, {"WARNING"})
+
+
 @pytest.mark.parametrize("root_path", ["//evil.example", "/auth/", "auth"])
 async def test_a_mount_that_is_no_path_of_ours_leads_nowhere(server: Server, root_path: str) -> None:
     """What links begin with is one slash and a name, never another host (M-08)."""

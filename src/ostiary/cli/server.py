@@ -53,6 +53,7 @@ async def _serve(
 ) -> None:
     place = worker.number if worker is not None else 0
     auth = Ostiary(settings, worker=place)
+    auth.warned = True  # on stderr, by the command
     server = Server(config_of(application(auth), keep_alive=_KEEP_ALIVE, grace=_GRACE))
     loop = asyncio.get_running_loop()
 

@@ -1,6 +1,7 @@
 """A running system as an ASGI application, and the means to protect others with it."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,6 +32,8 @@ from ostiary.settings import Settings
 from ostiary.stores.memory import MemoryStore
 from ostiary.stores.port import Store
 from ostiary.verifier.resource import resource_answer, resource_metadata
+
+log = logging.getLogger("ostiary.settings")
 
 _NOWHERE: Any = None
 """No response to set cookies on. A default of its own, so that FastAPI sees `Response` alone and hands one in."""
@@ -63,6 +66,8 @@ class Ostiary:
         self._worker = worker
         self.places: tuple[str, ...] = ()
         """More places that the pages lead to, such as `demo`; to be set before the start by what serves them."""
+        self.warned = False
+        """Whether somebody has said this start's warnings (`settings.warnings`); else the log says them."""
         self._stale = 0.0
         self._services: Services | None = None
         self._running = Running()
@@ -118,6 +123,7 @@ class Ostiary:
         """Stop, with everything collected written. What was in memory is gone."""
         await self._lifetime.stop()
         self._memory = None
+        self.warned = False
 
     def _open_system(self) -> AbstractAsyncContextManager[System]:
         store, secret_key = self._store, None
@@ -139,6 +145,9 @@ class Ostiary:
     def _changed(self, system: System | None, loop: asyncio.AbstractEventLoop | None) -> None:
         self._services = None
         if system is not None:
+            for text in () if self.warned else self.settings.warnings:
+                log.warning("%s", text)
+            self.warned = True
             self._services = services_of(system, http_config(self.settings, worker=self._worker), self.places)
         self._running.authenticator = self._services.authenticator if self._services else None
         self._running.loop = loop
