@@ -204,6 +204,8 @@ async def test_what_is_no_http_is_told_as_a_problem(anyio_backend: str) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
         assert b" 400 " in await reader.readline()
-        assert b"application/problem+json" in await reader.readuntil(b"\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"application/problem+json" in head
+        assert b"\r\ndate: " in b"\r\n" + head
         assert json.loads(await reader.readuntil(b"}"))["code"] == "invalid_request"
         writer.close()

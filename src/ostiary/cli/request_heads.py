@@ -97,7 +97,9 @@ def _bounded() -> "type[HttpToolsProtocol]":
                 return
             answer = problem(error)
             lines = [f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}".encode()]
-            lines += [name + b": " + value for name, value in (*answer.raw_headers, (b"connection", b"close"))]
+            # with the date, as every answer of an application has it (RFC 9110 section 6.6.1)
+            headers = (*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close"))
+            lines += [name + b": " + value for name, value in headers]
             self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body))
             if under_way:
                 self.transport.close()

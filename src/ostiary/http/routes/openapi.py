@@ -25,6 +25,7 @@ _REASONS = {
     409: "In the way of something else",
     408: "The body took too long",
     413: "Too large",
+    414: "Address too long",
     415: "Not of the expected type",
     421: "Not for this host",
     422: "Readable, but wrong",
@@ -37,7 +38,7 @@ _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"sessionCookie": []}]
 _WAIT = (
     "`all`: answer only when no node accepts any more what was ended, which takes one lease at most; `bound` is then 0."
 )
-_EVERYWHERE = (400, 421, 431)
+_EVERYWHERE = (400, 414, 421, 431)
 _OF_CALLERS = (401, 403, 503)
 _OF_BODIES = (408, 413, 415, 422)
 
