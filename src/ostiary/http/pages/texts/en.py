@@ -182,6 +182,11 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "error.overloaded": "The server is very busy. Nothing was changed; please try again in a moment.",
         "error.unavailable": "The server cannot answer right now. You have not been signed out; please try again in a "
         "moment.",
+        "error.internal_error": "Something went wrong on our side. Please try again.",
+        "error.headers_too_large": "Your browser sent more than this server reads. Please remove the cookies of this "
+        "site, then try again.",
+        "error.method_not_allowed": "This page cannot be asked for in this way. Please start again from a page of this "
+        "site.",
         "error.misconfigured": "The server is not set up completely. Please tell its operator.",
         # --- why a new password is refused
         "reason.too_short": "This password is shorter than {minimum} characters.",

@@ -178,6 +178,9 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "error.wrong_host": "本服务器不以此名称提供服务。",
         "error.overloaded": "服务器非常繁忙，没有做任何更改，请稍后再试。",
         "error.unavailable": "服务器暂时无法应答。您并没有退出登录，请稍后再试。",
+        "error.internal_error": "我们这边出了问题，请重试。",
+        "error.headers_too_large": "您的浏览器发送的内容超出了本服务器的读取上限。请清除本站的 Cookie 后重试。",
+        "error.method_not_allowed": "不能以这种方式请求此页面，请从本站的页面重新开始。",
         "error.misconfigured": "服务器尚未配置完整，请联系其管理者。",
         # --- why a new password is refused
         "reason.too_short": "这个密码少于 {minimum} 个字符。",
