@@ -74,6 +74,32 @@ async def test_what_nobody_looked_at_is_no_attempt(
     assert sorted(statuses(list(replies))) == [401] * 5 + [429] * 15
 
 
+async def test_a_full_queue_is_known_before_anything_is_counted(
+    start_on_file: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While there is no room for a hash, a login, or a proof, writes nothing at all, however many come: whoever fills
+    the queue does not fill the store's as well."""
+    async with start_on_file() as server, start_on_file():
+        await server.account("alice")
+        device = await server.log_in("alice")
+
+        def full() -> None:
+            raise Overloaded
+
+        monkeypatch.setattr(server.hasher._pool, "check_room", full)
+        write, written = server.store.write, []
+
+        async def noted(*changes: Change, durable: bool = True) -> bool:
+            written.extend(changes)
+            return await write(*changes, durable=durable)
+
+        monkeypatch.setattr(server.store, "write", noted)
+        replies = await asyncio.gather(*(_guess(server) for _ in range(40)), device.prove(WRONG))
+
+    assert statuses(list(replies)) == [503] * 41
+    assert written == []
+
+
 @ON_EVERY_STORE
 async def test_of_a_burst_what_was_looked_at_is_counted_exactly(
     server: Server, monkeypatch: pytest.MonkeyPatch

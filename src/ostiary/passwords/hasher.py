@@ -82,6 +82,10 @@ class PasswordHasher:
         """Hashes that wait for a thread."""
         return self._pool.waiting
 
+    def check_room(self) -> None:
+        """Raise ``Overloaded`` if a hash that is asked for now would be refused."""
+        self._pool.check_room()
+
     async def hash(self, password: str) -> str:
         """Return the text to store. Raises as ``hash_now``, and ``Overloaded`` when the queue is full."""
         return await self._pool.run(lambda: self.hash_now(password))

@@ -65,13 +65,17 @@ class HashPool:
         finally:
             self._withdraw(promise)
 
+    def check_room(self) -> None:
+        """Raise as `submit` would now, for who has to prepare for it."""
+        if self._closed:
+            raise Unavailable(private="the hash pool is closed")
+        if len(self._waiting) + self._running >= self._queue + self._workers:
+            seconds = -(-len(self._waiting) // (self._workers * _JOBS_PER_SECOND))
+            raise Overloaded(private="the hash queue is full", retry_after=max(1, seconds))
+
     def _queue_up(self, promise: "_Promise", job: Callable[[], Any]) -> None:
         with self._changed:
-            if self._closed:
-                raise Unavailable(private="the hash pool is closed")
-            if len(self._waiting) + self._running >= self._queue + self._workers:
-                seconds = -(-len(self._waiting) // (self._workers * _JOBS_PER_SECOND))
-                raise Overloaded(private="the hash queue is full", retry_after=max(1, seconds))
+            self.check_room()
             self._waiting.append((promise, job))
             if len(self._threads) < self._workers and len(self._waiting) + self._running > len(self._threads):
                 self._begin_thread()

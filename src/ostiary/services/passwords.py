@@ -7,7 +7,8 @@ from ostiary.domain.password_rules import judge_password
 from ostiary.errors import Overloaded, PasswordReason, PasswordRejected, Unavailable, WrongPassword
 from ostiary.passwords import PasswordHasher, Verdict
 from ostiary.services.context import Client, Context
-from ostiary.services.throttling import Attempt, Throttling
+from ostiary.services.login_attempt import Attempt
+from ostiary.services.throttling import Throttling
 
 
 class Passwords:
@@ -47,6 +48,10 @@ class Passwords:
         """Hashes computed so far, by this process."""
         return self._hasher.computed
 
+    def check_room(self) -> None:
+        """Raise Overloaded if there is no room for one more."""
+        self._hasher.check_room()
+
     async def hash(self, password: str) -> str:
         """What the store keeps. Raises Overloaded if too many wait."""
         return await self._hasher.hash(password)
@@ -67,7 +72,7 @@ class Passwords:
         neither locks the owner out of logging in nor keeps them waiting in their own sessions.
         """
         async with self._throttling.attempt(
-            account.username_key, network=client.ip, device=f"proof in {session_id}"
+            account.username_key, network=client.ip, device=f"proof in {session_id}", ready=self.check_room
         ) as attempt:
             verdict = await self.look(account.password_hash, password, attempt)
             if not verdict.matches:

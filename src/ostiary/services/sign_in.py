@@ -12,8 +12,9 @@ from ostiary.errors import InvalidCredentials, InvalidRequest, InvalidTarget, Ov
 from ostiary.services.context import Client, Context, judged_again
 from ostiary.services.ending import end_session, session_ended
 from ostiary.services.issuing import Issued, Issuing
+from ostiary.services.login_attempt import Attempt
 from ostiary.services.passwords import Passwords
-from ostiary.services.throttling import Attempt, Throttling
+from ostiary.services.throttling import Throttling
 from ostiary.stores.port import Add, Change, Swap
 
 
@@ -63,7 +64,9 @@ class SignIn:
         device = await self._known_device(account, request, client)
         name = key if key is not None else request.username[: limits.USERNAME_CHARS]
         # whether it fails or not, its answer waits for another write: the count need not be on the disk before that
-        async with self._throttling.attempt(name, network=client.ip, device=device, durable=False) as attempt:
+        async with self._throttling.attempt(
+            name, network=client.ip, device=device, ready=self._passwords.check_room, durable=False
+        ) as attempt:
             proven = await self._prove(account, request, client, attempt)
             return await self._begin(proven, request, transport, audience, client, attempt, new_device=device is None)
 

@@ -15,84 +15,20 @@ has counted meanwhile, the attempt is judged once more by what is stored, and wi
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Self
 
 from ostiary.domain.throttle import Throttle, taken_back
 from ostiary.errors import TooManyAttempts
 from ostiary.services.context import Context, judged_again
+from ostiary.services.login_attempt import Attempt
 from ostiary.services.login_counters import Counter, Counters
 from ostiary.services.login_gates import UNDER_WAY, Gate, Locked, as_stored, count_everywhere, forget, marked
 from ostiary.services.uninterrupted import to_its_end
 from ostiary.stores.port import Add, Change, Remove, Swap
 
 _LOOK_AGAIN = 0.03  # seconds; a password takes about as long
-
-
-class Attempt:
-    """One attempt, under way once entered. Call `succeeded` if the password was right, `take_back` if nobody looked at
-    it; otherwise it stays counted. `counted`: in the store, not only in this process; `before`: the counters as they
-    were then."""
-
-    def __init__(self, throttling: "Throttling", counters: "list[Counter]", *, durable: bool) -> None:
-        self._throttling = throttling
-        self.counters = counters
-        self.gates = list[Gate]()
-        self.durable = durable
-        self.entered_at = 0.0
-        self.counted = False
-        self.before: list[Throttle | None] = []
-        self.right = False
-        self.is_taken_back = False
-        self.over = False
-        self._under_way = True
-
-    async def __aenter__(self) -> Self:
-        """Raises TooManyAttempts if it may not be made now."""
-        await self._throttling.begin(self)
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        await self._throttling.end(self, failed=kind is not None)
-
-    def succeeded(self) -> None:
-        """The password was right."""
-        self.right = True
-
-    def take_back(self) -> None:
-        """Nobody looked at the password, and nobody will."""
-        self.is_taken_back = True
-
-    @property
-    def is_unknown(self) -> bool:
-        """Whether it has to be counted, since nobody can say that it was no guess."""
-        return not (self.counted or self.right or self.over or self.is_taken_back)
-
-    @property
-    def lowers(self) -> bool:
-        """Whether the store counts something that is over with it."""
-        if self.over:
-            return False
-        return self.right or (self.is_taken_back and self.counted) or any(gate.everywhere for gate in self.gates)
-
-    def gone(self) -> None:
-        """It is under way no longer, as far as this process counts; may be repeated."""
-        if self._under_way:
-            self._under_way = False
-            for gate in self.gates:
-                gate.under_way -= 1
-                gate.uncounted -= not self.counted
-
-    async def failed(self, *changes: Change) -> None:
-        """The password was wrong: write `changes`, with what the attempt counts if that is not stored yet. Raises
-        TooManyAttempts if it had no place after all; then nothing may be told of it."""
-        await self._throttling.failed(self, changes)
-
-    async def write(self, *changes: Change) -> bool:
-        """What a right password leads to, in one write with its forgiveness; as `Store.write`. Raises as `failed`."""
-        return await self._throttling.forgiven(self, changes)
 
 
 class Throttling:
@@ -104,11 +40,20 @@ class Throttling:
         self._gates: dict[str, Gate] = {}
         self._was_shared = True  # when it was looked at last
 
-    def attempt(self, name: str, *, network: str, device: str | None, durable: bool = True) -> Attempt:
+    def attempt(
+        self,
+        name: str,
+        *,
+        network: str,
+        device: str | None,
+        ready: Callable[[], None] = lambda: None,
+        durable: bool = True,
+    ) -> Attempt:
         """To be entered around one look at a password. `name` is what was typed, in normal form: it is counted whether
-        or not such an account exists. `durable` False if whoever asks writes something durable before the attempt is
+        or not such an account exists. `ready` is asked before anything is counted, and raises if nobody could look at a
+        password now. `durable` False if whoever asks writes something durable before the attempt is
         answered, also when it fails."""
-        return Attempt(self, self._counters.of(name, network, device), durable=durable)
+        return Attempt(self, self._counters.of(name, network, device), ready=ready, durable=durable)
 
     async def begin(self, attempt: Attempt) -> None:
         """Raises TooManyAttempts if it may not be made now."""
@@ -183,6 +128,7 @@ class Throttling:
                             elsewhere = True
                         blocking = blocking or gate
                 if blocking is None:
+                    attempt.ready()
                     attempt.entered_at = now
                     if not is_shared and self._may_be_alone:
                         for gate in gates:
@@ -285,11 +231,13 @@ class Throttling:
                 if attempt.lowers:
 
                     async def over() -> bool | None:
-                        return await self._lower(attempt) or None
+                        return await self._lower(attempt, durable=not attempt.is_taken_back) or None
 
                     await judged_again(over)
 
-    async def _lower(self, attempt: Attempt, *, others_than: int = 0, with_: tuple[Change, ...] = ()) -> bool:
+    async def _lower(
+        self, attempt: Attempt, *, others_than: int = 0, with_: tuple[Change, ...] = (), durable: bool = True
+    ) -> bool:
         """One attempt less, forgiven if it was right, undone if it was taken back, in one write `with_` what it led to.
         `others_than`: 1 if it is still under way itself. To be called with the gates locked."""
         counters, gates = attempt.counters, attempt.gates
@@ -309,7 +257,7 @@ class Throttling:
                 failures = counter.forgiven(counter.raised(stored, now), gate.others(now, 0)).failures
                 lowered.append(replace(stored, failures=failures) if failures < stored.failures else None)
         marks = marked(counters, gates, now, -1) if attempt.counted else [None] * len(gates)
-        return await self._write(gates, lowered, marks, with_)
+        return await self._write(gates, lowered, marks, with_, durable=durable)
 
     async def _write(
         self,
