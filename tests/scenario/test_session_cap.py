@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from tests.scenario.world import CARRIERS, ON_POSTGRES, Carrier, Server, StartServer, statuses
 
-from ostiary.domain.session import Session
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -55,23 +54,23 @@ async def test_logins_that_see_the_same_room_do_not_all_take_it(start: StartServ
     """Five logins that all count the sessions before any of them adds its own: one place is taken once."""
     async with start(max_sessions=1) as server:
         account = await server.account("alice")
-        sessions: Any = server.store.sessions
-        count, together, left = sessions.of_account, asyncio.Barrier(5), 5
+        store: Any = server.store
+        standing, together, left = store.standing, asyncio.Barrier(5), 5
 
-        async def counted_together(account_id: str) -> list[Session]:
+        async def counted_together(account_id: str) -> Any:
             nonlocal left
-            found: list[Session] = await count(account_id)
+            found = await standing(account_id)
             if left > 0:
                 left -= 1
                 await together.wait()
             return found
 
-        sessions.of_account = counted_together
+        store.standing = counted_together
 
         replies = await asyncio.gather(*(server.device(kind).log_in("alice") for _ in range(5)))
 
         assert statuses(list(replies)) == [200] * 5
-        assert len(await count(account.id)) == 1
+        assert len(await store.sessions.of_account(account.id)) == 1
 
 
 async def test_the_cap_is_exact_over_two_servers(start_shared: StartServer) -> None:
