@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from ostiary import limits
 from ostiary.clock import SYSTEM_CLOCK, Clock
-from ostiary.errors import OstiaryError, Unavailable
-from ostiary.jose import KeySet
+from ostiary.errors import Misconfigured, OstiaryError, Unavailable
+from ostiary.jose import InvalidKey, KeySet
+from ostiary.jose.material import algorithm_named
 from ostiary.verifier.discovery import Metadata, discover
 from ostiary.verifier.fetching import Fetch
 from ostiary.verifier.freshness import Freshness, Step
@@ -51,6 +52,8 @@ class RemoteKeys:
             check_issuer(issuer)
         else:
             check_url(jwks_uri, "jwks_uri")
+        if algorithm is not None:
+            _check_algorithm(algorithm)
         self._load: Callable[[], _Loaded] = _Loader(issuer, jwks_uri, algorithm, fetch, clock)
         self._monotonic = clock.monotonic
         self._freshness = Freshness(cooldown=cooldown, max_stale=max_stale)
@@ -194,3 +197,13 @@ class _Loader:
             kept = min(max(said, limits.KEY_SET_SECONDS_MIN), limits.METADATA_SECONDS_MAX)
             self._found = (metadata.jwks_uri, now + kept)
         return self._found[0]
+
+
+def _check_algorithm(name: str) -> None:
+    """One that no public key verifies with would refuse every key set. Raises Misconfigured."""
+    try:
+        usable = not algorithm_named(name).symmetric
+    except InvalidKey:
+        usable = False
+    if not usable:
+        raise Misconfigured("algorithm is one that public keys verify with, such as RS256.")

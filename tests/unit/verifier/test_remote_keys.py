@@ -302,6 +302,13 @@ def test_foreign_exceptions_of_a_fetch_are_a_failure(issuer: FakeIssuer) -> None
     assert unknown.value.private == "ZeroDivisionError"
 
 
+@pytest.mark.parametrize("algorithm", ["none", "", "rs256", "HS256", "RSA-OAEP-256"])
+def test_an_algorithm_that_no_public_key_has_is_told_at_once(issuer: FakeIssuer, algorithm: str) -> None:
+    """A setting that can never work is refused when the verifier is made, and not with 503 at each request."""
+    with pytest.raises(Misconfigured):
+        issuer.verifier(algorithm=algorithm)
+
+
 @pytest.mark.parametrize(
     "url",
     [
