@@ -25,7 +25,7 @@ _SAMSUNG = "Mozilla/5.0 (Linux; Android 15; SM-S931B)"
         ("Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", "Firefox · Linux"),
         ("Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", "Firefox · Ubuntu"),
         (f"{_MAC} (KHTML, like Gecko) Version/26.0 Safari/605.1.15", "Safari · macOS"),
-        (f"{_IPHONE} (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1", "Safari · iOS"),
+        (f"{_IPHONE} (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1", "Mobile Safari · iOS"),
         (f"{_IPHONE} (KHTML, like Gecko) CriOS/142.0 Mobile/15E148 Safari/604.1", "Chrome · iOS"),
         (f"Mozilla/5.0 (Linux; Android 10; K) {_WEBKIT} Chrome/142.0 Mobile Safari/537.36", "Chrome · Android"),
         (f"{_SAMSUNG} {_WEBKIT} SamsungBrowser/29.0 Chrome/136.0 Safari/537.36", "Samsung Internet · Android"),

@@ -43,6 +43,8 @@ _BROWSERS = (
     ("Trident/", "Internet Explorer"),
     ("MSIE ", "Internet Explorer"),
     ("Epiphany/", "GNOME Web"),
+    ("Mobile/", "Mobile Safari"),
+    ("Mobile Safari/", "Mobile Safari"),
     ("Safari/", "Safari"),
 )
 
