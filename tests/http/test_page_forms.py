@@ -318,6 +318,36 @@ async def test_behind_a_path(anyio_backend: str) -> None:
         assert where(response) == "/auth/account"
 
 
+async def test_with_the_issuers_path_and_without(anyio_backend: str) -> None:
+    """A proxy may leave the issuer's path in the address or take it away; metadata is also where clients look for it
+    (RFC 8414 section 3.1, RFC 9728 section 3.1); nothing else is anywhere else."""
+    async with open_site(FakeClock(), issuer="https://id.example/auth") as site:
+        await site.account()
+        for base in ("", "/auth"):
+            at = "https://id.example" + base
+            response = await site.post(at + "/login", form={"username": "ann", "password": PASSWORD})
+            assert where(response) == "/auth/account"
+            cookies = {SESSION: set_cookies(response)[SESSION].value}
+            assert (await site.get(at + "/v1/me", cookies=cookies)).status_code == 200
+            assert (await site.get(at + "/account", cookies=cookies)).status_code == 200
+            assert where(await site.get(at + "/account")).startswith("/auth/login?next=%2Fauth%2Faccount")
+            assert (await site.get(at + "/.well-known/jwks.json")).headers["cache-control"].startswith("public")
+            assert (await site.get(at + "/healthz", headers={"Host": "10.0.0.7"})).status_code == 200
+        for name in ("oauth-authorization-server", "oauth-protected-resource"):
+            places = (f"/.well-known/{name}/auth", f"/auth/.well-known/{name}", f"/.well-known/{name}")
+            first, *others = [(await site.get("https://id.example" + place)).json() for place in places]
+            assert others == [first, first]
+        for path in ("/auth", "/authv1/me", "/auth/auth/v1/me", "/v1/me/auth", "/.well-known/jwks.json/auth", "//auth"):
+            assert (await site.get("https://id.example" + path)).status_code == 404, path
+
+
+async def test_an_issuers_path_that_is_one_of_ours_is_taken_away_by_a_proxy(anyio_backend: str) -> None:
+    """Else nobody could say what is meant."""
+    async with open_site(FakeClock(), issuer="https://id.example/v1") as site:
+        assert (await site.get("https://id.example/v1/me")).status_code == 401
+        assert (await site.get("https://id.example/v1/v1/me")).status_code == 404
+
+
 async def test_the_audit_trail_names_whoever_logs_out(site: Site) -> None:
     """By the page or by the call: the account itself, under one name."""
     account_id = await site.account()

@@ -60,7 +60,7 @@ def make_app(services: ServicesOf, *, cors_origins: tuple[str, ...], lifespan: L
     app: ASGIApp = _FixedPathsFirst(router)
     if cors_origins:
         app = Cors(app, cors_origins)
-    return Front(app, lambda: services().config)
+    return Front(app, lambda: services().config, (endpoint.path for endpoint in endpoints))
 
 
 def _routes(services: ServicesOf, endpoints: Iterable[Endpoint], mounted: Mounted) -> list[Route]:

@@ -1,7 +1,7 @@
 """The front door: limits, host and headers that every answer has. Pure ASGI, no state."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from ipaddress import ip_address
 
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ostiary import limits
 from ostiary.errors import HeadersTooLarge, Malformed, OstiaryError
 from ostiary.http.config import HttpConfig
+from ostiary.http.mounting import below_issuer
 from ostiary.http.problems import WrongHost, is_oauth, oauth_problem, path_of, problem
 
 VARY = b"Cookie, Authorization, Origin"
@@ -32,11 +33,13 @@ _NO_STORE = (b"cache-control", b"no-store")
 
 
 class Front:
-    """Refuses what is not for us or too large before anything looks at it, and finishes the headers of every answer."""
+    """Refuses what is not for us or too large before anything looks at it, and finishes the headers of every answer.
+    `paths` are the application's."""
 
-    def __init__(self, app: ASGIApp, config: Callable[[], HttpConfig]) -> None:
+    def __init__(self, app: ASGIApp, config: Callable[[], HttpConfig], paths: Iterable[str]) -> None:
         self._app = app
         self._config = config
+        self._taken = frozenset(path.split("/", 2)[1] for path in paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -47,6 +50,8 @@ class Front:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         config = self._config()
+        if config.base_path:
+            scope = below_issuer(scope, config.base_path, self._taken)
         finish = _Finish(send, config, public=_is_public(path_of(scope)), bodiless=scope["method"] == "HEAD")
         try:
             _check(scope, config)

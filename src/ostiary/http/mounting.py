@@ -5,11 +5,28 @@ import logging
 from dataclasses import replace
 from urllib.parse import quote
 
+from starlette.types import Scope
+
 from ostiary.http.services import Services
 
 log = logging.getLogger("ostiary.http")
 
 _PLACES = 16  # an application is mounted at one or two; where a pattern mounts it, visitors write the path
+
+_BEFORE_THE_PATH = ("/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource")
+"""What clients look for before the issuer's path, not below it (RFC 8414 section 3.1, RFC 9728 section 3.1)."""
+
+
+def below_issuer(scope: Scope, base_path: str, taken: frozenset[str]) -> Scope:
+    """The request as one of an application that is mounted at the issuer's path, where it came with that path: a proxy
+    may as well have taken it away. `taken`: how our own paths begin; an issuer's path like that says nothing."""
+    path = scope["path"]
+    if scope.get("root_path") or base_path.split("/", 2)[1] in taken:
+        return scope
+    if path.startswith(base_path + "/"):
+        return {**scope, "root_path": base_path}
+    before = path.removesuffix(base_path)
+    return {**scope, "path": before} if before in _BEFORE_THE_PATH else scope
 
 
 class Mounted:
