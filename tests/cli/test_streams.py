@@ -106,7 +106,8 @@ def test_waiting_for_stdin_is_left_with_one_ctrl_c(ostiary: Shell, add: Add, arg
     assert process.stdin is not None
     process.stdin.write(b"x")
     process.stdin.flush()
-    while process.poll() is None and _unread(process.stdin.fileno()):
+    given_up = time.monotonic() + 60
+    while process.poll() is None and _unread(process.stdin.fileno()) and time.monotonic() < given_up:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     try:
