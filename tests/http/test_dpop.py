@@ -448,6 +448,35 @@ async def test_a_recorded_renewal_does_nothing_at_another_node(kind: str) -> Non
         assert (await site.auth.system.housekeeping.purge()).spent == 2
 
 
+@pytest.mark.parametrize("kind", ["stateful", "stateless"])
+async def test_a_recorded_renewal_in_passing_does_nothing_at_another_node_either(kind: str) -> None:
+    """Flaw class: the same of a request whose cookies were renewed in passing. Parallel ones, each with a proof of its
+    own, are all renewed."""
+    clock, store = FakeClock(), MemoryStore()
+    async with (
+        open_site(clock, store=store, secret_key=b"k" * 32) as site,
+        open_site(clock, store=store, secret_key=b"k" * 32) as other,
+    ):
+        await site.account()
+        device = Device(site)
+        login = await device.log_in(kind, transport="cookie")
+        old = {SESSION: login.cookies[SESSION], REFRESH: login.cookies[REFRESH]}
+        clock.advance(901.0)
+        recorded = [{"DPoP": device.proof("GET", "/v1/me", old[SESSION])} for _ in range(2)]
+        answers = [await site.get("/v1/me", cookies=old, headers=proof) for proof in recorded]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        new = {name: one.value for name, one in set_cookies(answers[0]).items()}
+
+        for wait in (0.0, site.auth.settings.refresh_grace + 1):
+            clock.advance(wait)
+            for proof in recorded:
+                refused = await other.get("/v1/me", cookies=old, headers=proof)
+                assert code(refused) == (401, "invalid_dpop_proof")
+                assert not set_cookies(refused)
+        again = {"DPoP": device.proof("GET", "/v1/me", new[SESSION])}
+        assert (await other.get("/v1/me", cookies=new, headers=again)).status_code == 200
+
+
 async def test_an_old_token_with_a_new_proof_still_ends_the_session() -> None:
     """M-43: whoever has the key and an old refresh token is not a recording."""
     clock, store = FakeClock(), MemoryStore()

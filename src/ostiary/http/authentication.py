@@ -14,6 +14,7 @@ from ostiary.domain.session import Transport
 from ostiary.errors import (
     CsrfRejected,
     InvalidGrant,
+    InvalidProof,
     InvalidToken,
     Malformed,
     NotAuthenticated,
@@ -281,8 +282,9 @@ class Authenticator:
         that could refuse the request is looked at before the refresh token is spent."""
         self.check_meant_for_us(expired.audience, expired.actors)
         self._check_cookie_borne(scope, expired.session_id)
+        spends = None
         if expired.key_thumbprint is not None:
-            self._check_possession(scope, expired.key_thumbprint, credential, Carrier.COOKIE, now)
+            spends = self._proofs.renewing_in_passing(scope, credential, expired.key_thumbprint, now)
         address, label = self._whence(scope)
         client = replace(client, ip=address, label=label)  # a reading request comes without a label so far
         text = self._cookies.value(scope["headers"], self._cookies.refresh)
@@ -298,10 +300,16 @@ class Authenticator:
                 )
         try:
             issued = await self._refresh.refresh(
-                refresh_token.text, client, key_thumbprint=expired.key_thumbprint, transport=Transport.COOKIE
+                refresh_token.text,
+                client,
+                key_thumbprint=expired.key_thumbprint,
+                transport=Transport.COOKIE,
+                spends=spends,
             )
         except InvalidGrant as error:
             raise InvalidToken(private=f"expired, and {error.private}") from None
+        except InvalidProof as error:  # of a credential that was presented
+            raise InvalidProof(private=error.private) from None
         caller = await self._recognition.recognise(issued.access_token, now)
         self.check_meant_for_us(caller.audience, caller.act)
         await self._check_place(scope, caller, client, now, proves_password=proves_password)

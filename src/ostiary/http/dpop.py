@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from starlette.types import Scope
 
 from ostiary.credentials.dpop import address_of, origin_of
+from ostiary.domain.spent import Spent
 from ostiary.errors import InvalidProof
 from ostiary.http.config import HttpConfig
 from ostiary.services.proofs import Proofs, Renewing, Target
@@ -40,10 +41,12 @@ class ProofReader:
 
     def presenting(self, scope: Scope, credential: str, thumbprint: str, now: float) -> None:
         """Raises InvalidProof unless this request proves to hold the key that the credential is bound to."""
-        text = _proof_in(scope)
-        if text is None:
-            raise InvalidProof(private="no proof")
-        self._proofs.presenting(text, self._target(scope), credential, thumbprint, now)
+        self._proofs.presenting(_presented_in(scope), self._target(scope), credential, thumbprint, now)
+
+    def renewing_in_passing(self, scope: Scope, credential: str, thumbprint: str, now: float) -> Spent:
+        """As `presenting`, for a credential that is renewed because it has expired: what is spent by that."""
+        text = _presented_in(scope)
+        return self._proofs.renewing_in_passing(text, self._target(scope), credential, thumbprint, now)
 
     def _target(self, scope: Scope) -> Target:
         if scope.get("ostiary.edge"):
@@ -85,6 +88,13 @@ def _places_told(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
         if name in kept:
             kept[name].append(value.decode("latin-1").strip())
     return [url.partition("://")[2] for url in urls] + [host + path for host in hosts for path in paths]
+
+
+def _presented_in(scope: Scope) -> str:
+    text = _proof_in(scope)
+    if text is None:
+        raise InvalidProof(private="no proof")
+    return text
 
 
 def _proof_in(scope: Scope) -> str | None:

@@ -51,16 +51,24 @@ class Proofs:
     def renewing(self, text: str, target: Target, now: float) -> Renewing:
         """For a refresh token: as `asking`, with what has to be spent together with it."""
         proof = self._judge(text, target, "", self._nonces(now), now)
+        return Renewing(thumbprint=proof.thumbprint, spent=self._spent(proof))
+
+    def presenting(self, text: str, target: Target, credential: str, thumbprint: str, now: float) -> PossessionProof:
+        """For a credential that is bound to the key of this thumbprint. Raises InvalidProof, Overloaded."""
+        proof = self._judge(text, target, credential, (), now)
+        if proof.thumbprint != thumbprint:
+            raise InvalidProof(private="signed by another key")
+        return proof
+
+    def renewing_in_passing(self, text: str, target: Target, credential: str, thumbprint: str, now: float) -> Spent:
+        """As `presenting`, for a credential that is renewed because it has expired: what has to be spent with it."""
+        return self._spent(self.presenting(text, target, credential, thumbprint, now))
+
+    def _spent(self, proof: PossessionProof) -> Spent:
         derived, policy = self._context.derived, self._context.policy
         name = digest(derived.token_digest, f"proof {proof.thumbprint} {proof.token_id}")
         # a node whose clock is behind takes it for longer
-        spent = Spent(id=f"proof:{name.hex()}", until=proof.expires_at + policy.clock_leeway)
-        return Renewing(thumbprint=proof.thumbprint, spent=spent)
-
-    def presenting(self, text: str, target: Target, credential: str, thumbprint: str, now: float) -> None:
-        """For a credential that is bound to the key of this thumbprint. Raises InvalidProof, Overloaded."""
-        if self._judge(text, target, credential, (), now).thumbprint != thumbprint:
-            raise InvalidProof(private="signed by another key")
+        return Spent(id=f"proof:{name.hex()}", until=proof.expires_at + policy.clock_leeway)
 
     def _nonces(self, now: float) -> Collection[str]:
         return dpop.nonces_accepted(self._context.derived.dpop_nonce, now) if self._nonce_required else ()
