@@ -339,6 +339,9 @@ async def test_with_the_issuers_path_and_without(anyio_backend: str) -> None:
             assert others == [first, first]
         for path in ("/auth", "/authv1/me", "/auth/auth/v1/me", "/v1/me/auth", "/.well-known/jwks.json/auth", "//auth"):
             assert (await site.get("https://id.example" + path)).status_code == 404, path
+        # a client behind a proxy that takes the path away could write it twice; the proxy itself asks without it
+        for path, status in (("/auth/v1/forward-auth", 404), ("/v1/forward-auth", 401)):
+            assert (await site.get("https://id.example" + path, peer="127.0.0.1")).status_code == status, path
 
 
 async def test_an_issuers_path_that_is_one_of_ours_is_taken_away_by_a_proxy(anyio_backend: str) -> None:

@@ -216,7 +216,7 @@ def test_the_question_is_not_for_clients(edge: Edge) -> None:
         "/auth/v1//forward-auth",
         "/auth/v1/./forward-auth", "/auth/v1/x/../forward-auth", "/auth/v1/forward%2Dauth", "/auth/v1/%66orward-auth",
         "/auth/v1/forward-auth/", "//auth/v1/forward-auth", "/auth/%2e%2e/auth/v1/forward-auth",
-        "/AUTH/v1/forward-auth",
+        "/AUTH/v1/forward-auth", "/auth/auth/v1/forward-auth", "/auth/v1/forward-auth%0A",
     ):  # fmt: skip
         reply = edge.ask("GET", path, line)
         assert not reply.header("authorization"), path

@@ -1,6 +1,7 @@
 """The ASGI application: the table of endpoints as routes, behind the checks that every request passes."""
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
@@ -69,7 +70,16 @@ def _routes(services: ServicesOf, endpoints: Iterable[Endpoint], mounted: Mounte
         by_path[endpoint.path][endpoint.method] = endpoint
     # a fixed path before one with a parameter that would match it too; sorting is stable
     rows = sorted(by_path.items(), key=lambda row: "{" in row[0])
-    return [Route(path, _PathApp(services, methods, mounted)) for path, methods in rows]
+    return [_Exactly(path, _PathApp(services, methods, mounted)) for path, methods in rows]
+
+
+class _Exactly(Route):
+    """Starlette's patterns end with `$`, which also stands before a line end: a proxy that keeps a path from clients
+    knows no such other spelling of it."""
+
+    def __init__(self, path: str, endpoint: ASGIApp) -> None:
+        super().__init__(path, endpoint)
+        self.path_regex = re.compile(self.path_regex.pattern.removesuffix("$") + r"\Z")
 
 
 class _FixedPathsFirst:

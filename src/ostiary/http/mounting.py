@@ -15,6 +15,9 @@ _PLACES = 16  # an application is mounted at one or two; where a pattern mounts 
 
 _BEFORE_THE_PATH = ("/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource")
 """What clients look for before the issuer's path, not below it (RFC 8414 section 3.1, RFC 9728 section 3.1)."""
+_NEVER_BELOW = "/v1/forward-auth"
+"""What a proxy asks here itself and keeps from clients: where it takes the issuer's path away, a client who writes that
+path twice would have its second one left."""
 
 
 def below_issuer(scope: Scope, base_path: str, taken: frozenset[str]) -> Scope:
@@ -23,7 +26,7 @@ def below_issuer(scope: Scope, base_path: str, taken: frozenset[str]) -> Scope:
     path = scope["path"]
     if scope.get("root_path") or base_path.split("/", 2)[1] in taken:
         return scope
-    if path.startswith(base_path + "/"):
+    if path.startswith(base_path + "/") and path != base_path + _NEVER_BELOW:
         return {**scope, "root_path": base_path}
     before = path.removesuffix(base_path)
     return {**scope, "path": before} if before in _BEFORE_THE_PATH else scope
