@@ -232,6 +232,7 @@ def test_durations_that_are_none(written: str) -> None:
         ("ISSUER", "https://auth.example.com/?a", "without query"),
         ("ISSUER", "https://u:p@auth.example.com", "user name"),
         ("ISSUER", "https://auth.example.com/a/../b", "write a URL"),
+        ("ISSUER", "https://auth.example.com//evil.example", "write a URL"),
         ("ROLE_SCOPES", '{"admin": ["a b"]}', "without spaces"),
         ("ROLE_SCOPES", '{"ad min": []}', "role is 1 to 64"),
         ("ROLE_SCOPES", "[1]", "write a table"),

@@ -261,7 +261,8 @@ def _base(value: str, hint: str) -> str:
     plain = value.isascii() and value.isprintable() and not any(char in value for char in " ?#@*\\%")
     if parts.scheme not in _DEFAULT_PORTS or not plain or not _HOST.fullmatch(name) or port == 0:
         raise ValueError(hint)
-    if any(part in ("", ".", "..") for part in parts.path.strip("/").split("/")) and parts.path.strip("/"):
+    path = parts.path.rstrip("/").removeprefix("/")
+    if path and any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError(hint)
     shown = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
     return f"{parts.scheme}://{name}{shown}{parts.path.rstrip('/')}"
