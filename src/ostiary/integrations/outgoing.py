@@ -117,7 +117,7 @@ class Outgoing:
             text, lives = body["access_token"], float(body["expires_in"])
             if not isinstance(text, str) or not text or not math.isfinite(lives):
                 raise ValueError
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise Unavailable(private=f"the issuer answered {response.status_code} with something else") from None
         if len(self._tokens) >= limits.OUTGOING_TOKENS:
             self._make_room()
@@ -225,7 +225,16 @@ class _Bearer(httpx2.Auth):
 
 def _can_be_sent_again(request: httpx2.Request) -> bool:
     """Whether its body is still there: bytes, or the parts of a form, and not what was read from somewhere."""
-    return isinstance(request.stream, httpx2.ByteStream) or hasattr(request.stream, "fields")
+    fields = getattr(request.stream, "fields", None)
+    if fields is None:
+        return isinstance(request.stream, httpx2.ByteStream)
+    return all(_can_be_read_again(getattr(field, "file", b"")) for field in fields)
+
+
+def _can_be_read_again(file: object) -> bool:
+    """Whether a file of a form is there as a whole, or can be read from its start once more."""
+    seekable = getattr(file, "seekable", None)
+    return isinstance(file, str | bytes) or (seekable is not None and bool(seekable()))
 
 
 def _refusal(status: int, body: object) -> OstiaryError:
