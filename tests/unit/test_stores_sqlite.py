@@ -218,6 +218,38 @@ async def test_hint_is_given_once(store: SqliteStore, monkeypatch: pytest.Monkey
     listening.cancel()
 
 
+async def test_each_who_listens_hears_of_what_was_appended(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M-30: a server's own feed and those who follow it listen to one log, and none takes the news from the other."""
+    looks = 0
+
+    async def called(*_: object, **__: object) -> None:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(store._calls, "called", called)
+    monkeypatch.setattr(store._calls, "listen", lambda: False)
+    told: tuple[list[Hint], list[Hint]] = ([], [])
+
+    async def listen(hints: list[Hint]) -> None:
+        async for hint in store.revocations.hints():
+            hints.append(hint)
+
+    async def looked() -> None:
+        seen = looks
+        while looks < seen + 6:  # noqa: ASYNC110 - they take turns, so each looks
+            await asyncio.sleep(0)
+
+    listening = [asyncio.create_task(listen(hints)) for hints in told]
+    await looked()
+    assert told == ([LOOK], [LOOK])
+    assert await store.write(Append(builders.entry()))
+    await looked()
+    assert [[hint.entries for hint in hints] for hints in told] == [[(), (builders.entry(),)]] * 2
+    for task in listening:
+        task.cancel()
+
+
 async def test_replaced_file_gives_no_lease(store: SqliteStore, tmp_path: Path) -> None:
     """Flaw class: a server goes on with a file that nobody else writes to any more."""
     path = tmp_path / "ostiary.db"

@@ -25,6 +25,7 @@ from ostiary.stores.sqlite.presence import Presence
 
 P = TypeVar("P", bound=Probe | None)
 _Row = tuple[int, int, str, str, int, float]
+_Seen = tuple[object, int, Cursor]  # by one who listens: a count of all writes, the log's generation and newest item
 _LARGEST = 2**63 - 1
 _SCOPES = {scope.value: scope for scope in Scope}
 _BEGINNING = Cursor()
@@ -75,7 +76,6 @@ class Revocations(Part):
         self._path = str(path)
         self._inode = inode_of(path)
         self._uptime = uptime
-        self._version: object = None
 
     @property
     def _lane(self) -> Lane:
@@ -120,7 +120,7 @@ class Revocations(Part):
             raise Unavailable(private="sqlite: the file was replaced by another one; restart")
 
     async def hints(self) -> AsyncIterator[Hint]:
-        seen: tuple[int, Cursor] | None = None
+        seen: _Seen | None = None
         nudged = asked = 0
         hint: Hint | None
         while True:
@@ -141,30 +141,29 @@ class Revocations(Part):
             rest = min(max(_LOOK_INTERVAL, _LOOK_REST * taken), _LOOK_INTERVAL_MAX)
             await self._calls.called(looked, within=_LOOK_INTERVAL_CALLED if called else rest)
 
-    def _news(self, seen: tuple[int, Cursor] | None) -> tuple[tuple[int, Cursor], Hint | None]:
-        """The log's generation and newest item; and what was appended since, if that is little, `LOOK` if something
-        else has happened. Raises sqlite3.Error.
+    def _news(self, seen: _Seen | None) -> tuple[_Seen, Hint | None]:
+        """What was seen of the log; and what was appended since, if that is little, `LOOK` if something else has
+        happened. Raises sqlite3.Error.
 
         Asked on the loop itself: it reads a counter in memory that is shared with the other processes and waits for no
         lock; only where anybody has written at all, the log is looked at.
         """
         version = self._watching.execute("PRAGMA data_version").fetchone()
         if seen is not None:
-            if version == self._version:
+            before, generation, reached = seen
+            if version == before:
                 return seen, None
-            generation, reached = seen
             now_generation, holds = _holds(self._watching, reached)
             if holds and now_generation == generation:
                 rows = self._watching.execute(_AFTER, (reached.position, _MOST_HINTED + 1)).fetchall()
-                self._version = version
                 if not rows:
-                    return seen, None
+                    return (version, generation, reached), None
                 if len(rows) <= _MOST_HINTED:
                     now = Cursor(position=rows[-1][0], nonce=rows[-1][1])
-                    return (generation, now), Hint(entries=tuple(map(_entry, rows)), after=reached, reached=now)
+                    hint = Hint(entries=tuple(map(_entry, rows)), after=reached, reached=now)
+                    return (version, generation, now), hint
         generation, position, nonce = self._watching.execute(_REACHED).fetchone()
-        self._version = version
-        return (generation, Cursor(position=position or 0, nonce=nonce or 0)), LOOK
+        return (version, generation, Cursor(position=position or 0, nonce=nonce or 0)), LOOK
 
     async def head(self) -> Cursor:
         return await self._lanes.probes.submit(_head)
