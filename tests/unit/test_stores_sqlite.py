@@ -241,13 +241,15 @@ async def test_each_who_listens_hears_of_what_was_appended(store: SqliteStore, m
             await asyncio.sleep(0)
 
     listening = [asyncio.create_task(listen(hints)) for hints in told]
-    await looked()
-    assert told == ([LOOK], [LOOK])
-    assert await store.write(Append(builders.entry()))
-    await looked()
-    assert [[hint.entries for hint in hints] for hints in told] == [[(), (builders.entry(),)]] * 2
-    for task in listening:
-        task.cancel()
+    try:
+        await looked()
+        assert told == ([LOOK], [LOOK])
+        assert await store.write(Append(builders.entry()))
+        await looked()
+        assert [[hint.entries for hint in hints] for hints in told] == [[(), (builders.entry(),)]] * 2
+    finally:
+        for task in listening:
+            task.cancel()
 
 
 async def test_replaced_file_gives_no_lease(store: SqliteStore, tmp_path: Path) -> None:

@@ -90,8 +90,10 @@ class Following:
         for thread in self._threads:
             thread.join(limits.FETCH_SECONDS)
         self._threads = []
-        self.replica.lease_until = -math.inf
+        with self._learning:
+            self.replica.lease_until = -math.inf
         self._feed.leave()
+        self._feed = self._feed_as(node=secrets.token_hex(8))  # a goodbye that comes late is not for who starts again
 
     async def ask(self) -> None:
         """Return when the replica holds everything that was committed before this call; raises Unavailable."""
@@ -132,6 +134,7 @@ class Following:
                 thread.start()
 
     def _keep_asking(self, stopped: threading.Event) -> None:
+        feed = self._feed
         while not stopped.is_set():
             hinted = self._look.is_set()
             self._look.clear()
@@ -139,9 +142,9 @@ class Following:
                 waiting, self._waiting = self._waiting, []
             try:
                 before, begun = self.replica.cursor, self._clock.monotonic()
-                is_fresh = self._ask(fresh=bool(waiting)) >= begun
+                is_fresh = self._ask(stopped, fresh=bool(waiting)) >= begun
                 if hinted and self.replica.cursor != before:
-                    self._ask()  # tells that it has been applied: somebody may be waiting for that
+                    self._ask(stopped)  # tells that it has been applied: somebody may be waiting for that
             except OstiaryError as error:
                 self._tell_failure(error)
                 for future in waiting:
@@ -161,11 +164,12 @@ class Following:
                 else:
                     future.set_exception(Unavailable(private="the relay could not ask the issuer"))
             self._look.wait(self.replica.lease / 4 * (0.9 + 0.2 * _CHANCE.random()))
-        self._feed.close()
+        feed.close()
 
-    def _ask(self, *, fresh: bool = False) -> float:
+    def _ask(self, stopped: threading.Event, *, fresh: bool = False) -> float:
         """Until the answer is complete; since when it was (monotonic). A relay that is to give a `fresh` one asks the
-        issuer before each part of its answer: the last one says how old all of it is. Raises Unavailable."""
+        issuer before each part of its answer: the last one says how old all of it is. Raises Unavailable, also for an
+        answer that comes once it has stopped: nobody waits for it any more, so it must not lend anything."""
         replica = self.replica
         following, complete_at = Next.MORE, -math.inf
         while following is not Next.DONE:
@@ -177,6 +181,8 @@ class Following:
                 raise Unavailable(private="the revocation feed lends nothing")
             replica.lease = min(answer.lease, limits.FEED_LEASE_SECONDS)
             with self._learning:
+                if stopped.is_set():
+                    raise Unavailable(private="the revocation feed is no longer followed")
                 complete_at = sent.at - answer.age
                 following = replica.on_reply(Sent(complete_at, sent.splits), probe_of(answer))
                 if following is Next.ADOPT:

@@ -15,11 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tests.unit.verifier.issuer import AUDIENCE, FakeIssuer
 
-from ostiary import jose
+from ostiary import jose, limits
 from ostiary.clock import Clock
 from ostiary.revocation.entry import Cursor
 from ostiary.verifier import CredentialRefused, Misconfigured, Unavailable, Verifier
 from ostiary.verifier.feed_over_http import FeedOverHttp
+from ostiary.verifier.following import Following
 from ostiary.verifier.issuer_client import ClientKey, ClientSecret, client_of
 
 SECRET = ("cli_behind", "ost_cs_secret")
@@ -279,6 +280,40 @@ def test_after_it_was_stopped_it_starts_anew(verifier: Verifier, feed: Feed, iss
     verifier._revocations.stop_blocking()  # type: ignore[union-attr]
     assert feed.asked[-1].get("leave") == "1"
     assert verifier.verify_sync(token).account_id == "acc_ada"
+
+
+def test_an_answer_that_comes_after_it_was_stopped_lends_nothing(
+    verifier: Verifier, feed: Feed, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flaw class: a follower that has said goodbye, whom nobody waits for, accepts what is ended after that. Nor is
+    who starts again taken for the one who said it."""
+    verifier.verify_sync(issuer.token())
+    following = verifier._revocations
+    assert isinstance(following, Following)
+    feed.lease = 60.0
+    until(lambda: following.replica.lease == 60.0)
+    answered, asked = threading.Event(), threading.Event()
+    monkeypatch.setattr(limits, "FETCH_SECONDS", 0.05)  # that a thread which is asking gets to end
+    ask, name = following._feed.ask, feed.asked[-1]["node"]
+
+    def late(*_: Any, **__: Any) -> Any:
+        asked.set()
+        assert answered.wait(30)
+        return ask(Cursor(), timeout=10.0)
+
+    monkeypatch.setattr(following._feed, "ask", late)
+    asking = next(thread for thread in following._threads if "asking" in thread.name)
+    following._look.set()
+    assert asked.wait(30)
+    following.stop_blocking()
+    until(lambda: feed.asked[-1] == {"node": name, "leave": "1"})
+    answered.set()
+    asking.join(30)
+    assert not asking.is_alive()
+    assert following.replica.lease_until < 0
+    monkeypatch.undo()
+    verifier.verify_sync(issuer.token())
+    assert feed.asked[-1]["node"] != name
 
 
 def test_who_we_are_to_the_issuer() -> None:
