@@ -37,21 +37,23 @@ def folder_of(database: Path) -> Path:
 
 
 class _Known(msgspec.Struct, array_like=True):
-    """What is written of one node. `at`: the machine's uptime when it last asked."""
+    """What is written of one node. `at`: the machine's uptime when it last asked. `file`: which database it asked."""
 
     name: str
     at: float
     acknowledged: int = 0
     description: str = ""
+    file: int = 0
 
 
 _DECODER = msgspec.json.Decoder(list[_Known])
 
 
 class Presence:
-    """One open store among those of the same file. From any thread."""
+    """One open store among those of the same file, whose inode is `file`. From any thread."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, file: int) -> None:
+        self._file = file
         self._folder = folder_of(database)
         self._name = secrets.token_hex(8)
         self._path = str(self._folder / self._name)
@@ -96,7 +98,7 @@ class Presence:
             self._announce()
             known = self._nodes.get(node)
             if known is None:
-                known = self._nodes[node] = _Known(node, at)
+                known = self._nodes[node] = _Known(node, at, file=self._file)
             known.at, known.acknowledged = at, acknowledged
             self._write()
 
@@ -126,18 +128,22 @@ class Presence:
 
     def behind(self, position: int, *, since: float) -> int | None:
         """How many nodes of any living server asked at `since` or later and have not acknowledged `position`. One whose
-        file cannot be read counts. None if it cannot be known who there is."""
+        file cannot be read counts, and so does one that asked a database that another one has replaced: its positions
+        are others. None if it cannot be known who there is."""
         names = None if sys.platform == "win32" else self._names()
         if names is None:
             return None
-        behind = _behind([*self._nodes.values()], position, since)
+        behind = self._behind([*self._nodes.values()], position, since)
         for name in names:
             if name != self._name:
                 found = _parsed(f"{self._folder}{os.sep}{name}")
-                late = 1 if found is None else _behind(found, position, since)
+                late = 1 if found is None else self._behind(found, position, since)
                 if late and self._is_alive(name):  # what is asked last, for it takes the longest
                     behind += late
         return behind
+
+    def _behind(self, nodes: list[_Known], position: int, since: float) -> int:
+        return sum(node.at >= since and (node.acknowledged < position or node.file != self._file) for node in nodes)
 
     @property
     def others_are_few(self) -> bool:
@@ -270,10 +276,6 @@ class Presence:
         finally:
             os.close(handle)
         return False
-
-
-def _behind(nodes: list[_Known], position: int, since: float) -> int:
-    return sum(node.at >= since and node.acknowledged < position for node in nodes)
 
 
 def _parsed(path: str) -> list[_Known] | None:

@@ -45,7 +45,7 @@ class SqliteStore:
         self._inode = inode_of(path)
         self._lanes = lanes
         self._watching = watching
-        self._presence = Presence(path)
+        self._presence = Presence(path, self._inode)
         self._calls = Calls(folder_of(path))
         self.accounts: port.Accounts = Accounts(lanes)
         self.sessions: port.Sessions = Sessions(lanes)
