@@ -225,6 +225,21 @@ def test_the_question_is_not_for_clients(edge: Edge) -> None:
     assert not edge.ask("GET", "/_ostiary", line).header("authorization")
 
 
+def test_the_auth_servers_path_is_written_once(edge: Edge) -> None:
+    """Flaw class: the proxy takes the path away, the auth server takes a second one for a path that was left, and what
+    the proxy keeps from clients has another address."""
+    line, _ = edge.log_in()
+    assert edge.ask("GET", "/auth/v1/me", line).status == 200
+    for path in (
+        "/auth/auth/v1/me",
+        "/auth/auth/admin",
+        "/auth/%61uth/v1/me",
+        "/auth//auth/v1/me",
+        "/auth/./auth/v1/me",
+    ):
+        assert edge.ask("GET", path, line).status == 404, path
+
+
 def test_bodies_arrive(edge: Edge) -> None:
     """The question takes nothing of the request's body away."""
     line, _ = edge.log_in()
