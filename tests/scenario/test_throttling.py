@@ -17,6 +17,7 @@ from tests.scenario.world import (
     Server,
     StartServer,
     statuses,
+    until,
 )
 
 from ostiary import limits
@@ -320,6 +321,30 @@ async def test_a_server_that_comes_leaves_places_to_what_is_under_way(
             go.set()
             assert (await attempt).status == 401
             assert statuses([await _guess(server) for server in (here, there)]) == [429] * 2
+
+
+async def test_a_server_that_was_alone_waits_for_what_is_under_way_elsewhere(
+    start_on_file: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first login since another server came finds all places taken by honest ones there: it is not refused."""
+    async with start_on_file() as here:
+        await here.account("alice")
+        await here.log_in("alice")
+        async with start_on_file() as there:
+            asked, go = _holding_hashes(there, monkeypatch)
+            honest = [asyncio.create_task(there.device().log_in("alice")) for _ in range(5)]
+            await asked.wait()
+            await until(lambda: _are_under_way(here, 5))
+            one_more = asyncio.create_task(here.device().log_in("alice"))
+            await asyncio.wait([one_more], timeout=0.2)
+            go.set()
+            assert statuses([await one_more, *[await one for one in honest]]) == [200] * 6
+
+
+async def _are_under_way(server: Server, number: int) -> bool:
+    name = "under way: " + server.system.throttling._counters.account_id("alice")
+    mark = await server.store.throttles.get(name)
+    return mark is not None and mark.failures == number
 
 
 async def test_an_attempt_that_is_given_up_stays_counted(

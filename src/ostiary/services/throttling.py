@@ -117,16 +117,22 @@ class Throttling:
                     forget(gates)  # others have come since
                 is_fresh = not any(gate.is_read for gate in gates)
                 await self._read(counters, gates, is_shared=is_shared)
-                blocking = None
+                blocking = refused = None
                 elsewhere = False
                 for counter, gate in zip(counters, gates, strict=True):
                     throttle = gate.with_uncounted(counter, now)
                     if counter.left(throttle, now) <= 0:
                         if is_fresh and gate.under_way == 0:
                             if count_everywhere(gate.everywhere, now) == 0:
-                                raise TooManyAttempts(math.ceil(counter.wait(throttle, now)))
+                                refused = TooManyAttempts(math.ceil(counter.wait(throttle, now)))
+                                break
                             elsewhere = True
                         blocking = blocking or gate
+                if refused is not None:
+                    if not is_shared and self._is_shared():  # others have come since: theirs may be under way
+                        forget(gates)
+                        continue
+                    raise refused
                 if blocking is None:
                     attempt.ready()
                     attempt.entered_at = now
