@@ -8,6 +8,7 @@ from tests.scenario.world import OTHER_PASSWORD, PASSWORD, Carrier, Device, Repl
 
 from ostiary.domain.account import USER
 from ostiary.http.app import ENDPOINTS
+from ostiary.revocation.entry import Cursor
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +58,20 @@ EVERY_WAY = (
     "delete",
     "end everything",
 )
+
+
+async def test_who_follows_without_a_name_is_waited_for_by_every_server(start_shared: StartServer) -> None:
+    """A verifier that says no name never says what it knows: for as long as it may have a lease, whichever server it
+    got that from, every server finds one node that has applied nothing (M-33)."""
+    async with start_shared() as here, start_shared() as there:
+        await here.account("alice")
+        await (await here.log_in("alice")).log_out()
+        log, servers = here.store.revocations, {here.system.feed.node, there.system.feed.node}
+
+        for cursor in (Cursor(), await log.head()):
+            await there.system.followers.probe(cursor, node="")
+            others = [node for node in await log.nodes(within=600.0, limit=10) if node.name not in servers]
+            assert [node.acknowledged for node in others] == [0]
 
 
 @pytest.mark.parametrize("how", EVERY_WAY)

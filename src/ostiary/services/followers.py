@@ -81,6 +81,9 @@ class Followers:
         """What was committed before this call, after `cursor`. `applied`: how far a relay's followers have come, if not
         so far. `lends`: somebody may go by it. Raises Unavailable."""
         page = limit or limits.REVOCATION_PAGE
+        if not node and lends and self._feed.node:
+            # cannot say either that it knows: for as long as it may have a lease, all servers find one that does not
+            await self._log.probe(Cursor(), 1, node=f"{self._feed.node}.unnamed")
         if node and applied is not None and applied != cursor:
             # known, and shown to be able to commit, before the log is read for it
             await self._log.probe(applied, 1, node=node)
