@@ -263,6 +263,32 @@ async def test_a_role_that_serialises_everything_changes_nothing(postgres: Clust
     await store.close()
 
 
+async def test_who_expects_what_they_change_waits_for_nobody(postgres: Cluster, url: str) -> None:
+    """Everything of an account ended by each of its sessions at once, on condition that this one is live: they are one
+    after the other, and the server never has to end one of two that wait for each other."""
+    store = await PostgresStore.open(url)
+    account, sessions = builders.account(revision=1), [builders.session(f"s{i}", revision=1) for i in range(4)]
+    await store.write(Add(builders.account()), *(Add(builders.session(session.id)) for session in sessions))
+    postgres.sql("SELECT pg_stat_force_next_flush()")
+    before = postgres.sql("SELECT sum(deadlocks) FROM pg_stat_database")
+    issuer = await store.issuer()
+    changes = (Swap(issuer), Swap(account), *(Swap(replace(session, ended_at=1.0)) for session in sessions))
+    done = await asyncio.gather(
+        *(store.write(Expect(issuer), Expect(session), Expect(account), *changes) for session in sessions)
+    )
+    assert sorted(done) == [False] * 3 + [True]
+    postgres.sql("SELECT pg_stat_force_next_flush()")
+    assert postgres.sql("SELECT sum(deadlocks) FROM pg_stat_database") == before
+
+    now = replace(account, revision=2)
+    assert await store.write(Expect(account), Swap(now)) is False
+    assert await store.write(Expect(replace(account, revision=3)), Swap(now), Swap(replace(now, revision=3))) is False
+    assert await store.write(Swap(now), Expect(now)) is False
+    assert await store.write(Expect(now), Swap(now), Expect(replace(now, revision=3)), Remove(replace(now, revision=3)))
+    assert await store.accounts.get(account.id) is None
+    await store.close()
+
+
 @pytest.mark.parametrize("level", ["off", "local", "remote_write"])
 async def test_commits_are_durable_whatever_the_role_was_told(
     postgres: Cluster, store: PostgresStore, schema: str, level: str

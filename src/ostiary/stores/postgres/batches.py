@@ -121,6 +121,22 @@ def batch_of(schema: Schema, changes: Iterable[Change]) -> Batch | None:
     )
 
 
+def needed(changes: Sequence[Change]) -> list[Change]:
+    """Without what is expected of a record that the next change to it expects anyway. Two who only share what both of
+    them change afterwards would wait for each other until the server ends one."""
+    kept: list[Change] = []
+    later: dict[tuple[type, str], int] = {}
+    for change in reversed(changes):
+        if not isinstance(change, Append):
+            record = change.record
+            key = (type(record), record.id)
+            if isinstance(change, Expect) and later.get(key) == record.revision:
+                continue
+            later[key] = record.revision if isinstance(change, Swap | Remove) else -1
+        kept.append(change)
+    return kept[::-1]
+
+
 _VERBS: dict[type, str] = {Add: "add", Swap: "swap", Remove: "remove"}
 
 

@@ -9,7 +9,7 @@ import asyncpg
 
 from ostiary.errors import InvalidRequest, Unavailable
 from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
-from ostiary.stores.postgres.batches import DURABLE, Batch, Writer, batch_of
+from ostiary.stores.postgres.batches import DURABLE, Batch, Writer, batch_of, needed
 from ostiary.stores.postgres.errors import WORTH_ANOTHER_TRY
 from ostiary.stores.postgres.listening import place, told
 from ostiary.stores.postgres.pool import Connection, Pool
@@ -32,7 +32,11 @@ class Writing:
     async def write(self, changes: Sequence[Change]) -> bool:
         """See the port."""
         try:
-            return await self._write(changes, batch_of(self._schema, changes))
+            batch = batch_of(self._schema, changes)
+            if batch is None:
+                changes = needed(changes)
+                batch = batch_of(self._schema, changes)
+            return await self._write(changes, batch)
         except (UnicodeEncodeError, OverflowError) as error:
             raise InvalidRequest("A text or a number cannot be stored.") from error
 
