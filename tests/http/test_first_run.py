@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.http.harness import OTHER_PASSWORD, PASSWORD, SESSION, Site, open_site, set_cookies
 
+from ostiary.stores.port import Swap
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +88,23 @@ async def test_the_first_account_ends_it(site: Site) -> None:
     code = await offered(site)
     await site.post("/v1/accounts", json={"username": "ann", "password": PASSWORD})
     assert await claim(site, code) == 404
+
+
+async def test_a_server_that_starts_meanwhile_is_nobody_who_was_first(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the password is hashed another server may write the issuer's record, as one does that starts: the link
+    still makes the administrator."""
+    code = await offered(site)
+    store, hash_ = site.auth.system.context.store, site.auth.system.passwords.hash
+
+    async def slowly(password: str) -> str:
+        monkeypatch.setattr(site.auth.system.passwords, "hash", hash_)
+        assert await store.write(Swap(await store.issuer()))
+        return await hash_(password)
+
+    monkeypatch.setattr(site.auth.system.passwords, "hash", slowly)
+    assert await claim(site, code) == 303
 
 
 async def test_refusals_keep_the_link(site: Site) -> None:
