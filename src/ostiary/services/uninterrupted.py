@@ -19,6 +19,8 @@ async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
             await asyncio.shield(task)
         except asyncio.CancelledError as error:
             given_up = error
+        except GeneratorExit:  # its loop is gone, and with it whoever waits
+            raise
         except BaseException:  # noqa: S110, BLE001  the task's own: see its result
             pass
     for variable in context:  # what it left for those who come after it, it left in a copy
