@@ -248,7 +248,10 @@ async def test_everybody_writes_while_indexes_of_partitions_are_built(place: Pla
         if index.table == "sessions":
             parts = parts_of(place, index.name)
             assert set(parts) == {'"Even, of sessions"', "odd_1", "odd_2"}
-            ahead = f"SELECT oid FROM pg_class WHERE relname LIKE '{index.ahead}%' AND relkind = 'i'"
+            ahead = (
+                f"SELECT oid FROM pg_class WHERE relname LIKE '{index.ahead}%' AND relkind = 'i' "
+                f"AND relnamespace = '{place.name}'::regnamespace"
+            )
             assert sorted(parts.values()) == sorted(place.postgres.sql(ahead).split())
     (found, *_) = await place.node.sessions.page(limit=1)
     assert found is not None
