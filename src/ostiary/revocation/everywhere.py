@@ -9,7 +9,8 @@ from ostiary import limits
 from ostiary.errors import OstiaryError
 from ostiary.revocation.entry import Cursor
 
-_PAUSE = 0.0003  # seconds between looks, for each node that is behind: several take their time one after the other
+_PAUSE = 0.0002  # seconds before the first look; each later pause is a little longer than the one before
+_GROWTH = 1.15
 _LONGEST_PAUSE = 0.05
 
 
@@ -37,11 +38,10 @@ async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lea
             head, _ = await asyncio.gather(log.head(), log.nudge())
             count, pause = 1, _PAUSE
             while monotonic() < deadline:
-                await log.pause(min(pause, _LONGEST_PAUSE), nodes=count)
+                await log.pause(pause, nodes=count)
                 behind = await log.behind(head, within=wait)
                 if behind == 0:
                     return
-                before, count = count, behind or 1
-                pause = pause * 1.15 if count == before else _PAUSE * count  # little longer than it must be
+                count, pause = behind or 1, min(pause * _GROWTH, _LONGEST_PAUSE)
     while (left := deadline - monotonic()) > 0:  # noqa: ASYNC110 - time is what it waits for
         await asyncio.sleep(max(left, _PAUSE))
