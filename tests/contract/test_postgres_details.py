@@ -19,9 +19,11 @@ from ostiary.domain.account import Issuer
 from ostiary.domain.session import EndReason
 from ostiary.errors import InvalidRequest, Misconfigured, Unavailable
 from ostiary.revocation.entry import LOOK, Cursor
+from ostiary.stores import postgres_url
 from ostiary.stores.migrations import HEAD
 from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
 from ostiary.stores.postgres import PostgresStore, schema_version
+from ostiary.stores.postgres.connecting import first_connection
 from ostiary.stores.postgres.pool import Pool
 from ostiary.testing import builders
 
@@ -370,6 +372,16 @@ def test_first_starts_at_once(url: str, postgres: Cluster, schema: str) -> None:
         assert [process.wait() for process in processes] == [0] * 4
     counts = f"SELECT (SELECT count(*) FROM {schema}.issuers), (SELECT count(*) FROM {schema}.revocation_logs)"
     assert postgres.sql(counts) == "1|1"
+
+
+async def test_who_was_slower_finds_what_was_made_in_its_own_transaction(url: str, schema: str) -> None:
+    """Of nodes that start at once, whoever gets the turn second has begun its transaction, and has looked, before the
+    first was done: it finds the finished schema, not tables of a stranger."""
+    async with first_connection(postgres_url.parse(url), within=10) as (_, connection):
+        assert await schema_version.read(connection, schema) == schema_version.Found(None)
+        async with connection.transaction():
+            await (await PostgresStore.open(url)).close()
+            assert (await schema_version.read(connection, schema)).version == HEAD
 
 
 async def test_tables_have_the_columns_of_the_records(store: PostgresStore, postgres: Cluster, schema: str) -> None:

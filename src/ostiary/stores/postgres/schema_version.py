@@ -79,10 +79,12 @@ async def found_at(url: PostgresUrl) -> Found:
 
 async def read(connection: Any, name: str) -> Found:
     """Raises Misconfigured if somebody else's tables are there; the driver's own errors."""
-    ours = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f'"{name}".schema_floors')
+    # One statement, of one moment: between two, another node may have made the schema. And the catalogue itself, since
+    # to_regclass answers from what this connection remembers of it, which an advisory lock does not bring up to date.
+    tables = "SELECT count(*) > 0, count(*) FILTER (WHERE tablename = 'schema_floors') > 0 FROM pg_tables"
+    ((some, ours),) = await connection.fetch(f"{tables} WHERE schemaname = $1", name)
     if not ours:
-        others = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1)"
-        if await connection.fetchval(others, name):
+        if some:
             raise Misconfigured(f"The PostgreSQL schema {name} belongs to another program: name another one.")
         return Found(None)
     row = await connection.fetch(
@@ -125,7 +127,7 @@ async def _upgrade(connector: Connector, connection: Any, name: str) -> Found:
         await _build_indexes(connector, name, found.version)
     await connection.execute(f"SET LOCAL search_path TO \"{name}\"; SET LOCAL synchronous_commit TO 'on'")
     await connection.execute(f"SET LOCAL lock_timeout TO {_LOCK_MILLISECONDS}")
-    if not await connection.fetchval("SELECT to_regnamespace($1) IS NOT NULL", f'"{name}"'):
+    if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", name):
         await connection.execute(f'CREATE SCHEMA "{name}"')
     await connection.execute(revisions.postgres_statements(found.version))
     await _seed(connection)
