@@ -116,6 +116,49 @@ async def test_a_password_is_not_reset_by_who_was_demoted_during_the_hash(
     assert (await server.device().log_in("carol", PASSWORD)).status == 200
 
 
+@pytest.mark.parametrize("by", ["call", "page", "password"])
+async def test_failures_of_login_are_not_forgiven_by_who_was_demoted_meanwhile(
+    server: Server, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M-30: to enable an account that is enabled, or to reset its password, forgives its failures; asked for by who was
+    demoted meanwhile it is 403, and they count on. Asked for by who may, they are forgiven in that one write."""
+    carol, throttles = await server.account("carol"), server.store.throttles
+    other, guesser = await server.admin("other"), server.device()
+    for _ in range(5):
+        assert (await guesser.log_in("carol", "not it at all, but long")).status == 401
+    bob, demotion = await _demoted(server)
+    counters = [change.record.id for change in await _forgiveness(server, "carol")]
+    assert len(counters) == 1
+    write, answered = server.store.write, []
+
+    async def late(*changes: Change, durable: bool = True) -> bool:
+        if not answered and any(isinstance(change, Remove) and change.record.id in counters for change in changes):
+            answered.append(0)
+            answered[0] = (await demotion()).status
+        return await write(*changes, durable=durable)
+
+    monkeypatch.setattr(server.store, "write", late)
+
+    async def forgive(device: Device) -> Reply:
+        if by == "call":
+            return await device.patch(f"/v1/admin/accounts/{carol.id}", {"disabled": False})
+        what = "enable" if by == "page" else "password"
+        return await device.send("POST", f"/admin/accounts/{carol.id}/{what}", form={})
+
+    refused = await forgive(bob)
+
+    assert (refused.status, answered) == (403, [200])
+    assert (await throttles.get(counters[0])) is not None
+    assert (await guesser.log_in("carol", PASSWORD)).status == 429
+    assert (await forgive(other)).status in (200, 303)
+    assert await throttles.get(counters[0]) is None
+
+
+async def _forgiveness(server: Server, username: str) -> list[Remove]:
+    found = await server.system.accounts._throttling.forgiveness(username)
+    return [change for change in found if isinstance(change, Remove)]
+
+
 BY_ADMINISTRATORS: dict[str, dict[str, Any]] = {
     "PATCH /v1/admin/accounts/{account}": {"json": {"disabled": True}},
     "DELETE /v1/admin/accounts/{account}": {},

@@ -127,3 +127,20 @@ async def test_nonsense_is_refused_when_the_route_is_made(start_on_file: StartSe
             server.auth.protect(PlainTextResponse("in"), freshness=nonsense)
         with pytest.raises(Misconfigured):
             server.auth.require(freshness=nonsense)
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [{"fresh": wrong} for wrong in ("text", "300", 0, -1, True, float("nan"), float("inf"), (300,))]
+    + [{"role": wrong} for wrong in ("", 1, ["admin"], ("admin", "user"))],
+    ids=repr,
+)
+async def test_a_demand_that_nobody_can_be_measured_by_is_refused_when_the_route_is_made(
+    start_on_file: StartServer, demand: dict[str, Any]
+) -> None:
+    """Neither an error at the first request, nor a route that lets everybody in (`nan`) or nobody (M-30)."""
+    async with start_on_file() as server:
+        with pytest.raises(Misconfigured):
+            server.auth.protect(PlainTextResponse("in"), **demand)
+        with pytest.raises(Misconfigured):
+            server.auth.require(**demand)

@@ -23,7 +23,7 @@ from ostiary.errors import Misconfigured, OstiaryError, Unavailable
 from ostiary.http.app import make_app
 from ostiary.http.authentication import Authenticator
 from ostiary.http.problems import headers_of
-from ostiary.http.protect import Protect, Running, check_rights
+from ostiary.http.protect import Protect, Running, check_demands, check_rights
 from ostiary.http.renewals import deliver, delivering, has_begun, is_delivered
 from ostiary.http.services import Services
 from ostiary.passwords import Argon2Parameters
@@ -196,6 +196,7 @@ class Ostiary:
     ) -> Callable[..., Awaitable[Caller]]:
         """A FastAPI dependency that gives the caller if it has the role, proved its password recently enough, and is
         known not to have been revoked as well as `freshness` wants it. Raises Misconfigured."""
+        check_demands(role, fresh)
         wanted = self._agreed(freshness)
 
         async def dependency(request: HTTPConnection, response: Response = _NOWHERE) -> Caller:

@@ -1,5 +1,6 @@
 """Any ASGI application behind a login: `Protect` decides before the application is called."""
 
+import math
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ostiary.clock import Clock
 from ostiary.domain.caller import Caller
-from ostiary.errors import Forbidden, OstiaryError, ReauthenticationRequired
+from ostiary.errors import Forbidden, Misconfigured, OstiaryError, ReauthenticationRequired
 from ostiary.http.authentication import Authenticated, Authenticator
 from ostiary.http.problems import problem
 from ostiary.http.renewals import deliver, is_delivered, with_cookies
@@ -35,7 +36,8 @@ class Protect:
     `start` is awaited while `running` has no authenticator.
     `role`: what the caller must have. `fresh`: how many seconds ago at most the password was proven. A credential that
     this process has seen before is judged without waiting for anything, unless `freshness` is "fresh" or the lease on
-    what is known of revocations is gone: see `ostiary.revocation.freshness`.
+    what is known of revocations is gone: see `ostiary.revocation.freshness`. Raises Misconfigured for a demand that no
+    caller could be measured by.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Protect:
         fresh: float | None = None,
         freshness: Freshness = "ask",
     ) -> None:
+        check_demands(role, fresh)
         self._app = app
         self._running = running
         self._start = start
@@ -102,6 +105,16 @@ class Protect:
             return
         scope["user"] = caller
         await self._app(scope, receive, send)
+
+
+def check_demands(role: object, fresh: object) -> None:
+    """What an application demands of callers, looked at when it is built. Raises Misconfigured."""
+    if role is not None and not (isinstance(role, str) and role):
+        raise Misconfigured("role is the name of a role, or None.")
+    if fresh is None:
+        return
+    if isinstance(fresh, bool) or not isinstance(fresh, int | float) or not 0 < fresh < math.inf:
+        raise Misconfigured("fresh is a number of seconds above 0, or None.")
 
 
 def check_rights(caller: Caller, now: float, role: str | None, fresh: float | None) -> None:

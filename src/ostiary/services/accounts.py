@@ -166,10 +166,7 @@ class Accounts:
             conditions = await still_may(self._context, actor)
             return await self._change(account_id, patch, name_of(actor), client, conditions)
 
-        account, ended = await judged_again(attempt)
-        if patch.disabled is False:
-            await self._throttling.forgive(account.username_key)
-        return account, ended
+        return await judged_again(attempt)
 
     async def _change(
         self, account_id: str, patch: AccountPatch, actor: str, client: Client | None, conditions: list[Change]
@@ -186,10 +183,12 @@ class Accounts:
             changed = replace(changed, display_name=check_display_name(patch.display_name))
         if not isinstance(patch.email, Keep):
             changed = replace(changed, email=check_email(patch.email))
-        if changed == account:
+        forgiving = await self._throttling.forgiveness(account.username_key) if patch.disabled is False else []
+        if changed == account and not forgiving:
             return account, self._context.ended(0)
         over: list[Session] = []
-        changes: list[Change] = [*conditions, *await self._guard_last_admin(account, changed, issuer)]
+        guard = await self._guard_last_admin(account, changed, issuer)
+        changes: list[Change] = [*conditions, *guard, *forgiving]
         roles_changed = changed.roles != account.roles
         newly_disabled = changed.disabled and not account.disabled
         if newly_disabled:
@@ -199,6 +198,8 @@ class Accounts:
             changed, entry = void_account_tokens(self._context, changed, issuer.everything, now)
             changes.append(entry)
         event = self._event(account, changed)
+        if forgiving and event is Event.ACCOUNT_CHANGED:
+            event = Event.ACCOUNT_ENABLED
         changes += [
             Swap(changed),
             self._context.audit(

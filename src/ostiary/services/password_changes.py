@@ -87,6 +87,7 @@ class PasswordChanges:
             live = await live_sessions(self._context, account.id, issuer.everything, now)
             written = await self._context.write(
                 *conditions,
+                *await self._throttling.forgiveness(account.username_key),
                 Swap(replace(raised, password_hash=password_hash, password_changed_at=now)),
                 entry,
                 *end_sessions(self._context, live, now, EndReason.PASSWORD_CHANGED),
@@ -96,6 +97,4 @@ class PasswordChanges:
             )
             return self._context.ended(len(live)) if written else None
 
-        ended = await judged_again(attempt)
-        await self._throttling.forgive(account.username_key)
-        return ended
+        return await judged_again(attempt)

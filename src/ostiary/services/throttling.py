@@ -86,14 +86,11 @@ class Throttling:
             if gate.users == 0:
                 self._gates.pop(counter.id, None)
 
-    async def forgive(self, name: str) -> None:
-        """Forget the account's failures: an administrator enabled it, or its password was reset."""
-
-        async def attempt() -> bool | None:
-            counter = await self._context.store.throttles.get(self._counters.account_id(name))
-            return True if counter is None or await self._context.write(Remove(counter)) else None
-
-        await judged_again(attempt)
+    async def forgiveness(self, name: str) -> list[Change]:
+        """What forgets the account's failures, in the write by which an administrator enables it or resets its
+        password: nothing if there are none, and the write fails if another one is counted meanwhile."""
+        counter = await self._context.store.throttles.get(self._counters.account_id(name))
+        return [] if counter is None else [Remove(counter)]
 
     @property
     def _may_be_alone(self) -> bool:
