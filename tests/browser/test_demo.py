@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from playwright.sync_api import expect
 from tests.browser.visitor import Visitor
-from tests.cli.test_serve import free_port
+from tests.servers.ports import free_port
 
 KINDS = ("session", "stateful", "stateless")
 REFUSING = ("auth", "notes", "reports", "downloads")

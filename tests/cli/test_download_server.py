@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Shell
-from tests.scenario.elsewhere import free_port, get, running
+from tests.scenario.elsewhere import get, running
+from tests.servers.ports import free_port
 
 from ostiary.cli.shell import USAGE
 from ostiary.settings import state_folder

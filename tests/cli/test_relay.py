@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Shell
-from tests.scenario.elsewhere import free_port, get, running
+from tests.scenario.elsewhere import get, running
+from tests.servers.ports import free_port
 
 from ostiary import jose
 from ostiary.cli.shell import USAGE

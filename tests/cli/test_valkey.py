@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Result, Shell
 from tests.servers import valkey
+from tests.servers.ports import free_port
 
 KEY = "known to every node, and to nobody else"
 PASSWORD = "correct horse battery staple"
@@ -87,7 +88,7 @@ def test_doctor_on_settings_that_keep_the_promise(ostiary: Shell) -> None:
 
 def test_doctor_without_a_server(ostiary: Shell) -> None:
     """Nobody there: exit code 3, and no password of the URL is shown."""
-    url = f"valkey://:hunter2@127.0.0.1:{valkey.free_port()}"
+    url = f"valkey://:hunter2@127.0.0.1:{free_port()}"
     told = ostiary("doctor", "--valkey", url, OSTIARY_SECRET_KEY=KEY)
     assert told.code == 3
     assert "hunter2" not in told.out + told.err

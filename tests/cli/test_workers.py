@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.cli.conftest import GOOD_PASSWORD, Shell
-from tests.cli.test_serve import Add, Server, free_port, serving
+from tests.cli.test_serve import Add, Server, serving
+from tests.servers.ports import free_port
 
 from ostiary.cli.workers import Supervisor
 from ostiary.errors import Misconfigured

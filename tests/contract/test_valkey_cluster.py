@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 from tests.servers import valkey
+from tests.servers.ports import free_port
 from tests.servers.valkey_groups import Group, add_replica, cluster, reached
 
 from ostiary.errors import Unavailable
@@ -129,13 +130,13 @@ async def test_who_listens_learns_that_the_slot_moved(group: Group) -> None:
 @pytest.mark.anyio
 async def test_seed_that_is_down_is_passed_over(group: Group) -> None:
     """Any member that lives is enough to find the others."""
-    dead = f"valkey+cluster://127.0.0.1:{valkey.free_port()},127.0.0.1:{group.servers[0].port}"
+    dead = f"valkey+cluster://127.0.0.1:{free_port()},127.0.0.1:{group.servers[0].port}"
     for number in range(3):
         store = await ValkeyStore.open(f"{dead}?prefix=seed-{number}&timeout=30")
         assert await store.write(Add(builders.session()))
         await store.close()
     with pytest.raises(Unavailable):
-        await ValkeyStore.open(f"valkey+cluster://127.0.0.1:{valkey.free_port()}")
+        await ValkeyStore.open(f"valkey+cluster://127.0.0.1:{free_port()}")
 
 
 @pytest.mark.anyio

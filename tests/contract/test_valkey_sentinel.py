@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 from tests.servers import valkey
+from tests.servers.ports import free_port
 from tests.servers.proxy import Proxy, proxy
 from tests.servers.valkey_groups import Watched, watched
 
@@ -124,6 +125,6 @@ async def test_sentinels_that_know_nothing_are_unavailable() -> None:
     """A service that nobody watches, and sentinels that are not there."""
     async with high_availability() as (group, _):
         url = group.sentinels.url().replace("/ostiary", "/other")
-        for wrong in (url, f"valkey+sentinel://127.0.0.1:{valkey.free_port()}/ostiary"):
+        for wrong in (url, f"valkey+sentinel://127.0.0.1:{free_port()}/ostiary"):
             with pytest.raises(Unavailable):
                 await ValkeyStore.open(wrong)

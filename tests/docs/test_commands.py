@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from tests.docs.reading import ROOT, Command, all_blocks, blocks, commands
-from tests.docs.walking import Walk, free_port, make_targets, serving, started
+from tests.docs.walking import Walk, make_targets, serving, started
+from tests.servers.ports import free_port
 
 README = Path("README.md")
 STARTING = Path("docs/guide/getting-started.md")

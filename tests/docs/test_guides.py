@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from tests.docs.reading import ROOT
 from tests.docs.site import CHEAP, ISSUER, KINDS, PASSWORD, Client, opened
-from tests.docs.walking import environment, free_port, serving
+from tests.docs.walking import environment, serving
+from tests.servers.ports import free_port
 
 from ostiary import Ostiary, Settings
 from ostiary.verifier import Refused, Verifier

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import select
-import socket
 import subprocess
 import sys
 import time
@@ -19,13 +18,6 @@ from tests.docs.reading import ROOT, Command
 WRITTEN = "127.0.0.1:8000"
 """Where every page says that the server is."""
 _PATIENCE = 60.0  # seconds; only a machine in trouble needs them
-
-
-def free_port() -> int:
-    """One that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment() -> dict[str, str]:

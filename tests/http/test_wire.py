@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.servers.ports import free_port
 
 EXECUTABLE = Path(sys.executable).with_name("ostiary")
 PASSWORD = "eleven quiet lanterns"
@@ -89,9 +90,7 @@ def code_of(answer: bytes) -> str:
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """One server for all tests of this file; its database is a real SQLite file."""
     folder = tmp_path_factory.mktemp("wire")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OSTIARY_")}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

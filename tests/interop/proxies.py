@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.docs.reading import blocks
 from tests.interop.node_peer import installed
+from tests.servers.ports import free_port
 
 PAGE = Path("docs/guide/other-verifiers.md")
 PATIENCE = 20.0  # seconds until a server answers, or the test fails
@@ -32,12 +33,6 @@ def shown(language: str, changes: Mapping[str, str]) -> str:
         assert what in text, what
         text = text.replace(what, instead)
     return text
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

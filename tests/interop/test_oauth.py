@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import GOOD_PASSWORD, Shell
-from tests.cli.test_serve import Server, free_port, wait_until_ready
+from tests.cli.test_serve import Server, wait_until_ready
 from tests.interop.node_peer import HERE, installed, missing
+from tests.servers.ports import free_port
 
 from ostiary import jose
 

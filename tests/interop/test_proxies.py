@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import GOOD_PASSWORD, Shell
-from tests.cli.test_serve import free_port
 from tests.interop import proxies
 from tests.interop.proxies import ask
 from tests.scenario.test_verifier_elsewhere import issuing, log_in
+from tests.servers.ports import free_port
 from tests.unit.jose.forge import ALGS, b64, key, raw_token
 
 from ostiary import jose

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import GOOD_PASSWORD, Shell
-from tests.cli.test_serve import free_port
 from tests.scenario.elsewhere import Process, running
+from tests.servers.ports import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HOST = "app.example.com"

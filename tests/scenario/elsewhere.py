@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from tests.cli.conftest import GOOD_PASSWORD, Shell
-from tests.cli.test_serve import free_port
+from tests.servers.ports import free_port
 
 FILES = "https://files.example"
 _PATIENCE = 60.0

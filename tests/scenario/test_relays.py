@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import GOOD_PASSWORD, Shell
-from tests.scenario.elsewhere import Got, Process, free_port, get, running
+from tests.scenario.elsewhere import Got, Process, get, running
+from tests.servers.ports import free_port
 
 from ostiary import jose
 from ostiary.verifier import CredentialRefused, Unavailable, Verifier

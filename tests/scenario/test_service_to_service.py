@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import GOOD_PASSWORD, Shell
-from tests.cli.test_serve import Server, free_port, wait_until_ready
+from tests.cli.test_serve import Server, wait_until_ready
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 FRONT, BEHIND = "https://front.example", "https://behind.example"

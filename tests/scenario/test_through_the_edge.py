@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 from tests.cli.conftest import GOOD_PASSWORD
-from tests.cli.test_serve import free_port
 from tests.proxies.conftest import SESSION, nginx_file, program
 from tests.scenario.elsewhere import running
 from tests.scenario.test_service_to_service import FORGED, FRONT, Services, services, wait_for
+from tests.servers.ports import free_port
 
 __all__ = ["services"]
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import GOOD_PASSWORD, Shell
-from tests.cli.test_serve import Server, free_port, wait_until_ready
+from tests.cli.test_serve import Server, wait_until_ready
+from tests.servers.ports import free_port
 
 from ostiary import jose
 

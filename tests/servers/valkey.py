@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.servers.ports import free_port
+
 _LONGEST = 60.0  # seconds that a server may take to start on a machine that is busy otherwise
 
 
@@ -22,18 +24,12 @@ def binary() -> str:
     return str(get_binary_path())
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Server:
     """One process. `settings` are those of valkey.conf, with `_` for `-`; by default nothing is written to disk."""
 
-    def __init__(self, folder: Path, *, mode: str = "", **settings: object) -> None:
+    def __init__(self, folder: Path, *, mode: str = "", port: int | None = None, **settings: object) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
         self.mode = mode
         self.settings: dict[str, object] = {
             "bind": "127.0.0.1",
@@ -125,9 +121,7 @@ class Server:
 
 def at(port: int) -> Server:
     """One that somebody else has started."""
-    found = Server(Path())
-    found.port = port
-    return found
+    return Server(Path(), port=port)
 
 
 @contextlib.contextmanager

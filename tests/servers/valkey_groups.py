@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.valkey import Server, folder, free_port
+from tests.servers.ports import free_port
+from tests.servers.valkey import Server, folder
 
 _LONGEST = 60.0
 SERVICE = "ostiary"
