@@ -344,6 +344,43 @@ async def test_with_the_issuers_path_and_without(anyio_backend: str) -> None:
             assert (await site.get("https://id.example" + path, peer="127.0.0.1")).status_code == status, path
 
 
+@pytest.mark.parametrize("path", ["kept", "stripped"])
+async def test_where_a_setting_says_what_a_proxy_does_the_other_form_is_404(path: str, anyio_backend: str) -> None:
+    """`issuer_path`: who keeps one of our paths from clients keeps it under its one address. What machines beside this
+    one ask by themselves has no path of the issuer's in front, and metadata stands before it (RFC 8414 section 3.1)."""
+    origin, below = "https://id.example", "https://id.example/auth"
+    right, wrong = (below, origin) if path == "kept" else (origin, below)
+    async with open_site(FakeClock(), issuer=below, issuer_path=path) as site:
+        await site.account()
+        response = await site.post(right + "/login", form={"username": "ann", "password": PASSWORD})
+        assert where(response) == "/auth/account"
+        cookies = {SESSION: set_cookies(response)[SESSION].value}
+        assert (await site.post(wrong + "/login", form={"username": "ann", "password": PASSWORD})).status_code == 404
+        for place in ("/v1/me", "/account", "/", "/.well-known/jwks.json", "/docs"):
+            assert (await site.get(right + place, cookies=cookies)).status_code == 200, place
+            refused = await site.get(wrong + place, cookies=cookies)
+            assert (refused.status_code, refused.json()["code"]) == (404, "not_found"), place
+        for place in ("/healthz", "/v1/forward-auth"):
+            asked = await site.get(origin + place, cookies=cookies, peer="127.0.0.1", headers={"Host": "id.example"})
+            assert asked.status_code == 200, place
+        # whatever a proxy does, the question is none that a client could ask with the issuer's path before it
+        assert (await site.get(below + "/v1/forward-auth", cookies=cookies, peer="127.0.0.1")).status_code == 404
+        for name in ("oauth-authorization-server", "oauth-protected-resource"):
+            answers = [
+                await site.get(address)
+                for address in (f"{origin}/.well-known/{name}/auth", f"{right}/.well-known/{name}")
+            ]
+            assert answers[0].json() == answers[1].json()
+            assert (await site.get(f"{wrong}/.well-known/{name}")).status_code == 404
+
+
+async def test_an_issuers_path_that_is_one_of_ours_is_read_where_it_is_kept(anyio_backend: str) -> None:
+    """`issuer_path`: the setting says what is meant, where the path alone could not."""
+    async with open_site(FakeClock(), issuer="https://id.example/v1", issuer_path="kept") as site:
+        assert (await site.get("https://id.example/v1/v1/me")).status_code == 401
+        assert (await site.get("https://id.example/v1/me")).status_code == 404
+
+
 async def test_an_issuers_path_that_is_one_of_ours_is_taken_away_by_a_proxy(anyio_backend: str) -> None:
     """Else nobody could say what is meant."""
     async with open_site(FakeClock(), issuer="https://id.example/v1") as site:

@@ -5,6 +5,7 @@ In the files only addresses are changed: where the proxy listens (plain http, on
 
 import getpass
 import os
+import re
 import shutil
 import socket
 import sys
@@ -86,6 +87,15 @@ class Edge:
         return (f"Cookie: {cookies[0]}" if cookies else f"Authorization: Bearer {answer['access_token']}"), answer
 
 
+def settings_shown() -> dict[str, str]:
+    """The settings of the auth server that every file asks for at its head: the same ones."""
+    files = ("nginx/app.example.com.conf", "caddy/Caddyfile", "traefik/dynamic.yml")
+    asked = [dict(re.findall(r"(OSTIARY_[A-Z_]+)=(\S+)", (EXAMPLES / name).read_text())) for name in files]
+    assert asked[0] == asked[1] == asked[2]
+    assert asked[0]["OSTIARY_ISSUER"] == ISSUER
+    return asked[0]
+
+
 @pytest.fixture(scope="session")
 def auth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """`ostiary serve`, known to the world by the proxy's name."""
@@ -94,12 +104,7 @@ def auth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     assert made.code == 0, made.err
     port = free_port()
     arguments = [str(Path(sys.executable).with_name("ostiary")), "serve", "--port", str(port)]
-    settings = {
-        "OSTIARY_ISSUER": ISSUER,
-        "OSTIARY_AUDIENCES": NOTES,
-        "OSTIARY_TRUSTED_PROXIES": "127.0.0.1/32",
-        "OSTIARY_ALLOWED_HOSTS": f"{HOST},127.0.0.1:{port}",
-    }
+    settings = {**settings_shown(), "OSTIARY_ALLOWED_HOSTS": f"{HOST},127.0.0.1:{port}"}
     with running(arguments, f"http://127.0.0.1:{port}", folder, **settings) as server:
         yield server
 

@@ -53,6 +53,7 @@ def test_defaults_are_the_contracts() -> None:
     assert settings.cookie_secure
     assert settings.trusted_proxies == settings.cors_origins == settings.trusted_origins == settings.audiences == ()
     assert (settings.registration, settings.dpop_nonce, settings.encrypt_stateless) == ("open", "required", False)
+    assert settings.issuer_path == "either"
     assert settings.warnings == ()
 
 

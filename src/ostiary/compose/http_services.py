@@ -21,6 +21,7 @@ def http_config(settings: Settings, *, worker: int = 0) -> HttpConfig:
         issuer=settings.issuer,
         origin=settings.issuer_origin,
         base_path=parts.path.rstrip("/"),
+        issuer_path=settings.issuer_path,
         allowed_hosts=frozenset(host.lower() for host in settings.allowed_hosts),
         trusted_origins=frozenset(settings.trusted_origins),
         cors_origins=settings.cors_origins,

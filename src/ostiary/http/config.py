@@ -6,12 +6,14 @@ from ipaddress import IPv4Network, IPv6Network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpConfig:
-    """`origin` is the issuer's; `base_path` is where the issuer's path puts this application, "" at the root.
+    """`origin` is the issuer's; `base_path` is where the issuer's path puts this application, "" at the root;
+    `issuer_path` whether requests come with it ("kept"), without it ("stripped"), or either.
     `secure_cookies` False drops `__Host-` and Secure (contract section 3)."""
 
     issuer: str
     origin: str
     base_path: str = ""
+    issuer_path: str = "either"
     allowed_hosts: frozenset[str]
     trusted_origins: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()

@@ -50,14 +50,17 @@ class Front:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         config = self._config()
-        if config.base_path:
-            scope = below_issuer(scope, config.base_path, self._taken)
-        finish = _Finish(send, config, public=_is_public(path_of(scope)), bodiless=scope["method"] == "HEAD")
+        refusal = None
         try:
+            if config.base_path:
+                scope = below_issuer(scope, config, self._taken)
             _check(scope, config)
         except OstiaryError as error:
+            refusal = error
+        finish = _Finish(send, config, public=_is_public(path_of(scope)), bodiless=scope["method"] == "HEAD")
+        if refusal is not None:
             told = oauth_problem if is_oauth(scope) else problem
-            await told(error)(scope, receive, finish)
+            await told(refusal)(scope, receive, finish)
             return
         await self._app(scope, receive, finish)
 

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from starlette.types import Scope
 
+from ostiary.errors import NoSuchRoute
+from ostiary.http.config import HttpConfig
 from ostiary.http.services import Services
 
 log = logging.getLogger("ostiary.http")
@@ -20,16 +22,30 @@ _NEVER_BELOW = "/v1/forward-auth"
 path twice would have its second one left."""
 
 
-def below_issuer(scope: Scope, base_path: str, taken: frozenset[str]) -> Scope:
+_BESIDE = frozenset((_NEVER_BELOW, "/healthz", "/readyz", "/metrics"))
+"""What machines beside this one ask by themselves, whatever a proxy does to the paths of clients."""
+
+
+def below_issuer(scope: Scope, config: HttpConfig, taken: frozenset[str]) -> Scope:
     """The request as one of an application that is mounted at the issuer's path, where it came with that path: a proxy
-    may as well have taken it away. `taken`: how our own paths begin; an issuer's path like that says nothing."""
-    path = scope["path"]
-    if scope.get("root_path") or base_path.split("/", 2)[1] in taken:
+    may as well have taken it away, unless the setting `issuer_path` says which. `taken`: how our own paths begin; an
+    issuer's path like that says nothing where it may be either. Raises NoSuchRoute for what came without the path that
+    is left in here."""
+    path, base = scope["path"], config.base_path
+    if scope.get("root_path"):
         return scope
-    if path.startswith(base_path + "/") and path != base_path + _NEVER_BELOW:
-        return {**scope, "root_path": base_path}
-    before = path.removesuffix(base_path)
-    return {**scope, "path": before} if before in _BEFORE_THE_PATH else scope
+    is_kept = config.issuer_path == "kept"
+    before = path.removesuffix(base)
+    if before in _BEFORE_THE_PATH and (before != path or not is_kept):
+        return {**scope, "path": before}
+    if is_kept and path in _BESIDE:
+        return scope
+    is_read = is_kept or (config.issuer_path == "either" and base.split("/", 2)[1] not in taken)
+    if is_read and path.startswith(base + "/") and path != base + _NEVER_BELOW:
+        return {**scope, "root_path": base}
+    if is_kept:
+        raise NoSuchRoute
+    return scope
 
 
 class Mounted:

@@ -185,6 +185,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "off"  # noqa: S105 - a choice
     cors_origins: Annotated[tuple[str, ...], Setting(_origins, "Origins whose scripts may read our answers.")] = ()
     trusted_origins: Annotated[tuple[str, ...], Setting(_origins, "Origins whose changes pass the CSRF rule.")] = ()
+    issuer_path: Annotated[
+        str,
+        Setting(
+            read.choice("either", "kept", "stripped"),
+            "Whether a proxy keeps the issuer's path in the address of a request, or strips it.",
+        ),
+    ] = "either"
     trusted_proxies: Annotated[
         tuple[str, ...], Setting(read.many(read.network), "Networks that are believed about `X-Forwarded-*`.")
     ] = ()
