@@ -8,6 +8,7 @@ from tests.servers import valkey
 from tests.servers.postgres import Cluster, cluster
 
 from ostiary import limits
+from ostiary.stores.postgres import pool
 
 # The same examples every time, and no verdict by the clock: the machine may be busy with something else.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
@@ -27,8 +28,11 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request may wait for a busy machine: how long it waits in production is no test's business."""
+    """A request may wait for a busy machine: how long it waits in production is no test's business. There a PostgreSQL
+    that is silent for less than a second is gone; here that is one that is frozen (`Cluster.frozen`)."""
     monkeypatch.setattr(limits, "ASK_SECONDS", 30.0)
+    monkeypatch.setattr(pool, "CONNECT_SECONDS", 30.0)
+    monkeypatch.setattr(pool, "ANSWER_SECONDS", 30.0)
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from tests.scenario.world import (
 from tests.servers import valkey
 
 from ostiary.settings import Settings
-from ostiary.stores.postgres import pool
 from ostiary.stores.valkey_url import parse
 from ostiary.testing import FakeClock
 
@@ -35,10 +34,6 @@ def _places(request: pytest.FixtureRequest, store: str, folder: Path, schema: st
     if store in ("valkey", "mixed"):
         places["valkey"] = request.getfixturevalue("valkey_url")
     if store == "postgres":
-        # a server that is silent for less than a second is gone; in a story it may be that the machine has much to do
-        patience = request.getfixturevalue("monkeypatch")
-        patience.setattr(pool, "CONNECT_SECONDS", 30.0)
-        patience.setattr(pool, "ANSWER_SECONDS", 30.0)
         places["database"] = request.getfixturevalue("postgres").url(schema=schema, pool_size=5)
     return places
 

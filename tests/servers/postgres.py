@@ -11,9 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
 from tests.servers.ports import free_port
 
+from ostiary.stores.postgres import pool
+
 USER = "postgres"
+_PATIENCE = {name: getattr(pool, name) for name in ("CONNECT_SECONDS", "ANSWER_SECONDS")}
 _LONGEST = 120  # seconds that starting or stopping may take on a machine that is busy otherwise
 
 
@@ -79,13 +83,12 @@ class Cluster:
 
     def kill(self) -> None:
         """SIGKILL to the postmaster and to all that it started, as a machine that runs out of memory would."""
-        assert self._postmaster is not None
-        group = [self._postmaster, *self.children()]
+        group = self._stopped()
         for pid in group:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for pid in group:
-            while _is_alive(pid):
+            while _state(pid) not in _OVER:
                 os.sched_yield()
         self._postmaster = None
         for lock in (self.data / "postmaster.pid", self.folder / f".s.PGSQL.{self.port}.lock"):
@@ -93,18 +96,30 @@ class Cluster:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Every process of it stands still: connections stay open and nobody answers."""
-        assert self._postmaster is not None
-        group = [self._postmaster, *self.children()]
-        for pid in group:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
+        """Every process of it stands still: connections stay open and nobody answers. Whoever asks has no more patience
+        than in production."""
+        group = self._stopped()
         try:
-            yield
+            with pytest.MonkeyPatch.context() as usual:
+                for name, seconds in _PATIENCE.items():
+                    usual.setattr(pool, name, seconds)
+                yield
         finally:
             for pid in group:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
+
+    def _stopped(self) -> list[int]:
+        """The numbers of all its processes, none of which goes on, nor starts another one that is not among them."""
+        assert self._postmaster is not None
+        os.kill(self._postmaster, signal.SIGSTOP)
+        while _state(self._postmaster) not in _AT_REST:
+            os.sched_yield()
+        children = self.children()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        return [self._postmaster, *children]
 
     def children(self) -> list[int]:
         found = subprocess.run(
@@ -159,12 +174,16 @@ class Cluster:
 _ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
-def _is_alive(pid: int) -> bool:
+_OVER = ("", "Z")
+_AT_REST = ("T", *_OVER)
+
+
+def _state(pid: int) -> str:
+    """One letter, or none if it is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+        return ""
 
 
 @contextlib.contextmanager
