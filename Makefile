@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# The tests start hundreds of Pythons: what one of them has compiled the others find, whatever the machine is set to.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test test-large chaos simulate check format bench bench-jose bench-nodes bench-peers coverage-jose differential fuzz mutants lock screenshots clean
 

@@ -4,6 +4,7 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -50,7 +51,7 @@ ServicesOf = Callable[[], Services]
 def make_app(services: ServicesOf, *, cors_origins: tuple[str, ...], lifespan: Lifespan[Router] | None) -> ASGIApp:
     """The application. `services` gives the running system's; it is called at each request, since the system starts
     with the lifespan, after the routes are made."""
-    endpoints = (*ENDPOINTS, *openapi_endpoints(ENDPOINTS))
+    endpoints = _endpoints()
     mounted = Mounted()
     router = Router(
         routes=_routes(services, endpoints, mounted),
@@ -62,6 +63,12 @@ def make_app(services: ServicesOf, *, cors_origins: tuple[str, ...], lifespan: L
     if cors_origins:
         app = Cors(app, cors_origins)
     return Front(app, lambda: services().config, (endpoint.path for endpoint in endpoints))
+
+
+@cache
+def _endpoints() -> tuple[Endpoint, ...]:
+    """The same for every application of a process, whose reference is written once."""
+    return (*ENDPOINTS, *openapi_endpoints(ENDPOINTS))
 
 
 def _routes(services: ServicesOf, endpoints: Iterable[Endpoint], mounted: Mounted) -> list[Route]:

@@ -6,7 +6,7 @@ on. Texts are chosen by stable codes; a code that nobody wrote a text for become
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -47,7 +47,9 @@ class Frame:
     roles: frozenset[str] | None = None
 
 
+@cache
 def _templates() -> Environment:
+    """Compiled once in a process, for all applications in it: nothing in them is of one."""
     environment = Environment(
         loader=PackageLoader("ostiary.http.pages"),
         autoescape=True,
