@@ -284,12 +284,30 @@ def test_the_issuer_is_no_audience_of_its_own_list() -> None:
 # --- Rules between settings -------------------------------------------------------------------------------------------
 
 
-def test_idle_longer_than_absolute_is_refused_when_chosen_and_clamped_when_default() -> None:
-    """Who writes an idle life longer than the whole believes something untrue; a default gives way silently."""
-    assert "no more than session_lifetime" in refusal(SESSION_IDLE_LIFETIME="2h", SESSION_LIFETIME="1h")
-    assert "no more than refresh_lifetime" in refusal(REFRESH_IDLE_LIFETIME="2d", REFRESH_LIFETIME="1d")
-    short = lifetimes_of(load(SESSION_LIFETIME="10m"))
-    assert short.session == 600
+@pytest.mark.parametrize(
+    ("lower", "upper"),
+    [
+        ({"SESSION_IDLE_LIFETIME": "2h"}, {"SESSION_LIFETIME": "1h"}),
+        ({"REFRESH_IDLE_LIFETIME": "2d"}, {"REFRESH_LIFETIME": "1d"}),
+        ({"STATEFUL_TOKEN_LIFETIME": "1h"}, {"REFRESH_LIFETIME": "2s"}),
+        ({"REFRESH_IDLE_LIFETIME": "60d"}, {}),
+        ({"LOGIN_FREE_FAILURES": "1000"}, {}),
+    ],
+)
+def test_a_lower_limit_above_the_upper_one_is_warned_about(lower: dict[str, str], upper: dict[str, str]) -> None:
+    """Nothing is lost where the upper limit comes first: that is said at every start, which goes on."""
+    (name,) = lower
+    (warning,) = load(**lower, **upper).warnings
+    assert warning.startswith(f"{name.lower()} is more than ")
+
+
+def test_a_default_above_a_chosen_limit_gives_way_silently() -> None:
+    """Who chose one of the two has said nothing untrue; the smaller one counts."""
+    chosen = load(SESSION_LIFETIME="10m", REFRESH_LIFETIME="1m", LOGIN_HARD_LIMIT="3")
+    assert chosen.warnings == ()
+    assert lifetimes_of(chosen).session == 600
+    policy = throttle_policy_of(chosen)
+    assert (policy.free_failures, policy.hard_limit) == (3, 3)
 
 
 def test_insecure_cookies_are_for_plain_http_and_carry_a_warning() -> None:

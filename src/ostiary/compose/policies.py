@@ -48,7 +48,7 @@ def lifetimes_of(settings: Settings) -> Lifetimes:
 def throttle_policy_of(settings: Settings) -> ThrottlePolicy:
     """How failed logins slow down what follows."""
     return ThrottlePolicy(
-        free_failures=settings.login_free_failures,
+        free_failures=min(settings.login_free_failures, settings.login_hard_limit),
         max_delay=settings.login_max_delay,
         hard_limit=settings.login_hard_limit,
         address_failures=settings.address_failures,

@@ -57,8 +57,7 @@ def check(table: Table, raw: Mapping[str, object], sources: Mapping[str, str]) -
         except ValueError as wrong:
             unreadable.add(name)
             problems.append(Problem(name, sources.get(name, ""), str(wrong)))
-    given = {name for name in raw if values[name] != table[name].default}
-    for name, names, hint in _broken_rules(values, given):
+    for name, names, hint in _broken_rules(values):
         if not unreadable & names:
             problems.append(Problem(name, sources.get(name, ""), hint))
     if not unreadable & {"host", "port", "issuer"}:
@@ -75,8 +74,12 @@ def misconfigured(problems: list[Problem]) -> Misconfigured:
     return Misconfigured("\n".join([f"{len(problems)} settings cannot be used", *(f"  - {p}" for p in problems)]))
 
 
-def warnings_of(values: Mapping[str, Any]) -> Iterator[str]:
+def warnings_of(table: Table, values: Mapping[str, Any]) -> Iterator[str]:
     """What works, and what somebody should know about at every start."""
+    for lower, upper in _NO_MORE_THAN:
+        # A default that is too much for what was chosen gives way silently.
+        if values[lower] != table[lower].default and values[lower] > values[upper]:
+            yield f"{lower} is more than {upper}, which comes first: {upper} alone counts."
     http = values["issuer"].startswith("http://")
     near = is_loopback(urlsplit(values["issuer"]).hostname or "")
     if not values["cookie_secure"]:
@@ -116,20 +119,8 @@ def _hosts_of(issuer: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _broken_rules(values: Values, given: set[str]) -> Iterator[tuple[str, frozenset[str], str]]:
+def _broken_rules(values: Values) -> Iterator[tuple[str, frozenset[str], str]]:
     """(the setting to name, all that the rule looks at, what to write)."""
-    for shorter, longer in _NO_LONGER_THAN:
-        # A default that is too long for what was chosen gives way silently: it is clamped where lifetimes are used.
-        if shorter in given and values[shorter] > values[longer]:
-            yield (
-                shorter,
-                frozenset({shorter, longer}),
-                f"write no more than {longer}, which is {values[longer]:g} seconds",
-            )
-    if values["login_free_failures"] > values["login_hard_limit"]:
-        names = frozenset({"login_free_failures", "login_hard_limit"})
-        name = "login_hard_limit" if "login_hard_limit" in given else "login_free_failures"
-        yield name, names, "write a login_hard_limit that is not below login_free_failures"
     if not values["cookie_secure"] and values["issuer"].startswith("https://"):
         yield (
             "cookie_secure",
@@ -149,10 +140,11 @@ def _broken_rules(values: Values, given: set[str]) -> Iterator[tuple[str, frozen
             yield "metrics_bind", frozenset({"metrics_bind", "workers"}), hint
 
 
-_NO_LONGER_THAN = (
+_NO_MORE_THAN = (
     ("session_idle_lifetime", "session_lifetime"),
     ("refresh_idle_lifetime", "refresh_lifetime"),
     ("access_token_lifetime", "refresh_lifetime"),
     ("stateful_token_lifetime", "refresh_lifetime"),
     ("refresh_grace", "refresh_lifetime"),
+    ("login_free_failures", "login_hard_limit"),
 )

@@ -227,7 +227,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if problems:
             raise misconfigured(problems)
         sources = {name: self.sources.get(name, _origin_of(name, given[name])) for name in TABLE}
-        warnings = tuple(dict.fromkeys((*self.warnings, *warnings_of(values))))
+        warnings = tuple(dict.fromkeys((*self.warnings, *warnings_of(TABLE, values))))
         for name, value in {**values, "sources": sources, "warnings": warnings}.items():
             msgspec.structs.force_setattr(self, name, value)
 
