@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Result, Shell
+from tests.cli.test_serve import serving
 from tests.servers import valkey
 from tests.servers.ports import free_port
 
@@ -46,6 +47,34 @@ def test_secret_key_is_demanded_and_compared(ostiary: Shell, where: tuple[str, .
     assert ostiary("db", "upgrade", *where, OSTIARY_SECRET_KEY=KEY).code == 0
     other = ostiary("account", "list", *where, OSTIARY_SECRET_KEY="another secret key of sufficient length")
     assert (other.code, "secret_key" in other.err) == (1, True)
+
+
+def test_one_half_alone_is_refused_until_it_is_said_to_be_whole(ostiary: Shell, valkey_url: str) -> None:
+    """M-07: a command that names only one of two stores which servers use together changes nothing and says what to
+    name; `doctor` finds it and claims no bound; `db alone` makes it a store of its own."""
+
+    def run(*command: str, stdin: str = "") -> Result:
+        return ostiary(*command, stdin=stdin, OSTIARY_SECRET_KEY=KEY)
+
+    database, sessions = ("--database", "sqlite:///accounts.db"), ("--valkey", valkey_url)
+    made = run("account", "create", "anna", *database, *sessions, "--password-stdin", stdin=PASSWORD)
+    assert made.code == 0, made.err
+    with serving(ostiary, *database, *sessions, OSTIARY_SECRET_KEY=KEY):
+        refused = run("account", "disable", "anna", *database)
+        assert (refused.code, "--valkey" in refused.err, "db alone" in refused.err) == (1, True, True)
+        assert run("account", "show", "anna", *database, *sessions, "--json").json["account"]["disabled"] is False
+        refused = run("session", "end", "--everything", "--yes", *sessions)
+        assert (refused.code, "--database" in refused.err) == (1, True)
+    told = run("doctor", "--json", *database)
+    found = {check["name"]: check["status"] for check in told.json["checks"]}
+    assert (told.code, found["other_half"], told.json["bound"]) == (1, "failed", {"ended_anywhere": None})
+    assert run("db", "upgrade", *database).code == 0
+    assert run("db", "alone", *database, *sessions, "--yes").code == 2
+    assert run("db", "alone", *database).code == 2  # there is nobody to ask
+    assert run("account", "disable", "anna", *database).code == 1
+    assert run("db", "alone", *database, "--yes", "--json").json == {"was_half": True}
+    assert run("db", "alone", *database, "--yes", "--json").json == {"was_half": False}
+    assert run("account", "disable", "anna", *database).code == 0
 
 
 def test_doctor_on_settings_that_promise_nothing(ostiary: Shell, valkey_url: str) -> None:

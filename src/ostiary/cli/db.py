@@ -1,8 +1,10 @@
 """`ostiary db …`."""
 
 from ostiary.cli.app import noun
-from ostiary.cli.options import HERE, Json, Where
+from ostiary.cli.options import HERE, Json, Where, Yes
 from ostiary.cli.output import say, say_json
+from ostiary.cli.prompts import confirm
+from ostiary.cli.shell import Usage
 from ostiary.cli.system import check_database
 from ostiary.settings import Settings
 
@@ -52,13 +54,37 @@ async def current(*, where: Where = HERE, json: Json = False) -> None:
         say(f"{state['current'] or 'nothing'}: this program expects {state['head']}; {then}.")
 
 
+@app.command
+async def alone(*, yes: Yes = False, where: Where = HERE, json: Json = False) -> None:
+    """Use a database without the Valkey that held its sessions, or Valkey without the database that held its accounts,
+    from now on. No server may run. What the other one held is gone: after Valkey, everybody logs in again.
+    """
+    from ostiary.compose import open_store
+    from ostiary.stores import halves
+
+    settings = where.settings()
+    check_database(settings, create=False)
+    if settings.valkey is not None and not settings.all_in_valkey:
+        raise Usage("both are named: take the one that is given up out of the settings, then run this again")
+    confirm("Is every server stopped, and shall this store be used without its other half?", yes=yes)
+    store = await open_store(settings, even_half=True)
+    try:
+        was_half = await halves.unmark(store)
+    finally:
+        await store.close()
+    if json:
+        say_json({"was_half": was_half})
+    else:
+        say("It is a store of its own now." if was_half else "Nothing to do: it was a store of its own.")
+
+
 async def _say_valkey(settings: Settings, *, json: bool) -> None:
     """Whatever it holds of another version is refused here."""
     from ostiary.compose import open_store
     from ostiary.settings import secret_key_of
 
     secret_key_of(settings)
-    await (await open_store(settings)).close()
+    await (await open_store(settings, even_half=True)).close()
     if json:
         say_json({"current": None, "head": None, "up_to_date": True})
     else:
@@ -84,4 +110,4 @@ async def _upgrade(settings: Settings) -> None:
 
     if settings.postgres is None:
         secret_key_of(settings)  # the key first: a database without one is taken for one whose key was lost
-    await (await open_store(settings)).close()
+    await (await open_store(settings, even_half=True)).close()

@@ -14,13 +14,15 @@ async def doctor(*, where: Where = HERE, json: Json = False) -> int:
     Leaves with 1 if something has to be mended, 3 if the database cannot be used.
     """
     from ostiary.cli.doctor_check import Mark
-    from ostiary.cli.doctor_checks import checks
+    from ostiary.cli.doctor_checks import OTHER_HALF, checks
 
     settings = where.settings(quiet=True)
     found = [check async for check in checks(settings)]
     bounds = [check for check in found if check.name == "bound"]
     given = bounds and all(check.mark is Mark.OK for check in bounds)
     bound = _bound(settings, settings.lease if given else None)
+    if any(check.name == OTHER_HALF for check in found):
+        bound = {"ended_anywhere": None}
     if json:
         members = [{"name": c.name, "status": c.mark, "found": c.found, "hint": c.hint} for c in found]
         say_json({"checks": members, "bound": bound})

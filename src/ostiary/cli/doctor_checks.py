@@ -31,6 +31,8 @@ _MENDED = {
     sqlite3.SQLITE_BUSY: "end whatever holds its lock, or wait, and look again",
     sqlite3.SQLITE_LOCKED: "end whatever holds its lock, or wait, and look again",
 }
+OTHER_HALF = "other_half"
+"""The check that fails where only one of two stores is named that belong together."""
 _LOGINS = 100  # the latest, whose addresses are looked at
 _LOOKED_THROUGH = 1024**3  # bytes; seconds of reading
 _ROOM = 256 * 1024 * 1024  # bytes; the log file alone may grow to 64 MiB
@@ -91,7 +93,7 @@ async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
             return  # what else it holds cannot be believed, or read
     check, key = _secret_key(settings, path)
     yield check
-    store = await open_store(settings, migrate=False)
+    store = await open_store(settings, migrate=False, even_half=True)
     try:
         try:
             await store.check()
@@ -99,6 +101,8 @@ async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
         except OstiaryError as wrong:
             hint = "make the file and its folder writable, and end whatever holds its lock"
             yield failed("writable", str(wrong), hint, unavailable=True)
+        async for check in _whole(settings, store):
+            yield check
         async for check in _records(settings, store, key):
             yield check
     finally:
@@ -122,10 +126,12 @@ async def _shared(settings: Settings) -> AsyncIterator[Check]:
     else:
         yield ok("secret_key", f"{len(settings.secret_key)} bytes, from {settings.sources['secret_key']}")
     try:
-        store = await open_store(settings, migrate=False)
+        store = await open_store(settings, migrate=False, even_half=True)
     except OstiaryError:
         return  # told above
     try:
+        async for check in _whole(settings, store):
+            yield check
         async for check in _records(settings, store, settings.secret_key):
             yield check
     finally:
@@ -195,6 +201,15 @@ def _secret_key(settings: Settings, path: Path) -> tuple[Check, bytes | None]:
         found, _, hint = str(wrong).partition(": ")
         return failed(name, found, hint), None
     return ok(name, f"{len(key)} bytes, for its owner only, in {file}"), key
+
+
+async def _whole(settings: Settings, store: Store) -> AsyncIterator[Check]:
+    """Of half of a store nothing can be promised: nodes follow the other half too."""
+    from ostiary.compose import other_half
+
+    if missing := await other_half(settings, store):
+        found, _, hint = missing.partition(": ")
+        yield failed(OTHER_HALF, found, hint)
 
 
 async def _records(settings: Settings, store: Store, key: bytes | None) -> AsyncIterator[Check]:

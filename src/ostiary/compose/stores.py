@@ -5,17 +5,44 @@ from contextlib import AsyncExitStack
 from ostiary.credentials.derived_keys import DerivedKeys
 from ostiary.errors import Misconfigured
 from ostiary.settings import Settings
+from ostiary.stores import halves
 from ostiary.stores.port import Store
 
+_HALVES = {
+    "database": "The sessions of this database are in Valkey: name both (`valkey`, --valkey). If it is given up, ",
+    "valkey": "The accounts of this Valkey are in a database: name both (`database`, --database). If it is given up, ",
+}
+_GIVEN_UP = "stop every server and run `ostiary db alone`."
 
-async def open_store(settings: Settings, *, migrate: bool = True) -> Store:
-    """The backend that the settings name, open."""
-    if settings.valkey is not None:
-        return await _open_valkey(settings, settings.valkey, migrate=migrate)
-    return await _open_database(settings, migrate=migrate)
+
+async def open_store(
+    settings: Settings, *, migrate: bool = True, serving: bool = False, even_half: bool = False
+) -> Store:
+    """The backend that the settings name, open.
+
+    `serving`: nodes go by it from now on; of a database and Valkey, each is marked as half of a store. Raises
+    Misconfigured if what is named is half of one, unless `even_half`."""
+    if settings.valkey is None:
+        store = await _open_database(settings, migrate=migrate)
+    else:
+        store = await _open_valkey(settings, settings.valkey, migrate=migrate, serving=serving)
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(store.close)
+        if not even_half and (missing := await other_half(settings, store)):
+            raise Misconfigured(missing)
+        opened.pop_all()
+    return store
 
 
-async def _open_valkey(settings: Settings, url: str, *, migrate: bool) -> Store:
+async def other_half(settings: Settings, store: Store) -> str:
+    """What has to be named besides, for people; empty if this is a whole store."""
+    both = settings.valkey is not None and not settings.all_in_valkey
+    if both or not await halves.is_half(store):
+        return ""
+    return _HALVES["valkey" if settings.all_in_valkey else "database"] + _GIVEN_UP
+
+
+async def _open_valkey(settings: Settings, url: str, *, migrate: bool, serving: bool) -> Store:
     try:
         from ostiary.stores.valkey import ValkeyStore
     except ImportError:
@@ -29,6 +56,9 @@ async def _open_valkey(settings: Settings, url: str, *, migrate: bool) -> Store:
         opened.push_async_callback(database.close)
         valkey = await ValkeyStore.open(url, fingerprint=_fingerprint(settings))
         opened.push_async_callback(valkey.close)
+        if serving:
+            await halves.mark(database)
+            await halves.mark(valkey)
         store = await MixedStore.open(database, valkey)
         opened.pop_all()
     return store

@@ -123,7 +123,7 @@ async def open_system(
             secret_key = await asyncio.to_thread(secret_key_of, settings)
         derived = DerivedKeys.from_secret(secret_key)
         if store is None:
-            store = await open_store(settings)
+            store = await open_store(settings, serving=serving)
             stack.push_async_callback(store.close)
         follows = serving and store.shared
         longest = max(settings.lease, stale) + store.fencing
