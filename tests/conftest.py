@@ -31,6 +31,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request may wait for a busy machine: how long it waits in production is no test's business. There a PostgreSQL
     that is silent for less than a second is gone; here that is one that is frozen (`Cluster.frozen`)."""
     monkeypatch.setattr(limits, "ASK_SECONDS", 30.0)
+    monkeypatch.setattr(limits, "FEED_ASK_SECONDS", 30.0)
     monkeypatch.setattr(pool, "CONNECT_SECONDS", 30.0)
     monkeypatch.setattr(pool, "ANSWER_SECONDS", 30.0)
 
