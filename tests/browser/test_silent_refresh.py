@@ -10,7 +10,6 @@ from tests.browser.serving import PASSWORD, Site
 from tests.browser.visitor import REFRESH, SESSION, Visitor
 
 Visit = Callable[..., Visitor]
-TOGETHER = 1000  # milliseconds in which all tabs can be told when to begin
 
 APP = """
 window.login = async (username, password) => {
@@ -31,7 +30,8 @@ window.refresh = async () => {
     if (answer.ok) window.token = body.access_token;
     return [answer.status, body];
 };
-window.wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+window.signal = new BroadcastChannel("begin");
+window.given = () => new Promise((done) => { signal.onmessage = done; });
 window.call = async (method, path) => {
     const answer = await fetch(path, {method, headers: {Authorization: "Bearer " + window.token}});
     return answer.status;
@@ -100,12 +100,14 @@ def test_two_tabs_refresh_at_once(app: Visitor) -> None:
     tabs = [app.page, app.tab(), app.tab()]
     for tab in tabs[1:]:
         tab.goto(app.home + "/")
-    both = "at => { window.pending = wait(at - Date.now()).then(() => Promise.all([refresh(), refresh()])) }"
+    both = "() => { window.pending = given().then(() => Promise.all([refresh(), refresh()])) }"
+    starter = app.tab()
+    starter.goto(app.home + "/")
     for _ in range(3):
-        # at one moment, and not when each tab is told: who comes with what two others have replaced is no parallel tab
-        moment = run(tabs[0], "Date.now()") + TOGETHER
+        # at one signal, and not when each tab is told: who comes with what two others have replaced is no parallel tab
         for tab in tabs:
-            tab.evaluate(both, moment)
+            tab.evaluate(both)
+        run(starter, "signal.postMessage('')")
         for tab in tabs:
             answers = run(tab, "window.pending")
             assert [status for status, _ in answers] == [200, 200], answers

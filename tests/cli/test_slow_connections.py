@@ -20,26 +20,37 @@ class Answering:
     """Answers when it is told to."""
 
     def __init__(self) -> None:
+        self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.asked.set()
         await self.may_answer.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
 
 @asynccontextmanager
-async def served(app: Answering, http: str) -> AsyncIterator[int]:
-    """As `ostiary serve` does it, with less patience. Its port."""
+async def looked_at(app: Answering, http: str) -> AsyncIterator[tuple[int, SlowConnections]]:
+    """Its port, and what looks at its connections when it is told to."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, http=http, ws="none"))
     slow = SlowConnections(lambda: server.server_state.connections, seconds=PATIENCE)
     async with in_this_loop(server) as port:
+        try:
+            yield port, slow
+        finally:
+            app.may_answer.set()
+
+
+@asynccontextmanager
+async def served(app: Answering, http: str) -> AsyncIterator[int]:
+    """As `ostiary serve` does it, with less patience. Its port."""
+    async with looked_at(app, http) as (port, slow):
         watching = asyncio.create_task(slow.watch())
         try:
             yield port
         finally:
-            app.may_answer.set()
             watching.cancel()
 
 
@@ -80,14 +91,18 @@ async def test_nothing_at_all(anyio_backend: str) -> None:
 async def test_who_waits_is_let_wait(anyio_backend: str) -> None:
     """An answer may take its time, and a connection may rest between two requests for as long as uvicorn lets it."""
     app = Answering()
-    async with served(app, "httptools") as port:
+    async with looked_at(app, "httptools") as (port, slow):
         resting, asking, empty = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
         resting[1].write(WHOLE)
         assert (await resting[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200")
         app.may_answer.clear()
+        app.asked.clear()
         asking[1].write(WHOLE)
+        await app.asked.wait()
+        slow.look(0.0)
+        slow.look(PATIENCE)
         async with asyncio.timeout(20):
-            assert await empty[0].read() == b""  # longer than the patience
+            assert await empty[0].read() == b""
         app.may_answer.set()
         assert (await asking[0].readuntil(b"ok")).startswith(b"HTTP/1.1 200")
         resting[1].write(WHOLE)

@@ -37,7 +37,7 @@ async def test_without_a_lease_each_route_does_what_it_says(start_on_file: Start
             await here.account("alice")
             phone = await here.log_in("alice", kind)
             assert (await _visit(there, phone, "ask")).status_code == 200
-            cut = _cut(there)
+            cut = await _cut(there)
             there.clock.monotonic = there.system.context.replica.lease_until
 
             for freshness in ("ask", "deny", "fresh"):
@@ -74,7 +74,7 @@ async def test_fresh_requests_share_their_questions(start_on_file: StartServer, 
     async with start_on_file() as server:
         await server.account("alice")
         phone = await server.log_in("alice", kind)
-        source = _cut(server)
+        source = await _cut(server, asks_on_schedule=False)
         source.is_cut = False
 
         replies = await asyncio.gather(*(_visit(server, phone, "fresh") for _ in range(100)))

@@ -35,7 +35,7 @@ async def test_what_a_lost_log_refused_is_accepted_by_nobody(
         await here.account("alice")
         ended, other = await here.log_in("alice", kind), await here.log_in("alice", kind)
         assert await _status(there, ended) == await _status(there, other) == 200
-        cut = _cut(there)
+        cut = await _cut(there)
         assert (await ended.log_out()).status == 200
 
         _lose_the_log(tmp_path)

@@ -69,7 +69,7 @@ async def test_a_node_that_hears_nothing_is_seen_to_fall_behind(start_shared: St
         root = await here.admin()
         await here.account("alice")
         await _until_all_have_spoken(root, here, there)
-        _cut(there)
+        await _cut(there)
         before = (await _nodes(root))[there.system.feed.node]["position"]
         for _ in range(3):
             await (await here.log_in("alice")).log_out()

@@ -143,7 +143,7 @@ async def test_a_node_that_is_cut_off_is_waited_for_until_its_lease_is_over(
         phone = await here.log_in("alice", kind)
         away = phone.copy(there)
         assert (await away.look()).status == 200
-        _cut(there)
+        await _cut(there)
 
         waiting = asyncio.create_task(phone.post("/v1/logout?wait=all"))
         while not waiting.done():

@@ -324,7 +324,7 @@ def memory_store() -> Store:
     return MemoryStore()
 
 
-async def until(happened: Callable[[], Awaitable[bool]], *, within: float = 10.0) -> None:
+async def until(happened: Callable[[], Awaitable[bool]], *, within: float = 60.0) -> None:
     """Wait for a condition of the real world: background work runs on real time. Fails after `within` seconds."""
     async with asyncio.timeout(within):
         while not await happened():  # noqa: ASYNC110 - what is waited for is elsewhere and sends no event
