@@ -26,6 +26,7 @@ from ostiary.http.routes.openapi import describe
 from ostiary.settings import Settings
 from ostiary.stores.memory import MemoryStore
 
+PATIENCE = 60.0  # seconds that an answer may take on a machine that is busy otherwise
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
     response_headers_conformance,
@@ -60,7 +61,7 @@ class Server:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: anyio.run(self._serve))
         self._token = ""
-        self._client = httpx2.Client(base_url=self.url)
+        self._client = httpx2.Client(base_url=self.url, timeout=PATIENCE)
 
     async def _serve(self) -> None:
         async with self._auth.lifespan():
@@ -71,13 +72,13 @@ class Server:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(30)
+        assert self._started.wait(PATIENCE)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._client.close()
         self._server.should_exit = True
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
         self._listener.close()
 
     def administrator(self) -> dict[str, str]:
@@ -100,11 +101,11 @@ def server() -> Iterator[Server]:
 @PREPARED
 def test_as_a_stranger(case: schemathesis.Case, server: Server) -> None:
     """Without a credential: statuses, media types and bodies are as written, and never 5xx."""
-    case.call_and_validate(base_url=server.url, checks=CHECKS)
+    case.call_and_validate(base_url=server.url, checks=CHECKS, timeout=PATIENCE)
 
 
 @schema.parametrize()
 @PREPARED
 def test_as_an_administrator(case: schemathesis.Case, server: Server) -> None:
     """As an administrator: the same, past every check of rights."""
-    case.call_and_validate(base_url=server.url, headers=server.administrator(), checks=CHECKS)
+    case.call_and_validate(base_url=server.url, headers=server.administrator(), checks=CHECKS, timeout=PATIENCE)
