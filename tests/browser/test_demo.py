@@ -84,7 +84,7 @@ def test_without_javascript_it_says_so(demo: str, visit: Callable[..., Visitor])
 
 def test_another_site_cannot_use_it(demo: str) -> None:
     """What the page's script asks is answered to that page alone, and bad input is refused."""
-    with httpx2.Client(base_url=demo, trust_env=False) as client:
+    with httpx2.Client(base_url=demo, trust_env=False, timeout=60) as client:
         foreign = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
         refused = client.post("/demo/devices", json={"kind": "session"}, headers=foreign)
         assert (refused.status_code, refused.json()["code"]) == (403, "csrf_rejected")

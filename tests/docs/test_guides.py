@@ -202,9 +202,9 @@ def test_the_command_line_ends_it_in_a_running_server(tmp_path: Path) -> None:
         told = json.loads(run(["ostiary", "session", "end", "--account", "ada", "--json"]).stdout)
         assert told == {"ended": 1, "bound": 2.0}
         deadline = time.monotonic() + 60
-        while ask().status_code == 200:
+        while (status := ask().status_code) != 401:
+            assert status in (200, 503)
             assert time.monotonic() < deadline, "still accepted"
-        assert ask().status_code == 401
 
 
 def test_another_service_checks_with_public_keys_alone(tmp_path: Path) -> None:

@@ -34,4 +34,11 @@ def make(issuer: str, audience: str, jwks_uri: str) -> Any:
 
 if __name__ == "__main__":
     issuer, audience, jwks_uri, port = sys.argv[1:]
-    uvicorn.run(make(issuer, audience, jwks_uri), host="127.0.0.1", port=int(port), lifespan="off", log_level="warning")
+    uvicorn.run(
+        make(issuer, audience, jwks_uri),
+        host="127.0.0.1",
+        port=int(port),
+        lifespan="off",
+        log_level="warning",
+        timeout_keep_alive=75,  # a proxy keeps its connections for less: it sends nothing on one that was just closed
+    )

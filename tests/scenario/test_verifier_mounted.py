@@ -46,7 +46,7 @@ async def test_the_keys_of_an_embedded_issuer_are_found() -> None:
     issuer = f"http://127.0.0.1:{port}/auth"
     auth = Ostiary(Settings(database="memory:", issuer=issuer, audiences=(API,)), password_parameters=CHEAP)
     with served(Starlette(routes=[Mount("/auth", auth.asgi)], lifespan=auth.lifespan), port):
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(timeout=60) as client:
             who = {"username": "ada", "password": PASSWORD}
             made = await client.post(f"{issuer}/v1/accounts", json=who)
             assert made.status_code == 201, made.text
