@@ -101,9 +101,10 @@ def _told(node: subprocess.Popen[str]) -> dict[str, float]:
     return found
 
 
-async def _end(store: Store) -> str:
+async def _end(store: Store, *, awaited: bool = False) -> str:
     ended = new_id("ses_")
-    assert await store.write(Append(Entry(scope=Scope.SESSION, id=ended, value=ENDED_VERSION, until=4e9)))
+    entry = Entry(scope=Scope.SESSION, id=ended, value=ENDED_VERSION, until=4e9)
+    assert await store.write(Append(entry, awaited=awaited))
     return ended
 
 
@@ -159,9 +160,9 @@ async def _waiting(name: str, store: Store, nodes: str) -> Row:
         began = time.perf_counter()
         await _trip(store)
         trips.append(time.perf_counter() - began)
-        await _end(store)
+        await _end(store, awaited=True)
         began = time.perf_counter()
-        await refused_everywhere(store.revocations, time.monotonic, LEASE)
+        await refused_everywhere(store.revocations, time.monotonic, LEASE, nudged=True)
         waits.append(time.perf_counter() - began)
         await asyncio.sleep(PAUSE)
     ratios = spread([wait / percentile(trips, 0.5) for wait in waits])

@@ -322,7 +322,7 @@ async def test_a_process_that_stands_still_holds_nobody_up(tmp_path: Path) -> No
                 await store.revocations.nudge()
         head = await store.revocations.head()
 
-        await asyncio.wait_for(refused_everywhere(store.revocations, time.monotonic, lease), 30)
+        await asyncio.wait_for(refused_everywhere(store.revocations, time.monotonic, lease, nudged=False), 30)
 
         assert await store.revocations.behind(head, within=lease) == 0
         node.process.send_signal(signal.SIGCONT)
@@ -344,7 +344,7 @@ async def test_wait_for_all_is_answered_by_calls_alone(tmp_path: Path) -> None:
     try:
         for number in range(3):
             assert await store.write(Append(builders.entry(f"ses_{number}")))
-            await asyncio.wait_for(refused_everywhere(store.revocations, time.monotonic, lease), 30)
+            await asyncio.wait_for(refused_everywhere(store.revocations, time.monotonic, lease, nudged=False), 30)
             assert [await asyncio.to_thread(node.applied) for node in nodes] == [number + 1] * 2
     finally:
         for node in nodes:

@@ -9,6 +9,7 @@ from tests.scenario.world import OTHER_PASSWORD, PASSWORD, Carrier, Device, Repl
 from ostiary.domain.account import USER
 from ostiary.http.app import ENDPOINTS
 from ostiary.revocation.entry import Cursor
+from ostiary.stores.port import Append, Change
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +91,27 @@ async def test_when_it_has_answered_every_node_refuses(start_shared: StartServer
         assert reply.status == 200
         if how != "revoke":
             assert reply.json["bound"] == 0
+
+
+@pytest.mark.parametrize("how", EVERY_WAY)
+async def test_the_nodes_are_asked_by_the_write_itself(
+    start_shared: StartServer, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody wakes them a second time for their answer (M-33)."""
+    async with start_shared() as here:
+        await here.account("alice")
+        root, phone = await here.admin(), await here.log_in("alice")
+        write, awaited = here.store.write, list[bool]()
+
+        async def noted(*changes: Change, durable: bool = True) -> bool:
+            awaited.extend(change.awaited for change in changes if isinstance(change, Append))
+            return await write(*changes, durable=durable)
+
+        monkeypatch.setattr(here.store, "write", noted)
+        await _end(how, here, phone, root)
+
+        assert awaited
+        assert all(awaited)
 
 
 async def test_it_holds_on_every_store(start_shared: StartServer, kind: Carrier) -> None:

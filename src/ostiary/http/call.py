@@ -81,7 +81,9 @@ class Call:
         wait = self.request.query_params.get("wait") if self.scope["query_string"] else None
         if wait not in (None, "all"):
             raise InvalidRequest("'wait' is 'all', or is left out.")
-        self.waits = wait is not None
+        if wait is not None:
+            self.waits = True
+            self.services.context.will_wait()
 
     def limit(self) -> int:
         """How many rows were asked for."""

@@ -12,6 +12,7 @@ from ostiary.revocation.entry import Cursor
 _PAUSE = 0.0002  # seconds before the first look; each later pause is a little longer than the one before
 _GROWTH = 1.15
 _LONGEST_PAUSE = 0.05
+_TOLD_SECONDS = 0.003  # for nodes that the write has nudged; after that, the message may have been lost
 
 
 class Followers(Protocol):
@@ -23,19 +24,23 @@ class Followers(Protocol):
     async def behind(self, cursor: Cursor, *, within: float) -> int | None: ...
 
 
-async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lease: float) -> None:
+async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lease: float, *, nudged: bool) -> None:
     """Return when every node refuses what was committed before the call. Never raises an OstiaryError: if nobody can
     tell, time does.
 
     `lease`: the longest of any node, in seconds. A node counts as soon as it has probed once, before it accepts
     anything, and until its lease is over; so when all that count have acknowledged the newest item, none is left that
-    does not know.
+    does not know. `nudged`: they have been, by the write itself.
     """
     wait = lease * (1 + limits.CLOCK_DRIFT)
-    deadline = monotonic() + wait
+    began = monotonic()
+    deadline, nudge_at = began + wait, began + _TOLD_SECONDS
     with contextlib.suppress(OstiaryError, TimeoutError):
         async with asyncio.timeout(wait):
-            head, _ = await asyncio.gather(log.head(), log.nudge())
+            if nudged:
+                head = await log.head()
+            else:
+                head, _ = await asyncio.gather(log.head(), log.nudge())
             count, pause = 1, _PAUSE
             while monotonic() < deadline:
                 await log.pause(pause, nodes=count)
@@ -43,5 +48,8 @@ async def refused_everywhere(log: Followers, monotonic: Callable[[], float], lea
                 if behind == 0:
                     return
                 count, pause = behind or 1, min(pause * _GROWTH, _LONGEST_PAUSE)
+                if nudged and monotonic() >= nudge_at:
+                    nudged = False
+                    await log.nudge()
     while (left := deadline - monotonic()) > 0:  # noqa: ASYNC110 - time is what it waits for
         await asyncio.sleep(max(left, _PAUSE))

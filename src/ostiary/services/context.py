@@ -30,6 +30,8 @@ B = TypeVar("B")
 C = TypeVar("C")
 _BOUND: ContextVar[float | None] = ContextVar("bound", default=None)
 """Of what the present task wrote last."""
+_WAITS: ContextVar[bool] = ContextVar("waits", default=False)
+"""Whether the present task waits, after what it ends, until it is refused everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,8 @@ class Context:
 
     async def write(self, *changes: Change, durable: bool = True) -> bool:
         """All or nothing; what was revoked is refused here before this returns. `durable`: see the port."""
+        if _WAITS.get():
+            changes = tuple(replace(each, awaited=True) if isinstance(each, Append) else each for each in changes)
         if not await self.store.write(*changes, durable=durable):
             return False
         entries = []
@@ -178,13 +182,19 @@ class Context:
                 return 0.0
         return bound
 
+    def will_wait(self) -> None:
+        """`everywhere` follows in this task: what it ends meanwhile is written so that the nodes say at once when they
+        refuse it."""
+        _WAITS.set(True)
+
     async def everywhere(self, ended: Ended) -> Ended:
         """The same report when no process accepts any more what was ended."""
         if ended.bound > 0:
             lease = max(self.lease, self.agreed.lease_of_followers)
             unnamed = self.agreed.unnamed_until - self.clock.monotonic()
+            nudged = _WAITS.get() and _BOUND.get() is not None
             await asyncio.gather(
-                refused_everywhere(self.store.revocations, self.clock.monotonic, lease),
+                refused_everywhere(self.store.revocations, self.clock.monotonic, lease, nudged=nudged),
                 asyncio.sleep(max(0.0, unnamed)),  # who says no name cannot say either that it knows
             )
         return replace(ended, bound=0.0)

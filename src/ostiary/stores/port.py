@@ -18,7 +18,7 @@
   paging).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -68,12 +68,21 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Append an entry to the revocation log. Positions are given in commit order."""
+    """Append an entry to the revocation log. Positions are given in commit order.
+
+    `awaited`: whoever writes it waits until all nodes refuse what it says: the write nudges them, too.
+    """
 
     entry: Entry
+    awaited: bool = False
 
 
 Change = Add | Swap | Expect | Remove | Append
+
+
+def any_awaited(changes: Iterable[Change]) -> bool:
+    """Whether the write nudges."""
+    return any(isinstance(change, Append) and change.awaited for change in changes)
 
 
 class Standing(NamedTuple):

@@ -54,11 +54,21 @@ async def test_it_ends_with_the_last_acknowledgement() -> None:
     """Everybody is told to look, and asked about the newest item, for as long as a lease can last."""
     log = Followers([3, 1, 1, 0])
 
-    await refused_everywhere(log, log.monotonic, LEASE)
+    await refused_everywhere(log, log.monotonic, LEASE, nudged=False)
 
     assert log.nudges == 1
     assert log.asked == [(HEAD, LEASE * (1 + limits.CLOCK_DRIFT))] * 4
     assert log.now < 100.0 + LEASE
+
+
+async def test_who_was_nudged_by_the_write_is_not_nudged_again() -> None:
+    """Unless the message may have been lost: then once."""
+    quick, slow = Followers([2, 0], seconds=0.0001), Followers([2, 2, 2, 2, 0])
+
+    for log in (quick, slow):
+        await refused_everywhere(log, log.monotonic, LEASE, nudged=True)
+
+    assert (quick.nudges, slow.nudges) == (0, 1)
 
 
 @pytest.mark.parametrize("answer", [1, None, Unavailable(private="down")])
@@ -66,7 +76,7 @@ async def test_otherwise_it_ends_with_the_leases(answer: int | None | Exception)
     """A node that is cut off, a log that cannot tell, a log that fails: then time decides, and never less of it."""
     log = Followers([answer], seconds=0.5)
 
-    waiting = asyncio.create_task(refused_everywhere(log, log.monotonic, LEASE))
+    waiting = asyncio.create_task(refused_everywhere(log, log.monotonic, LEASE, nudged=False))
     async with asyncio.timeout(30):
         while not waiting.done():
             await asyncio.sleep(0.001)
@@ -80,7 +90,7 @@ async def test_a_log_that_is_down_from_the_start() -> None:
     """Nothing is raised: what was ended is ended."""
     log = Followers([0], fails=True)
 
-    waiting = asyncio.create_task(refused_everywhere(log, log.monotonic, LEASE))
+    waiting = asyncio.create_task(refused_everywhere(log, log.monotonic, LEASE, nudged=False))
     async with asyncio.timeout(30):
         while not waiting.done():
             await asyncio.sleep(0.001)

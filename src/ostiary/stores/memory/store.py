@@ -20,7 +20,7 @@ from ostiary.revocation.entry import Entry
 from ostiary.stores import port
 from ostiary.stores.memory import tables
 from ostiary.stores.memory.log import MemoryLog
-from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Standing, Swap
+from ostiary.stores.port import Add, Append, Change, Expect, Record, Remove, Standing, Swap, any_awaited
 
 
 class MemoryStore:
@@ -100,6 +100,8 @@ class MemoryStore:
                 return False
         if entries:
             self._log.tell(self._log.append(*entries))
+            if any_awaited(changes):
+                await self._log.nudge()
         return True
 
     def _apply(self, change: Add | Swap | Expect | Remove, undo: list[Callable[[], object]]) -> bool:

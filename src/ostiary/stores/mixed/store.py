@@ -14,7 +14,7 @@ from ostiary.errors import OstiaryError, Unavailable
 from ostiary.stores import port
 from ostiary.stores.mixed.parts import Sessions, Throttles
 from ostiary.stores.mixed.settling import Settling, decision
-from ostiary.stores.port import Add, Append, Change, Expect, Standing, Store
+from ostiary.stores.port import Add, Append, Change, Expect, Standing, Store, any_awaited
 from ostiary.stores.valkey.store import Pledge, ValkeyStore
 
 log = logging.getLogger("ostiary.mixed")
@@ -99,7 +99,11 @@ class MixedStore:
             # Nothing to decide. If what is expected changes in between, then either the change ends these sessions too,
             # and one of the two writes finds them changed; or it raises what the tokens of this one are too old for.
             return (not ours or await self._database.write(*ours)) and await self._in_valkey(theirs)
-        return await self._in_both(ours, theirs)
+        done = await self._in_both(ours, theirs)
+        if done and any_awaited(theirs):
+            with contextlib.suppress(Unavailable):  # it is written: whoever waits nudges again
+                await self.revocations.nudge()
+        return done
 
     async def _in_valkey(self, changes: tuple[Change, ...]) -> bool:
         while isinstance(answer := await self._valkey.try_write(*changes), Pledge):

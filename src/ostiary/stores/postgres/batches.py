@@ -60,6 +60,7 @@ class Shape:
     locks: tuple[tuple[int, bool, bool], ...]  # order of the table, exclusive, many
     groups: tuple[tuple[str, int, bool], ...]  # verb, order of the table, many
     appends: bool
+    awaited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Batch:
     locks: list[Locks]
     groups: list[Group]
     entries: list[Entry]
+    awaited: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -77,6 +79,7 @@ class Batch:
             locks=tuple((lock.table.order, lock.exclusive, len(lock.records) > 1) for lock in self.locks),
             groups=tuple((group.verb, group.table.order, len(group.records) > 1) for group in self.groups),
             appends=bool(self.entries),
+            awaited=self.awaited,
         )
 
     @property
@@ -92,10 +95,12 @@ def batch_of(schema: Schema, changes: Iterable[Change]) -> Batch | None:
     groups: dict[tuple[str, int], Group] = {}
     locks: dict[int, tuple[Statements[Any], list[Record], bool]] = {}
     entries: list[Entry] = []
+    awaited = False
     seen: set[tuple[int, str]] = set()
     for change in changes:
         if isinstance(change, Append):
             entries.append(change.entry)
+            awaited = awaited or change.awaited
             continue
         record = change.record
         table = schema.of[type(record)]
@@ -118,6 +123,7 @@ def batch_of(schema: Schema, changes: Iterable[Change]) -> Batch | None:
         ],
         groups=[groups[key] for key in sorted(groups, key=lambda key: (key[1], key[0]))],
         entries=entries,
+        awaited=awaited,
     )
 
 
@@ -235,6 +241,8 @@ class _Text:
         if self._batch.entries:
             text = place(self._schema.revocations, "c.position", f"${self._next + 1}")
             tell = f", (SELECT pg_notify(${self._next}, {text}) FROM c)"
+            if self._batch.awaited:
+                tell += f", (SELECT pg_notify(${self._next}, '') FROM c)"
         return f"WITH {', '.join(self._steps)} SELECT {self._done}, (SELECT count(is_on) FROM d){tell}"
 
     def _numbers(self) -> dict[str, int]:

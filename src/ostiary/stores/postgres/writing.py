@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from ostiary.errors import InvalidRequest, Unavailable
-from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap
+from ostiary.stores.port import Add, Append, Change, Expect, Remove, Swap, any_awaited
 from ostiary.stores.postgres.batches import DURABLE, Batch, Writer, batch_of, needed
 from ostiary.stores.postgres.errors import WORTH_ANOTHER_TRY
 from ostiary.stores.postgres.listening import place, told
@@ -127,3 +127,5 @@ def _steps(schema: Schema, changes: Sequence[Change]) -> Iterator[tuple[str, lis
         before = f"(SELECT position - $3::bigint AS position FROM {schema.log}) c"
         text = f"SELECT pg_notify($1, {place(schema.revocations, 'c.position', '$2')}) FROM {before}"
         yield text, [[schema.channel, told(entries, nonces), len(entries)]]
+        if any_awaited(changes):
+            yield "SELECT pg_notify($1, '')", [[schema.channel]]

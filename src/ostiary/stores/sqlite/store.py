@@ -11,7 +11,7 @@ from ostiary.clock import SYSTEM_CLOCK
 from ostiary.domain.account import Issuer
 from ostiary.errors import Misconfigured, Unavailable, WrongSchema
 from ostiary.stores import migrations, port
-from ostiary.stores.port import Append, Change, Standing
+from ostiary.stores.port import Append, Change, Standing, any_awaited
 from ostiary.stores.sqlite import statements as of
 from ostiary.stores.sqlite.calls import Calls
 from ostiary.stores.sqlite.lanes import Lane, Writes, run_reads
@@ -136,6 +136,9 @@ class SqliteStore:
         done = await self._lanes.writer.submit(of.Batch(changes, durable=durable))
         if done and any(isinstance(change, Append) for change in changes):
             self._calls.look_soon()
+            if any_awaited(changes):
+                with contextlib.suppress(Unavailable):  # it is written: whoever waits nudges again
+                    await self.revocations.nudge()
         return done
 
     async def check(self) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from ostiary import limits
 from ostiary.domain.account import Issuer
 from ostiary.errors import Misconfigured, Unavailable
 from ostiary.stores import port
-from ostiary.stores.port import Add, Append, Change, Expect, Remove, Standing, Swap
+from ostiary.stores.port import Add, Append, Change, Expect, Remove, Standing, Swap, any_awaited
 from ostiary.stores.valkey import records as of
 from ostiary.stores.valkey import scripts
 from ostiary.stores.valkey.facts import Facts, facts_of
@@ -116,7 +117,15 @@ class ValkeyStore:
 
     async def try_write(self, *changes: Change) -> "bool | Pledge":
         """As `write`; or the pledge, of whoever keeps accounts elsewhere, that must be settled before."""
-        return _answer(await self.lanes.writer.run(scripts.WRITE, self.address.channel, *_arguments(changes)))
+        writing = self.lanes.writer.run(scripts.WRITE, self.address.channel, *_arguments(changes))
+        if not any_awaited(changes):
+            return _answer(await writing)
+        nudging = self.lanes.writer.command("SPUBLISH", self.address.channel, b"")
+        answer: Any  # they travel together
+        answer, _ = await asyncio.gather(writing, nudging, return_exceptions=True)
+        if isinstance(answer, BaseException):
+            raise answer
+        return _answer(answer)
 
     async def pledge(self, pledge: "Pledge", *changes: Change) -> "bool | Pledge":
         """Make sure that these changes can be made, and keep them so, until the pledge is settled; nothing is changed

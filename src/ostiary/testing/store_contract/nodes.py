@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from ostiary.revocation.entry import LOOK, Cursor, Hint
-from ostiary.stores.port import Append, Store
+from ostiary.stores.port import Add, Append, Store
 from ostiary.testing import builders
 from ostiary.testing.store_contract.base import StoreCase
 from ostiary.testing.store_contract.log import after, append
@@ -45,6 +45,10 @@ async def until(condition: Callable[[], bool], task: "asyncio.Task[None] | None"
 
 def _more(heard: list[Hint], before: int) -> bool:
     return len(heard) > before
+
+
+def _more_looks(heard: list[Hint], before: int) -> bool:
+    return heard.count(LOOK) > before
 
 
 class Nodes(StoreCase):
@@ -281,6 +285,15 @@ class Nodes(StoreCase):
         await asyncio.wait_for(store.revocations.pause(0.001, nodes=3), 30)
         await other.revocations.probe(Cursor(), 10, node="a")
         await asyncio.wait_for(store.revocations.pause(0.001, nodes=1), 30)
+
+    async def test_an_awaited_write_nudges_everybody_who_listens(self, store: Store, other: Store) -> None:
+        """Whoever waits for all nodes need not tell them so afterwards, whatever else the write changes."""
+        async with listening(store) as here, listening(other) as there:
+            for who, also in ((store, ()), (other, (Add(builders.account()),))):
+                before = here.count(LOOK), there.count(LOOK)
+                assert await who.write(*also, Append(builders.entry(f"ses_{len(also)}"), awaited=True))
+                await until(partial(_more_looks, here, before[0]))
+                await until(partial(_more_looks, there, before[1]))
 
     async def test_nudge_reaches_everybody_who_listens(self, store: Store, other: Store) -> None:
         """Without anything having been written."""
