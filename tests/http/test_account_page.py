@@ -7,6 +7,9 @@ from urllib.parse import unquote
 import pytest
 from tests.http.harness import ISSUER, KINDS, OTHER_PASSWORD, PASSWORD, SESSION, Login, Site, problem, set_cookies
 
+from ostiary import limits
+from ostiary.services.context import Client
+
 pytestmark = pytest.mark.anyio
 
 WINDOWS = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36"}
@@ -281,3 +284,48 @@ async def test_password_check_hostile(site: Site) -> None:
         assert response.json()["acceptable"] is False
     assert (await site.post("/v1/password-check", json={"password": 1})).status_code == 422
     assert (await site.post("/v1/password-check", json={"password": "x", "language": "fr"})).status_code == 422
+
+
+async def test_password_check_is_throttled_by_network(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One network has so many characters judged in a minute, then it is 429 until that minute is over, by the clock
+    that nobody sets. Others are judged, and whoever signs up from there is not hindered."""
+    monkeypatch.setattr(limits, "CHECKED_CHARS", 20_480)
+    much = {"password": "\ufdfa" * 1024, "username": "u" * 1024}
+    statuses = []
+    while 429 not in statuses and len(statuses) < 20:
+        last = await site.post("/v1/password-check", json=much, peer="203.0.113.7")
+        statuses.append(last.status_code)
+    assert statuses == [200] * 10 + [429]
+    assert (last.json()["code"], last.headers["retry-after"]) == ("too_many_attempts", "60")
+    usual = {"password": "eleven quiet lanterns", "username": "eve"}
+
+    async def check(peer: str) -> int:
+        return (await site.post("/v1/password-check", json=usual, peer=peer)).status_code
+
+    for peer, status in (("203.0.113.250", 429), ("203.0.114.7", 200), ("2001:db8::7", 200), ("127.0.0.1", 200)):
+        assert (peer, await check(peer)) == (peer, status)
+    assert (await site.post("/v1/accounts", json=usual, peer="203.0.113.7")).status_code == 201
+    site.clock.set_wall(site.clock.wall + 3600)
+    assert await check("203.0.113.7") == 429
+    site.clock.advance(60)
+    assert await check("203.0.113.7") == 200
+
+
+async def test_people_who_sign_up_at_once_are_not_kept_from_checks(site: Site) -> None:
+    """A thousand of one address within a minute, each of whom pauses ten times while typing a password of 20."""
+    passwords = site.auth.system.passwords
+    for person in range(1000):
+        for typed in range(2, 22, 2):
+            passwords.check("q" * typed, username=f"u{person}", email=None, client=Client(ip="203.0.113.7"))
+
+
+async def test_password_checks_of_many_networks_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has many networks fills no memory with them."""
+    monkeypatch.setattr(limits, "CHECKING_NETWORKS", 10)
+    passwords = site.auth.system.passwords
+    for network in range(100):
+        passwords.check("q", username="", email=None, client=Client(ip=f"203.0.{network}.7"))
+    assert len(passwords._checks._asked) == 10
+    site.clock.advance(60)
+    passwords.check("q", username="", email=None, client=Client(ip="203.0.1.7"))
+    assert len(passwords._checks._asked) == 1

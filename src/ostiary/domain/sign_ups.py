@@ -23,7 +23,7 @@ class SignUpPolicy:
 
 def counters_of(address: str, policy: SignUpPolicy) -> list[tuple[str, int]]:
     """Id and limit of each counter that a sign-up from there counts on."""
-    if _is_loopback(address):
+    if is_loopback(address):
         return []
     counters = [(f"{EVERYBODY} of {network_of(address)}", policy.of_network), (EVERYBODY, policy.of_everybody)]
     return [(name, limit) for name, limit in counters if limit > 0]
@@ -49,7 +49,8 @@ def _is_in_window(throttle: Throttle, policy: SignUpPolicy, now: float) -> bool:
     return throttle.failures > 0 and abs(now - throttle.window_started_at) < policy.window
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether it is an address of the server's own machine."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -80,9 +80,10 @@ class Allowed:
         known = self._followers.get(name)
         return hmac.compare_digest(digest, known.digest if known else _NOBODY) and known is not None
 
-    def follower(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> tuple[str, bytes]:
+    def follower(self, headers: Iterable[tuple[bytes, bytes]], now: float, monotonic: float) -> tuple[str, bytes]:
         """Who asks, and by what, for `knows`: HTTP Basic (RFC 6749 section 2.3.1), or an assertion as the bearer token.
-        Raises NotAuthenticated, InvalidClient, Malformed, Overloaded."""
+        `now` is wall time, `monotonic` that of the clock that nobody sets. Raises NotAuthenticated, InvalidClient,
+        Malformed, Overloaded."""
         values = [value for name, value in headers if name == b"authorization"]
         if not values:
             raise NotAuthenticated("Authenticate by HTTP Basic, or by an assertion as the bearer token.")
@@ -92,12 +93,12 @@ class Allowed:
         if len(credential) > limits.CREDENTIAL_CHARS:
             raise InvalidClient(private="oversized")
         if scheme.lower() == b"bearer":
-            return self._by_assertion(credential.strip().decode("latin-1"), now)
+            return self._by_assertion(credential.strip().decode("latin-1"), now, monotonic)
         if scheme.lower() != b"basic":
             raise InvalidClient(private="another scheme")
         return self._by_secret(credential)
 
-    def _by_assertion(self, text: str, now: float) -> tuple[str, bytes]:
+    def _by_assertion(self, text: str, now: float, monotonic: float) -> tuple[str, bytes]:
         name = claimed_client(text)
         known = self._followers.get(name)
         if known is None or known.keys is None:
@@ -105,7 +106,7 @@ class Allowed:
         assertion = read_assertion(
             text, name, known.keys, audience=(self._audience, f"{self._audience}/"), now=now, leeway=_LEEWAY
         )
-        self._assertions.use(assertion, now)
+        self._assertions.use(assertion, now, monotonic)
         return name, known.digest
 
     def _by_secret(self, encoded: bytes) -> tuple[str, bytes]:

@@ -144,7 +144,7 @@ class RelayServer:
 
     async def _revocations(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
-        who = self._allowed.follower(headers, self._clock.wall())
+        who = self._allowed.follower(headers, self._clock.wall(), self._clock.monotonic())
         query = _query(scope["query_string"])
         name = node_name(query.get("node", ""), who[0])
         follows = scope["method"] == "GET"  # HEAD does not: no stream, no lease, nobody that is waited for

@@ -8,6 +8,7 @@ from ostiary.errors import Overloaded, PasswordReason, PasswordRejected, Unavail
 from ostiary.passwords import PasswordHasher, Verdict
 from ostiary.services.context import Client, Context
 from ostiary.services.login_attempt import Attempt
+from ostiary.services.password_checks import PasswordChecks
 from ostiary.services.throttling import Throttling
 
 
@@ -21,6 +22,12 @@ class Passwords:
         self._hasher = hasher
         self._throttling = throttling
         self._blocklist = blocklist
+        self._checks = PasswordChecks(context)
+
+    def check(self, password: str, *, username: str, email: str | None, client: Client) -> tuple[PasswordReason, ...]:
+        """`judge`, for whoever asks without setting it. Raises TooManyAttempts."""
+        self._checks.count(client, len(password) + len(username) + len(email or ""))
+        return self.judge(password, username=username, email=email)
 
     def judge(self, password: str, *, username: str, email: str | None) -> tuple[PasswordReason, ...]:
         """Every reason for which it would be refused."""

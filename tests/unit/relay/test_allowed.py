@@ -27,8 +27,8 @@ def test_whoever_knows_the_secret_may_follow(tmp_path: Path) -> None:
     file = tmp_path / "followers"
     file.write_text(f"# who may follow\n\ncli_a {DIGEST}\n  cli_b\t{hashlib.sha256(b'b:+ ').hexdigest()}  \n")
     allowed = Allowed(file)
-    assert allowed.follower([basic("cli_a", "ost_cs_a")], 0.0)[0] == "cli_a"
-    assert allowed.follower([basic("cli_b", "b%3A%2B+")], 0.0)[0] == "cli_b"
+    assert allowed.follower([basic("cli_a", "ost_cs_a")], 0.0, 0.0)[0] == "cli_a"
+    assert allowed.follower([basic("cli_b", "b%3A%2B+")], 0.0, 0.0)[0] == "cli_b"
     for wrong in (
         basic("cli_a", "ost_cs_b"), basic("cli_a", ""), basic("cli_c", "ost_cs_a"), basic("", ""),
         (b"authorization", b"Basic x"), (b"authorization", b"Basic " + b64encode(b"cli_a")),
@@ -36,12 +36,12 @@ def test_whoever_knows_the_secret_may_follow(tmp_path: Path) -> None:
         (b"authorization", b"Basic " + b64encode(b"\xff:\xff")), (b"authorization", b""),
     ):  # fmt: skip
         with pytest.raises(InvalidClient) as refused:
-            allowed.follower([wrong], 0.0)
+            allowed.follower([wrong], 0.0, 0.0)
         assert "ost_cs" not in str(refused.value) + refused.value.private
     with pytest.raises(NotAuthenticated):
-        allowed.follower([], 0.0)
+        allowed.follower([], 0.0, 0.0)
     with pytest.raises(Malformed):
-        allowed.follower([basic("cli_a", "ost_cs_a")] * 2, 0.0)
+        allowed.follower([basic("cli_a", "ost_cs_a")] * 2, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     file = tmp_path / "followers"
     file.write_text(f"cli_a {DIGEST}\ncli_b {DIGEST}\n")
     allowed = Allowed(file)
-    who = allowed.follower([basic("cli_a", "ost_cs_a")], 0.0)
+    who = allowed.follower([basic("cli_a", "ost_cs_a")], 0.0, 0.0)
     assert not allowed.look()
 
     def write(text: str) -> None:
@@ -83,12 +83,12 @@ def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     assert allowed.look()
     assert not allowed.knows(*who)
     with pytest.raises(InvalidClient):
-        allowed.follower([basic("cli_a", "ost_cs_a")], 0.0)
-    assert allowed.follower([basic("cli_c", "ost_cs_a")], 0.0)[0] == "cli_c"
+        allowed.follower([basic("cli_a", "ost_cs_a")], 0.0, 0.0)
+    assert allowed.follower([basic("cli_c", "ost_cs_a")], 0.0, 0.0)[0] == "cli_c"
     write("# nobody\n")
     assert allowed.look()
     with pytest.raises(InvalidClient):
-        allowed.follower([basic("cli_c", "ost_cs_a")], 0.0)
+        allowed.follower([basic("cli_c", "ost_cs_a")], 0.0, 0.0)
 
 
 def line(name: str, key: jose.Key = KEY) -> str:
@@ -108,10 +108,10 @@ def test_whoever_holds_the_key_may_follow(tmp_path: Path) -> None:
         Allowed(file)
     allowed = Allowed(file, audience=f"{RELAY}/")
     proof = shown("cli_a")
-    who = allowed.follower([proof], 1000.0)
+    who = allowed.follower([proof], 1000.0, 1000.0)
     assert who[0] == "cli_a"
     assert allowed.knows(*who)
-    assert allowed.follower([shown("cli_a", meant_for=f"{RELAY}/")], 1000.0) == who
+    assert allowed.follower([shown("cli_a", meant_for=f"{RELAY}/")], 1000.0, 1000.0) == who
     for wrong, now in (
         (proof, 1000.0), (proof, 1059.0),  # a second time
         (shown("cli_a"), 1061.0), (shown("cli_a", now=1031.0), 1000.0),
@@ -121,14 +121,35 @@ def test_whoever_holds_the_key_may_follow(tmp_path: Path) -> None:
         (basic("cli_a", ""), 1000.0),
     ):  # fmt: skip
         with pytest.raises(InvalidClient):
-            allowed.follower([wrong], now)
+            allowed.follower([wrong], now, now)
 
     file.write_text(line("cli_a", jose.Key.generate("ES256")))
     os.utime(file, ns=(1, 1))
     assert allowed.look()
     assert not allowed.knows(*who)
     with pytest.raises(InvalidClient):
-        allowed.follower([shown("cli_a")], 1000.0)
+        allowed.follower([shown("cli_a")], 1000.0, 1000.0)
+
+
+@pytest.mark.parametrize("steps", [(3600.0, 0.0), (-30.0,), (30.0, 0.0), (-3600.0, 0.0)], ids=str)
+def test_a_clock_that_is_set_lets_no_assertion_be_used_again(tmp_path: Path, steps: tuple[float, ...]) -> None:
+    """Flaw class: the wall clock jumps, the assertion is forgotten, the clock is set right, and the assertion is good
+    once more. `steps`: by how much the clock is wrong, one after the other."""
+    file = tmp_path / "followers"
+    file.write_text(line("cli_a"))
+    allowed = Allowed(file, audience=RELAY)
+    right = 1_000_000.0
+    proof = shown("cli_a", now=right)
+    allowed.follower([proof], right, 5.0)
+    for passed in range(70):
+        for wrong in steps:
+            now, monotonic = right + passed + wrong, 5.0 + passed
+            with pytest.raises(InvalidClient):
+                allowed.follower([proof], now, monotonic)
+            allowed.follower([shown("cli_a", now=now)], now, monotonic)  # whatever the clock says, who follows may
+    for _ in range(2):
+        allowed.follower([shown("cli_a", now=right)], right, 5.0 + 3 * limits.ASSERTION_SECONDS)
+    assert len(allowed._assertions) == 2
 
 
 def test_assertions_are_remembered_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +160,9 @@ def test_assertions_are_remembered_within_bounds(tmp_path: Path, monkeypatch: py
     file.write_text(line("cli_a") + line("cli_b"))
     allowed = Allowed(file, audience=RELAY)
     for _ in range(8):
-        allowed.follower([shown("cli_a")], 1000.0)
+        allowed.follower([shown("cli_a")], 1000.0, 1000.0)
     with pytest.raises(Overloaded):
-        allowed.follower([shown("cli_a")], 1000.0)
-    assert allowed.follower([shown("cli_b")], 1000.0)[0] == "cli_b"
-    assert allowed.follower([shown("cli_a", now=1060.0)], 1060.0)[0] == "cli_a"
+        allowed.follower([shown("cli_a")], 1000.0, 1000.0)
+    assert allowed.follower([shown("cli_b")], 1000.0, 1000.0)[0] == "cli_b"
+    assert allowed.follower([shown("cli_a", now=1060.0)], 1060.0, 1060.0)[0] == "cli_a"
     assert len(allowed._assertions) == 1

@@ -94,7 +94,8 @@ async def check_password(call: Call) -> Response:
     """POST /v1/password-check"""
     body: PasswordCheckBody = call.body
     t = Translator(body.language)
-    reasons = call.services.passwords.judge(body.password, username=body.username, email=body.email)
+    passwords = call.services.passwords
+    reasons = passwords.check(body.password, username=body.username, email=body.email, client=call.client)
     measured = strength(body.password) if len(body.password) <= limits.PASSWORD_CHARS else 0
     level = min(measured, 1) if reasons else max(measured, 1)
     minimum = call.services.config.password_min_length
@@ -234,7 +235,7 @@ ENDPOINTS = (
         summary="Whether a new password would be taken, and how strong it is; nothing is kept",
         body=PasswordCheckBody,
         answers={200: PasswordCheckAnswer},
-        refusals=(400, 413, 415, 422),
+        refusals=(400, 413, 415, 422, 429),
         tag="account",
     ),
 )

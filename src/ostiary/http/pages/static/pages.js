@@ -28,7 +28,9 @@ function meter(input) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ password: input.value, username: username.slice(0, 1024), language }),
     }).catch(() => null);
-    if (!answer?.ok || mine !== latest) return;
+    if (mine !== latest) return;
+    box.hidden = !answer?.ok; // what it said of another password is no word about this one
+    if (box.hidden) return;
     const { acceptable, strength, label, reasons } = await answer.json();
     box.dataset.level = acceptable ? strength : "refused";
     words.textContent = acceptable ? label : reasons.map((reason) => reason.message).join(" ");
