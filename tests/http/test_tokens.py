@@ -123,9 +123,11 @@ async def test_algorithms(algorithm: str, anyio_backend: str) -> None:
         assert all(key["alg"] == algorithm for key in keys)
 
 
-async def forge(site: Site, change: dict[str, Any], *, typ: str = "at+jwt", drop: tuple[str, ...] = ()) -> str:
+async def forge(
+    site: Site, change: dict[str, Any], *, typ: str = "at+jwt", drop: tuple[str, ...] = (), kind: str = "stateless"
+) -> str:
     """A token that our own key signed, with other claims than any login gives."""
-    login = await site.log_in(kind="stateless")
+    login = await site.log_in(kind=kind)
     claims = {**decoded(login.access_token)[1], **change}
     for name in drop:
         del claims[name]
@@ -142,7 +144,14 @@ FORGED: dict[str, dict[str, Any]] = {
     "no version": {"change": {}, "drop": ("sv",)},
     "no epoch": {"change": {}, "drop": ("ep",)},
     "no subject": {"change": {}, "drop": ("sub",)},
+    "no instant of issue": {"change": {}, "drop": ("iat",)},
+    "no id": {"change": {}, "drop": ("jti",)},
+    "no roles": {"change": {}, "drop": ("roles",)},
     "an actor": {"change": {"act": {"sub": "cli_x"}}},
+    "an actor that is null": {"change": {"act": None}},
+    "an actor of an actor that is null": {"change": {"act": {"sub": "cli_x", "act": None}}},
+    "a confirmation that is null": {"change": {"cnf": None}},
+    "a password proven in milliseconds": {"change": {"auth_time": 1_800_000_000_000}},
     "the future": {"change": {"iat": 1_800_000_031, "exp": 1_800_000_200}},
     "not yet": {"change": {"nbf": 1_800_000_031}},
     "roles of another type": {"change": {"roles": "admin"}},
@@ -152,6 +161,15 @@ FORGED: dict[str, dict[str, Any]] = {
     "status list": {"change": {}, "typ": "statuslist+jwt"},
     "plain JWT": {"change": {}, "typ": "JWT"},
     "confusion of types": {"change": {}, "typ": "dpop+jwt"},
+}
+REFERENCE = {"typ": "session+jwt", "kind": "stateful"}
+FORGED |= {
+    "a reference without an instant of issue": {"change": {}, "drop": ("iat",), **REFERENCE},
+    "a reference without an id": {"change": {}, "drop": ("jti",), **REFERENCE},
+    "a reference with an actor": {"change": {"act": {"sub": "cli_x"}}, **REFERENCE},
+    "a reference with an actor that is null": {"change": {"act": None}, **REFERENCE},
+    "a reference bound to a key, to an unbound session": {"change": {"cnf": {"jkt": "x"}}, **REFERENCE},
+    "a reference with a confirmation that is null": {"change": {"cnf": None}, **REFERENCE},
 }
 
 
@@ -171,6 +189,7 @@ async def test_the_forger_can_forge(site: Site) -> None:
     await site.account()
     assert (await site.get("/v1/me", bearer=await forge(site, {}))).status_code == 200
     assert (await site.get("/v1/me", bearer=await forge(site, {}, typ="application/at+jwt"))).status_code == 200
+    assert (await site.get("/v1/me", bearer=await forge(site, {}, **REFERENCE))).status_code == 200
 
 
 async def test_an_older_epoch_or_version_is_refused(site: Site) -> None:

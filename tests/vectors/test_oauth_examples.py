@@ -29,6 +29,7 @@ EXCHANGE_AUTHORIZATION = "Basic cnMwODpsb25nLXNlY3VyZS1yYW5kb20tc2VjcmV0"
 CLAIMS = {
     "iss": "https://issuer.example.com", "aud": "https://consumer.example.com", "exp": 1443904177, "nbf": 1443904077,
     "sub": "user@example.com", "sid": "s", "sv": 1, "ep": 0, "client_id": "c", "auth_time": 0, "scope": "",
+    "roles": [], "iat": 1443904077, "jti": "j",
 }  # fmt: skip
 ACT = {"sub": "admin@example.com"}
 NESTED_ACT = {"sub": "https://service16.example.com", "act": {"sub": "https://service77.example.com"}}

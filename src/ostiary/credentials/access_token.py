@@ -148,6 +148,9 @@ def check_after_signing(token: str) -> str:
 
 def read_stateful(claims: Mapping[str, Any]) -> AccessToken:
     """Raises InvalidToken if it does not say what this kind says."""
+    _check_common(claims)
+    if "act" in claims:
+        raise InvalidToken(private="a reference to a session, with an actor")
     return AccessToken(
         kind=Kind.STATEFUL,
         audience=_audience(claims),
@@ -161,13 +164,14 @@ def read_stateful(claims: Mapping[str, Any]) -> AccessToken:
         roles=(),
         scope=(),
         actors=(),
-        key_thumbprint=_key_thumbprint(claims.get("cnf")),
+        key_thumbprint=_key_thumbprint(claims),
     )
 
 
 def read_stateless(claims: Mapping[str, Any]) -> AccessToken:
     """Raises InvalidToken if it does not say what this kind says."""
-    roles = claims.get("roles", [])
+    _check_common(claims)
+    roles = claims.get("roles")
     if not isinstance(roles, list | tuple) or not all(isinstance(role, str) for role in roles):
         raise InvalidToken(private="roles is not a list of strings")
     return AccessToken(
@@ -178,12 +182,12 @@ def read_stateless(claims: Mapping[str, Any]) -> AccessToken:
         version=_count(claims, "sv"),
         epoch=_count(claims, "ep"),
         client_id=_text(claims, "client_id"),
-        auth_time=_count(claims, "auth_time"),
+        auth_time=_seconds(claims, "auth_time"),
         expires_at=float(claims["exp"]),
         roles=tuple(roles),
         scope=tuple(_text(claims, "scope").split()),
-        actors=_actors(claims.get("act")),
-        key_thumbprint=_key_thumbprint(claims.get("cnf")),
+        actors=_actors(claims),
+        key_thumbprint=_key_thumbprint(claims),
         may_act=_may_act(claims),
         client_epoch=_count(claims, "cep") if "cep" in claims else None,
         status=_status(claims.get("status")),
@@ -213,15 +217,31 @@ def _count(claims: Mapping[str, Any], name: str) -> int:
     return value
 
 
+def _seconds(claims: Mapping[str, Any], name: str) -> int:
+    """An instant. One in milliseconds would lie in the far future, and a password proven there is fresh for ever."""
+    value = _count(claims, name)
+    if value >= limits.NUMERIC_DATE_MAX:
+        raise InvalidToken(private=f"{name} is not in seconds")
+    return value
+
+
+def _check_common(claims: Mapping[str, Any]) -> None:
+    """What RFC 9068 section 2.2 demands and nothing here reads. Raises InvalidToken: it is not from us."""
+    _text(claims, "jti")
+    if "iat" not in claims:  # what it says has been checked with the other dates
+        raise InvalidToken(private="iat is missing")
+
+
 def _confirmation(grant: Grant) -> dict[str, Any]:
     """The claim `cnf` (RFC 7800 section 3.1, RFC 9449 section 6.1)."""
     return {"cnf": {"jkt": grant.key_thumbprint}} if grant.key_thumbprint else {}
 
 
-def _key_thumbprint(confirmation: object) -> str | None:
+def _key_thumbprint(claims: Mapping[str, Any]) -> str | None:
     """A confirmation that is not understood must not be passed over: the token would be taken from anybody."""
-    if confirmation is None:
+    if "cnf" not in claims:
         return None
+    confirmation = claims["cnf"]
     if (
         not isinstance(confirmation, Mapping)
         or set(confirmation) != {"jkt"}
@@ -251,12 +271,14 @@ def _may_act(claims: Mapping[str, Any]) -> str:
     return actor
 
 
-def _actors(act: object) -> tuple[str, ...]:
-    """The chain of actors, the current one first (RFC 8693 section 4.1)."""
+def _actors(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """The chain of actors, the current one first (RFC 8693 section 4.1). One that says null is no chain: only a token
+    without the member has none."""
     chain: list[str] = []
-    while act is not None:
+    while "act" in claims:
+        act = claims["act"]
         if not isinstance(act, Mapping) or not isinstance(act.get("sub"), str) or len(chain) >= limits.ACTOR_DEPTH:
             raise InvalidToken(private="act is not a chain of actors")
         chain.append(act["sub"])
-        act = act.get("act")
+        claims = act
     return tuple(chain)

@@ -53,6 +53,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         texts = (self.issuer, self.type, *audience, *self.required)
         if not audience or not all(is_text(text, CREDENTIAL_CHARS) for text in texts):
             raise InvalidPolicy("issuer, audience, type and required claims are strings, and none is empty")
+        if isinstance(self.required, str):  # its letters would be demanded, and no token has such claims
+            raise InvalidPolicy("required is a tuple of names")
         seconds = (self.leeway, 0 if self.max_age is None else self.max_age)
         if not all(isfinite(number) and number >= 0 for number in seconds):
             raise InvalidPolicy("leeway and max_age are finite and not negative")

@@ -21,7 +21,7 @@ def encode_plain(members: Mapping[str, Any]) -> bytes:
     _check(plain, 1)
     try:
         return encode_object(plain)
-    except TypeError:  # a subclass of a plain type that JSON has no form for
+    except (TypeError, ValueError):  # a subclass that JSON has no form for; more digits than Python writes down
         raise Unsignable("a value is not plain JSON") from None
 
 

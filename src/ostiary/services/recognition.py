@@ -118,6 +118,8 @@ class Recognition:
         session = await self._context.store.sessions.get(token.session_id)
         if session is None or session.version != token.version:
             raise InvalidToken(private="session ended or moved on")
+        if token.key_thumbprint not in (None, session.key_thumbprint):
+            raise InvalidToken(private="bound to another key than its session")
         return await self._recognise_live(credential, session, kid, token.expires_at, token.audience, now)
 
     async def _recognise_live(

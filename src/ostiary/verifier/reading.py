@@ -12,7 +12,7 @@ from ostiary.verifier.cache import TokenCache
 from ostiary.verifier.errors import CredentialRefused
 
 _ABSENT: Mapping[str, Any] = {
-    "client_id": "", "sid": "", "sv": 0, "ep": 0, "auth_time": 0, "scope": "", "roles": (),
+    "client_id": "", "jti": "", "iat": 0, "sid": "", "sv": 0, "ep": 0, "auth_time": 0, "scope": "", "roles": (),
 }  # fmt: skip
 """What other issuers may leave out. What is there must be what it should be."""
 
@@ -23,6 +23,9 @@ def read_caller(claims: Claims, roles_claim: str, cache: TokenCache) -> Caller:
     members = {**_ABSENT, **claims}
     if roles_claim != "roles":
         members["roles"] = claims.get(roles_claim, ())
+    for name in ("cnf", "act"):  # null, as some issuers write what is not there
+        if name in members and members[name] is None:
+            del members[name]
     try:
         token = read_stateless(members)
     except InvalidToken as wrong:

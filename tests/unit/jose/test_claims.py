@@ -119,7 +119,7 @@ def test_flaw_41_max_age() -> None:
 @pytest.mark.parametrize("changes", [
     {"leeway": -1}, {"leeway": math.nan}, {"leeway": math.inf}, {"max_age": -1}, {"max_age": math.nan}, {"issuer": ""},
     {"audience": ""}, {"audience": ()}, {"audience": ("a", "")}, {"type": ""}, {"issuer": None}, {"type": None},
-    {"required": ("",)}, {"audience": (1,)},
+    {"required": ("",)}, {"required": "sub"}, {"audience": (1,)},
 ], ids=repr)  # fmt: skip
 def test_a_policy_that_protects_nothing(changes: dict[str, Any]) -> None:
     """A policy without issuer, audience or type, or with an impossible time, cannot be made."""

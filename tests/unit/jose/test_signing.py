@@ -61,6 +61,7 @@ def test_what_is_signed_comes_back() -> None:
         "\ud800",
         {"\ud800": 1},
         [math.nan],
+        10**5000,
         {"a": [b"x"]},
         UserDict(),
         {str(n): n for n in range(JSON_MEMBERS + 1)},
