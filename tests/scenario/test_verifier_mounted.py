@@ -1,29 +1,49 @@
-"""An application that embeds the issuer under a path, and a service that only knows the issuer's URL."""
+"""An application that embeds the issuer under a path, a service that only knows the issuer's URL, and services that are
+below a path themselves."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx2
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from tests.scenario.world import CHEAP, PASSWORD
 from tests.servers.ports import free_port
+from tests.unit.verifier.issuer import AUDIENCE, FakeIssuer
+from tests.unit.verifier.test_possession import Client
 
 from ostiary import Ostiary
 from ostiary.settings import Settings
+from ostiary.testing import FakeClock
 from ostiary.verifier import CredentialRefused, Verifier
+from ostiary.verifier.asgi import AsgiApp
 
 API = "https://api.example"
+_INSIDE = "/api/notes/1"
+
+
+async def _open(scope: Any, receive: Any, send: Any) -> None:
+    """An application behind a verifier: whoever comes so far is told."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["user"].account_id.encode()})
+
+
+@pytest.fixture
+def elsewhere(clock: FakeClock) -> FakeIssuer:
+    """An issuer of which a service knows the keys."""
+    return FakeIssuer(clock)
 
 
 @contextmanager
-def served(app: Starlette, port: int) -> Iterator[None]:
+def served(app: AsgiApp, port: int, **options: Any) -> Iterator[None]:
     """The application on a loopback port, in a thread with its own event loop."""
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, **{"lifespan": "on", **options}))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -60,3 +80,75 @@ async def test_the_keys_of_an_embedded_issuer_are_found() -> None:
         assert Verifier(issuer=issuer, audience=API).verify_sync(token) == caller
         with pytest.raises(CredentialRefused):
             await Verifier(issuer=issuer, audience="https://other.example").verify(token)
+
+
+def _bare(guarded: AsgiApp) -> AsgiApp:
+    return guarded
+
+
+def _in_starlette(guarded: AsgiApp) -> AsgiApp:
+    return Starlette(routes=[Mount("/api", guarded)])
+
+
+def _in_starlette_by_pattern(guarded: AsgiApp) -> AsgiApp:
+    return Starlette(routes=[Mount("/{where}", guarded)])
+
+
+def _in_fastapi(guarded: AsgiApp) -> AsgiApp:
+    outer = FastAPI()
+    outer.mount("/api", guarded)
+    return outer
+
+
+def _within_fastapi(guarded: AsgiApp) -> AsgiApp:
+    outer, inner = FastAPI(), FastAPI()
+    inner.mount("/notes", guarded)
+    outer.mount("/api", inner)
+    return outer
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("place", "path", "root"),
+    [
+        pytest.param(_bare, _INSIDE, "", id="bare"),
+        pytest.param(_in_starlette, _INSIDE, "", id="starlette"),
+        pytest.param(_in_starlette_by_pattern, _INSIDE, "", id="starlette-by-pattern"),
+        pytest.param(_in_fastapi, _INSIDE, "", id="fastapi"),
+        pytest.param(_within_fastapi, _INSIDE, "", id="fastapi-twice"),
+        pytest.param(_bare, _INSIDE, "/api", id="told-by-the-book"),
+        pytest.param(_bare, "/notes/1", "/api", id="told-beside"),  # so does FastAPI(root_path=...)
+        pytest.param(_bare, "/notes/1", "/api/", id="told-with-a-slash"),
+        pytest.param(_bare, "/1", "/api/notes", id="older-mounts"),
+    ],
+)
+async def test_a_proof_is_for_the_whole_path(
+    elsewhere: FakeIssuer, place: Callable[[AsgiApp], AsgiApp], path: str, root: str
+) -> None:
+    """M-52: however a service comes to stand below a path, a proof is for the address that the client called, and one for
+    what is left of it is refused."""
+    client = Client(elsewhere)
+    transport = httpx2.ASGITransport(place(elsewhere.verifier().asgi(_open)), root_path=root)
+    async with httpx2.AsyncClient(transport=transport, base_url=AUDIENCE) as service:
+
+        async def sent(told: str) -> int:
+            proof = client.proof(htu=AUDIENCE + told)
+            return (await service.get(path, headers=client.sends(proof))).status_code
+
+        assert await sent(_INSIDE) == 200
+        for other in ("/notes/1", "/1", "/api/api/notes/1", "/api"):
+            assert await sent(other) == 401
+
+
+@pytest.mark.anyio
+async def test_a_server_that_is_told_what_a_proxy_takes_away(elsewhere: FakeIssuer) -> None:
+    """M-52: behind a proxy that strips a path, `uvicorn --root-path` says which, and proofs are for the whole address."""
+    client, port = Client(elsewhere), free_port()
+    guarded = elsewhere.verifier().asgi(_open)
+    with served(guarded, port, root_path="/api", lifespan="off"):
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as service:
+            told = [
+                (await service.get("/notes/1", headers=client.sends(client.proof(htu=AUDIENCE + path)))).status_code
+                for path in (_INSIDE, "/notes/1")
+            ]
+    assert told == [200, 401]
