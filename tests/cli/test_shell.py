@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from tests.cli.conftest import EXECUTABLE, GOOD_PASSWORD, Shell
 
 from ostiary import __version__
 from ostiary.cli.app import make_app
+from ostiary.cli.doctor_check import Mark
+from ostiary.cli.doctor_checks import checks
 from ostiary.cli.doctor_proxies import proxies_check
 from ostiary.cli.shell import run
-from ostiary.settings import Settings
+from ostiary.settings import Settings, load_or_create_secret_key
+from ostiary.stores import migrations
 
 Add = Callable[..., dict[str, Any]]
 
@@ -337,6 +341,27 @@ def test_doctor_tells_what_keeps_it_from_a_database(ostiary: Shell, add: Add, tm
     unopened = ostiary("doctor", "--json", "--database", "sqlite:///folder.db")
     (check,) = [check for check in unopened.json["checks"] if check["status"] == "failed"]
     assert (unopened.code, "SQLITE_CANTOPEN" in check["found"], "read and write" in check["hint"]) == (1, True, True)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("after", ["schema", "secret_key"])
+async def test_doctor_calls_no_lock_damage(tmp_path: Path, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that somebody takes while doctor is looking keeps it from seeing what the file holds: it says whose fault
+    that is, and nobody is told to restore a file that is sound."""
+    settings = Settings(database=f"sqlite:///{tmp_path / 'ostiary.db'}")
+    load_or_create_secret_key(tmp_path / "ostiary.db")
+    migrations.upgrade(tmp_path / "ostiary.db")
+    monkeypatch.setattr(migrations, "_opened", partial(migrations._opened, busy_timeout=0.1))
+    looking = aiter(checks(settings))
+    found = [await anext(looking)]
+    while found[-1].name != after:
+        found.append(await anext(looking))
+    with closing(sqlite3.connect(tmp_path / "ostiary.db", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        (last,) = [check async for check in looking if check.mark is Mark.FAILED and check.name != "issuer"]
+    assert last.unavailable
+    assert ("damaged" in last.found, "backup" in last.hint, "its lock" in last.hint) == (False, False, True)
 
 
 def test_doctor_finds_a_damaged_page(ostiary: Shell, add: Add, tmp_path: Path) -> None:
