@@ -125,8 +125,8 @@ def _within_fastapi(guarded: AsgiApp) -> AsgiApp:
 async def test_a_proof_is_for_the_whole_path(
     elsewhere: FakeIssuer, place: Callable[[AsgiApp], AsgiApp], path: str, root: str
 ) -> None:
-    """M-52: however a service comes to stand below a path, a proof is for the address that the client called, and one for
-    what is left of it is refused."""
+    """M-52: however a service comes to stand below a path, a proof is for the address that the client called, and one
+    for what is left of it is refused."""
     client = Client(elsewhere)
     transport = httpx2.ASGITransport(place(elsewhere.verifier().asgi(_open)), root_path=root)
     async with httpx2.AsyncClient(transport=transport, base_url=AUDIENCE) as service:
@@ -142,7 +142,7 @@ async def test_a_proof_is_for_the_whole_path(
 
 @pytest.mark.anyio
 async def test_a_server_that_is_told_what_a_proxy_takes_away(elsewhere: FakeIssuer) -> None:
-    """M-52: behind a proxy that strips a path, `uvicorn --root-path` says which, and proofs are for the whole address."""
+    """M-52: behind a proxy that strips a path, `uvicorn --root-path` says which; proofs are for the whole."""
     client, port = Client(elsewhere), free_port()
     guarded = elsewhere.verifier().asgi(_open)
     with served(guarded, port, root_path="/api", lifespan="off"):

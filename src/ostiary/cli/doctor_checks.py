@@ -33,6 +33,9 @@ _MENDED = {
 }
 OTHER_HALF = "other_half"
 """The check that fails where only one of two stores is named that belong together."""
+_RESTORED = "restore it from a backup, or name another one"
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_INTEGRITY = "integrity"
 _LOGINS = 100  # the latest, whose addresses are looked at
 _LOOKED_THROUGH = 1024**3  # bytes; seconds of reading
 _ROOM = 256 * 1024 * 1024  # bytes; the log file alone may grow to 64 MiB
@@ -89,18 +92,22 @@ async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
     yield ok("schema", f"{found}, as expected")
     for check in _file(path):
         yield check
-        if check.name == "integrity" and check.mark is Mark.FAILED:
+        if check.name == _INTEGRITY and check.mark is Mark.FAILED:
             return  # what else it holds cannot be believed, or read
     check, key = _secret_key(settings, path)
     yield check
-    store = await open_store(settings, migrate=False, even_half=True)
+    unwritable = "make the file and its folder writable, and end whatever holds its lock"
+    try:
+        store = await open_store(settings, migrate=False, even_half=True)
+    except OstiaryError as wrong:
+        yield failed("writable", str(wrong), unwritable, unavailable=True)
+        return
     try:
         try:
             await store.check()
             yield ok("writable", "a write works")
         except OstiaryError as wrong:
-            hint = "make the file and its folder writable, and end whatever holds its lock"
-            yield failed("writable", str(wrong), hint, unavailable=True)
+            yield failed("writable", str(wrong), unwritable, unavailable=True)
         async for check in _whole(settings, store):
             yield check
         async for check in _records(settings, store, key):
@@ -111,9 +118,11 @@ async def _database(settings: Settings, path: Path) -> AsyncIterator[Check]:
 
 def _mended(wrong: OstiaryError) -> str:
     """What to do about a file that cannot be read: a backup is for one that is damaged, and for nothing else."""
-    cause = wrong.__cause__
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF if isinstance(cause, sqlite3.Error) else 0
-    return _MENDED.get(code, "restore it from a backup, or name another one")
+    return _MENDED.get(_code_of(wrong.__cause__), _RESTORED)
+
+
+def _code_of(error: BaseException | None) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF if isinstance(error, sqlite3.Error) else 0
 
 
 async def _shared(settings: Settings) -> AsyncIterator[Check]:
@@ -139,12 +148,19 @@ async def _shared(settings: Settings) -> AsyncIterator[Check]:
 
 
 def _file(path: Path) -> Iterator[Check]:
-    from ostiary.stores.sqlite_file import connect
+    from ostiary.stores.sqlite_file import connect, unavailable
 
-    with closing(connect(path, busy_timeout=1.0)) as connection:
-        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-        level = connection.execute("PRAGMA synchronous").fetchone()[0]
-        yield _integrity(path, connection)
+    try:
+        with closing(connect(path, busy_timeout=1.0)) as connection:
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            level = connection.execute("PRAGMA synchronous").fetchone()[0]
+            integrity = _integrity(path, connection)
+    except sqlite3.Error as error:  # somebody's lock, or the disk: what the file holds is not known
+        code = _code_of(error)
+        found, hint = f"not looked through: {unavailable(error).private}", _MENDED.get(code, _RESTORED)
+        yield failed(_INTEGRITY, found, hint, unavailable=code not in _DAMAGE)
+        return
+    yield integrity
     if mode == "wal":
         yield ok("journal", "WAL: reading goes on while somebody writes")
     else:
@@ -171,13 +187,16 @@ def _file(path: Path) -> Iterator[Check]:
 
 
 def _integrity(path: Path, connection: sqlite3.Connection) -> Check:
-    """Pages that a disk or a copy has damaged are found before somebody needs them."""
-    name, size = "integrity", path.stat().st_size
+    """Pages that a disk or a copy has damaged are found before somebody needs them. Raises sqlite3.Error for whatever
+    else keeps it from looking."""
+    name, size = _INTEGRITY, path.stat().st_size
     if size > _LOOKED_THROUGH:
         return ok(name, f"not looked through, {size // 2**20} MiB: sqlite3 {path} 'PRAGMA quick_check'")
     try:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
+        if _code_of(error) not in _DAMAGE:
+            raise
         found = str(error)
     if found == "ok":
         return ok(name, "no page is damaged")
