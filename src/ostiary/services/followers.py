@@ -56,10 +56,12 @@ class Followers:
         self._remembered = False
 
     async def start(self) -> None:
-        """Before the first request: a service may have a lease from before a restart. The only server of a store knows
-        whether one ever followed; elsewhere every registered one may be following by now."""
+        """Before the first request: a service may have a lease from before a restart, also one that was removed since.
+        The only server of a store knows whether one ever followed; elsewhere every registered one may be following by
+        now."""
         store = self._context.store
-        if await store.clients.page(limit=1) and (store.others_serve() or await store.spent.get(_FOLLOWED) is not None):
+        followed = await store.spent.get(_FOLLOWED) is not None
+        if followed or (store.others_serve() and await store.clients.page(limit=1)):
             self._context.agreed.follow(self._context.clock.monotonic(), self._lease, named=False)
 
     def close(self) -> None:
