@@ -84,6 +84,7 @@ def test_doctor_promises_nothing_that_settings_do_not_give(ostiary: Shell, postg
 def test_doctor_finds_standbys_and_time(ostiary: Shell, durable: Cluster, url: str) -> None:
     """A standby that is not waited for may take over without what was just ended."""
     from tests.servers.postgres import folder
+    from tests.servers.valkey_groups import until
 
     ostiary("db", "upgrade", "--database", url)
     with folder() as path:
@@ -91,6 +92,7 @@ def test_doctor_finds_standbys_and_time(ostiary: Shell, durable: Cluster, url: s
         standby.copy_of(durable)
         standby.start()
         try:
+            until(lambda: durable.sql("SELECT count(*) FROM pg_stat_replication") == "1")
             code, checks, bound = diagnosis(ostiary, url)
             assert (checks["postgres_standbys"], bound) == ("warning", {"ended_anywhere": None})
             code, checks, bound = diagnosis(ostiary, standby.url(schema=url.partition("schema=")[2]))
