@@ -248,7 +248,7 @@ class Feed:
         """Later, for one of many nodes may have done it by then. What could not be given back is kept for after a
         later probe: the replica tells of it once."""
         try:
-            await asyncio.sleep(self._chance() * self._patience / 2)
+            await asyncio.sleep(self._chance() * min(self._replica.lease / 4, 2.5))
             await self.ask()
             self._lost += self._replica.lost(self._clock.wall())
             await self._keeper.restore(self._lost)
