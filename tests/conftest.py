@@ -1,10 +1,14 @@
 """What every test may rely on."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from tests.servers import valkey
+from tests.servers import places, valkey
 from tests.servers.postgres import Cluster, cluster
 
 from ostiary import limits
@@ -14,6 +18,12 @@ from ostiary.stores.postgres import pool, store
 # The same examples every time, and no verdict by the clock: the machine may be busy with something else.
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")
+
+
+def pytest_configure() -> None:
+    """`tmp_path` waits for no disk, unless somebody said where it is to be."""
+    if (place := places.in_memory()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(place))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -40,6 +50,14 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_QUICK_SECONDS", 30.0)
     usual = Feed._patience.fget  # type: ignore[attr-defined]
     monkeypatch.setattr(Feed, "_patience", property(lambda feed: 30.0 if feed._replica.lease >= 2.0 else usual(feed)))
+
+
+@pytest.fixture
+def on_disk() -> Iterator[Path]:
+    """For tests that are about files: a folder on a disk of the usual kind, as `tmp_path` need not be."""
+    folder = Path(tempfile.mkdtemp(prefix="ostiary-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -32,6 +32,12 @@ asyncio.run(main())
 """
 
 
+@pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    """What is proven here is about a disk."""
+    return on_disk
+
+
 async def test_a_server_alone_knows_that_it_is_alone(tmp_path: Path) -> None:
     """Opening the file, as a command does, is not serving; neither is one's own announcement (M-33)."""
     path = tmp_path / "ostiary.db"

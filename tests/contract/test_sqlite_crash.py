@@ -24,6 +24,12 @@ CHILD = Path(__file__).with_name("sqlite_child.py")
 
 
 @pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    """What is proven here is about a disk."""
+    return on_disk
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ostiary.db"
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.servers import places
 from tests.servers.ports import free_port
 
 _LONGEST = 60.0  # seconds that a server may take to start on a machine that is busy otherwise
@@ -126,7 +127,7 @@ def at(port: int) -> Server:
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="ost-vk-"))
+    path = Path(tempfile.mkdtemp(prefix="ost-vk-", dir=places.in_memory()))
     try:
         yield path
     finally:

@@ -21,6 +21,12 @@ from ostiary.testing import builders
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture
+def tmp_path(on_disk: Path) -> Path:
+    """What is proven here is about a disk."""
+    return on_disk
+
+
 def hold_writer(store: SqliteStore) -> tuple[threading.Event, "asyncio.Future[Any]"]:
     """Keep the writer busy until the event is set."""
     event = threading.Event()
