@@ -136,8 +136,8 @@ def test_two_replicas(issuer: Issuer, root: Path) -> None:
     one began the other goes on with, and ends for both."""
     with (
         valkey.server() as backend,
-        handing_out(root, issuer.server.url, valkey=f"{backend.url()}/0") as one,
-        handing_out(root, issuer.server.url, valkey=f"{backend.url()}/0") as other,
+        handing_out(root, issuer.server.url, valkey=backend.url(timeout=30)) as one,
+        handing_out(root, issuer.server.url, valkey=backend.url(timeout=30)) as other,
     ):
         for _ in range(3):
             token = issuer.token("reports/第三季度.pdf")

@@ -8,6 +8,7 @@ from tests.scenario.world import ISSUER, PASSWORD, Carrier, Server, running
 from tests.servers.postgres import Cluster, cluster
 
 from ostiary.settings import Settings
+from ostiary.stores.postgres import pool
 from ostiary.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -31,9 +32,13 @@ async def _says_that_it_does_not_know(server: Server, path: str = "/v1/login") -
     assert int(reply.headers["retry-after"]) >= 1
 
 
-async def test_a_killed_database_logs_nobody_out(mortal: Cluster, clock: FakeClock, kind: Carrier) -> None:
+async def test_a_killed_database_logs_nobody_out(
+    mortal: Cluster, clock: FakeClock, kind: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """M-05: known credentials go on for the lease, then 503 and never 401; what needs the database is 503 with
     Retry-After; when it is back, the same process goes on, and what was ended before is ended still."""
+    monkeypatch.setattr(pool, "CONNECT_SECONDS", 30.0)  # who is gone refuses at once; who is slow is only slow
+    monkeypatch.setattr(pool, "ANSWER_SECONDS", 30.0)
     async with running(_settings(mortal, f"lost_{kind.kind}"), clock) as server:
         await server.account("alice")
         phone, ended = await server.log_in("alice", kind), await server.log_in("alice", kind)
