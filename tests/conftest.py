@@ -12,7 +12,6 @@ from tests.servers import places, valkey
 from tests.servers.postgres import Cluster, cluster
 
 from ostiary import limits
-from ostiary.revocation.feed import Feed
 from ostiary.stores.postgres import pool, store
 
 # The same examples every time, and no verdict by the clock: the machine may be busy with something else.
@@ -40,16 +39,12 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request may wait for a busy machine: how long it waits in production is no test's business. There a PostgreSQL
-    that is silent for less than a second is gone; here that is one that is frozen (`Cluster.frozen`). And what comes
-    after half of a lease is worth little there; here only where a test has made the lease shorter than the usual one.
-    """
+    that is silent for less than a second is gone; here that is one that is frozen (`Cluster.frozen`)."""
     monkeypatch.setattr(limits, "ASK_SECONDS", 30.0)
     monkeypatch.setattr(limits, "FEED_ASK_SECONDS", 30.0)
     monkeypatch.setattr(pool, "CONNECT_SECONDS", 30.0)
     monkeypatch.setattr(pool, "ANSWER_SECONDS", 30.0)
     monkeypatch.setattr(store, "_QUICK_SECONDS", 30.0)
-    usual = Feed._patience.fget  # type: ignore[attr-defined]
-    monkeypatch.setattr(Feed, "_patience", property(lambda feed: 30.0 if feed._replica.lease >= 2.0 else usual(feed)))
 
 
 @pytest.fixture

@@ -310,7 +310,6 @@ def test_an_answer_that_comes_after_it_was_stopped_lends_nothing(
     feed.lease = 60.0
     until(lambda: following.replica.lease == 60.0)
     answered, asked = threading.Event(), threading.Event()
-    monkeypatch.setattr(limits, "FETCH_SECONDS", 0.05)  # that a thread which is asking gets to end
     ask, name = following._feed.ask, feed.asked[-1]["node"]
 
     def late(*_: Any, **__: Any) -> Any:
@@ -318,17 +317,18 @@ def test_an_answer_that_comes_after_it_was_stopped_lends_nothing(
         assert answered.wait(30)
         return ask(Cursor(), timeout=10.0)
 
-    monkeypatch.setattr(following._feed, "ask", late)
     asking = next(thread for thread in following._threads if "asking" in thread.name)
-    following._look.set()
-    assert asked.wait(30)
-    following.stop_blocking()
+    with monkeypatch.context() as patch:
+        patch.setattr(following._feed, "ask", late)
+        following._look.set()
+        assert asked.wait(30)
+        patch.setattr(limits, "FETCH_SECONDS", 0.05)  # that a thread which is asking gets to end
+        following.stop_blocking()
     until(lambda: feed.asked[-1] == {"node": name, "leave": "1"})
     answered.set()
     asking.join(30)
     assert not asking.is_alive()
     assert following.replica.lease_until < 0
-    monkeypatch.undo()
     verifier.verify_sync(issuer.token())
     assert feed.asked[-1]["node"] != name
 

