@@ -87,7 +87,7 @@ class Probe:
     `packed` may stand for the bulk of a long log, so that a process that is far behind need not take in a million
     items: ended sessions by the second in which they may be forgotten, of each only the last 22 characters of its id,
     one after the other. Then `reached` is the last item that `packed` and `items` together tell of, and no item up to
-    there is a mark.
+    there is a mark. It is also said where the last items are of a kind that this version does not know.
     """
 
     generation: int

@@ -173,13 +173,20 @@ def _events(response: HTTPResponse) -> Iterator[bytes]:
 
 
 def probe_of(answer: Answer[Item]) -> Probe:
-    """As a replica takes it. Scopes that this version does not know are left out: they refuse nothing here."""
+    """As a replica takes it. Scopes that this version does not know are left out: they refuse nothing here, and have
+    been read all the same."""
     items = []
     for item in answer.items:
         if item.scope in SCOPES:
             at = read(item.cursor)
             items.append(LogItem(position=at.position, nonce=at.nonce, entry=item.entry()))
-    return Probe(generation=answer.generation, matches=answer.matches, items=tuple(items), complete=answer.complete)
+    return Probe(
+        generation=answer.generation,
+        matches=answer.matches,
+        items=tuple(items),
+        complete=answer.complete,
+        reached=read(answer.items[-1].cursor) if answer.items else None,
+    )
 
 
 def _unavailable(error: Exception) -> Unavailable:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from ostiary import limits
 from ostiary.clock import Clock
 from ostiary.errors import OstiaryError, Unavailable
+from ostiary.revocation.entry import Cursor
 from ostiary.revocation.replica import Next, Replica, Sent
 from ostiary.verifier.feed_over_http import FeedOverHttp, probe_of
 from ostiary.verifier.issuer_client import ClientProof
@@ -173,6 +174,7 @@ class Following:
         replica = self.replica
         following, complete_at = Next.MORE, -math.inf
         while following is not Next.DONE:
+            before = replica.cursor
             sent = replica.on_send(self._clock.monotonic())
             answer = self._feed.ask(
                 replica.cursor, timeout=max(0.1, min(replica.lease, limits.FETCH_SECONDS)), fresh=fresh
@@ -187,6 +189,8 @@ class Following:
                 following = replica.on_reply(Sent(complete_at, sent.splits), probe_of(answer))
                 if following is Next.ADOPT:
                     replica.adopt(answer.generation, answer.everything)
+                elif following is Next.MORE and not _is_further(before, replica.cursor):
+                    raise Unavailable(private="the revocation feed does not go on")
         with self._learning:
             replica.lost(self._clock.wall())  # the issuer's own nodes put back what a log has lost
             replica.forget_expired(self._clock.wall())
@@ -216,6 +220,11 @@ class Following:
         if not self._failed and not self._stopped.is_set():
             log.warning("%s", error.private)
         self._failed = True
+
+
+def _is_further(before: Cursor, after: Cursor) -> bool:
+    """Whether asking again can lead on: later in the log, or anew from its start."""
+    return after.position > before.position or (after == Cursor() and before != Cursor())
 
 
 _ALL: "weakref.WeakSet[Following]" = weakref.WeakSet()

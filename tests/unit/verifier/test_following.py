@@ -38,6 +38,7 @@ class Feed:
         self.held: threading.Event | None = None  # until it is set, nothing is answered
         self.page = 0  # items of one answer; 0: all
         self.stale = 0.0  # the age of an answer of which nobody said that it is to be fresh: that of a relay
+        self.said: dict[str, Any] = {}  # instead of what is so
         self.asked: list[dict[str, str]] = []
         self.authorizations: list[str] = []
         self.streams: list[Callable[[list[dict[str, Any]]], None]] = []
@@ -81,6 +82,7 @@ class Feed:
                 "generation": self.generation, "everything": self.everything, "lease": self.lease,
                 "age": self.age if "fresh" in query else self.age + self.stale, "matches": matches,
                 "complete": after + len(items) == len(self.items), "cursor": "", "items": items,
+                **self.said,
             }
         ).encode()  # fmt: skip
         time.sleep(self.delay)
@@ -214,6 +216,47 @@ def test_what_is_true_now_is_asked_for_with_each_page(verifier: Verifier, feed: 
     assert following is not None
     following.ask_blocking()
     assert len(following.replica) == 8
+
+
+def test_pages_of_what_this_version_does_not_know_are_read_over(
+    verifier: Verifier, feed: Feed, issuer: FakeIssuer
+) -> None:
+    """Flaw class: a page that holds nothing but scopes of a later version moves nothing, and is asked for again,
+    without a pause and without end. What follows it is learnt, with one question for each page (M-30)."""
+    feed.lease, feed.page = 300.0, 3
+    token = issuer.token()
+    for number in range(12):
+        feed.end("of a later version", f"x{number}", 9)
+    feed.end("s", "ses_1", 2)
+    feed.end("of a later version", "x", 9)
+    assert refused(verifier, token)
+    until(lambda: verifier._revocations.replica.cursor == Cursor(position=14, nonce=19))  # type: ignore[union-attr]
+    asked = [query.get("cursor") for query in feed.asked]
+    assert list(dict.fromkeys(asked))[:5] == [None, "3-8", "6-11", "9-14", "12-17"]
+    assert asked.count("3-8") == asked.count("12-17") == 1
+
+
+@pytest.mark.parametrize("answer", ["nothing", "the same", "not even its beginning"])
+def test_a_feed_that_does_not_go_on_is_not_asked_again_at_once(feed: Feed, answer: str) -> None:
+    """Flaw class: an answer that says that there is more, and leads nowhere, is asked for in a loop. It lends nothing,
+    and whoever asks gets to know after one question."""
+    following = Following(feed.url, client_of(SECRET), clock=Clock(wall=time.time, monotonic=time.monotonic))
+    feed.end("s", "ses_1", 2)
+    stopped = threading.Event()
+    following.replica.adopt(feed.generation, 0)
+    if answer == "the same":
+        following._ask(stopped)
+        said = {"items": feed.items, "complete": False, "matches": True}
+    else:
+        said = {"items": [], "complete": False, "matches": answer == "nothing"}
+    feed.asked.clear()
+    feed.said = said
+    before = following.replica.lease_until
+    with pytest.raises(Unavailable) as told:
+        following._ask(stopped)
+    following._feed.close()
+    assert told.value.private == "the revocation feed does not go on"
+    assert (len(feed.asked), following.replica.lease_until) == (1, before)
 
 
 def test_a_stream_that_is_interrupted_while_it_is_opened_does_not_begin(feed: Feed) -> None:
