@@ -1,14 +1,18 @@
 """Servers that share one SQLite file know of each other: what they promise depends on it."""
 
+import asyncio
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from ostiary.errors import Unavailable
 from ostiary.revocation.entry import Cursor
 from ostiary.stores.port import Append
 from ostiary.stores.sqlite import SqliteStore
@@ -51,6 +55,56 @@ async def test_a_server_alone_knows_that_it_is_alone(tmp_path: Path) -> None:
     await server.close()
     assert not command.others_serve()
     await command.close()
+
+
+async def test_what_cannot_be_announced_is_not_taken_for_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that nobody can see says so, each time, and is seen once its folder can be written to again (M-33)."""
+    path = tmp_path / "ostiary.db"
+    server, other = await SqliteStore.open(path), await SqliteStore.open(path)
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EIO, "not now")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "rename", refused)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                server.announce()
+            with pytest.raises(Unavailable):
+                await server.revocations.probe(Cursor(), 10, node="here")
+    assert not other.others_serve()
+
+    await server.revocations.probe(Cursor(), 10, node="here")
+    assert other.others_serve()
+    assert await other.revocations.behind(Cursor(), within=60.0) == 0
+
+    await server.close()
+    assert not other.others_serve()
+    await other.close()
+
+
+async def test_a_question_under_way_leaves_nobody_behind(tmp_path: Path) -> None:
+    """A store that is closed while it is asked in a lane does not announce itself again: nobody waits for it (M-33)."""
+    path = tmp_path / "ostiary.db"
+    server, other = await SqliteStore.open(path), await SqliteStore.open(path)
+    server.announce()
+    for number in range(20):  # nodes of one process: of so many, each question goes through the lane
+        await server.revocations.probe(Cursor(), 100, node=f"n{number}")
+    goes_on = threading.Event()
+    held = server._lanes.log.submit(lambda _: goes_on.wait(60))
+    asked = asyncio.create_task(server.revocations.probe(Cursor(), 100, node="n0"))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(server.close())
+    await asyncio.sleep(0)
+    goes_on.set()
+    assert await held
+    assert (await asked).complete
+    await closing
+    assert not other.others_serve()
+    assert await other.revocations.behind(Cursor(), within=60.0) == 0
+    await other.close()
 
 
 @pytest.mark.parametrize("ending", ["closed", "killed"])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from ostiary.domain.account import Account, Issuer
@@ -20,6 +21,7 @@ R = TypeVar("R")
 
 # ruff: noqa: S608 - the texts below are joined from our own names of tables and columns, and from nothing else
 
+_CHANNEL_CHARS = 63
 _TYPES: dict[type, str] = {str: "text", int: "bigint", float: "double precision", bool: "boolean", bytes: "bytea"}
 _DERIVED = {"email_folded": "text", "enabled_admin": "boolean", "idle_expires_at": "double precision"}
 
@@ -95,7 +97,7 @@ class Schema:
     def __init__(self, name: str) -> None:
         self.name = name
         self.prefix = f'"{name}".' if name else ""
-        self.channel = f"ostiary_{name}"[:63]
+        self.channel = _channel_of(name)
         self.issuers = self._of(rows.ISSUERS, Issuer, 0, only_seen=True)
         self.accounts = self._of(rows.ACCOUNTS, Account, 1, unique=True)
         self.clients = self._of(rows.CLIENTS, Client, 2)
@@ -123,6 +125,13 @@ class Schema:
     ) -> Statements[R]:
         types = tuple(_DERIVED.get(name) or _type_of(record, name) for name in table.columns)
         return Statements(table, self.prefix + table.name, order, types, unique, only_seen)
+
+
+def _channel_of(schema: str) -> str:
+    """Where the entries of this schema's log are told. Every schema of a database needs its own, as what is heard there
+    is applied; and the server takes 63 characters."""
+    name = f"ostiary_{schema}"
+    return name if len(name) <= _CHANNEL_CHARS else f"ostiary_{sha256(schema.encode()).hexdigest()[:48]}"
 
 
 def _type_of(record: type[Any], column: str) -> str:

@@ -78,15 +78,20 @@ class Presence:
     def _announce(self) -> None:
         if sys.platform == "win32" or self._handle is not None:
             return
+        draft = self._folder / f".{self._name}"
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            draft = self._folder / f".{self._name}"
-            self._handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            self._inode = os.fstat(self._handle).st_ino
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            draft.rename(self._path)
+            handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                self._inode = os.fstat(handle).st_ino
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                draft.rename(self._path)
+            except OSError:
+                os.close(handle)  # nobody would see it: it is not announced
+                raise
         except OSError as error:
             raise Unavailable(private=f"sqlite: the servers' folder: {error.strerror}") from error
+        self._handle = handle
 
     def alive(self, node: str, at: float, *, acknowledged: int) -> None:
         """It asks the log at this instant of the machine's uptime, and has applied all items up to this position.

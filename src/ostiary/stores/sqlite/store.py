@@ -152,11 +152,13 @@ class SqliteStore:
             raise Unavailable(private="sqlite: the file was replaced by another one; restart")
 
     async def close(self) -> None:
-        self._presence.leave()
         self._calls.close()
         lanes = (self._lanes.quick, self._lanes.slow, self._lanes.probes, self._lanes.writer)
-        for lane in lanes:
-            lane.stop()
-        for lane in lanes:
-            await asyncio.to_thread(lane.join)
+        try:
+            for lane in lanes:
+                lane.stop()
+            for lane in lanes:
+                await asyncio.to_thread(lane.join)
+        finally:
+            self._presence.leave()  # after the last probe, which would announce it again
         self._watching.close()
