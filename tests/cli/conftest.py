@@ -13,6 +13,7 @@ import pytest
 
 EXECUTABLE = Path(sys.executable).with_name("ostiary")
 GOOD_PASSWORD = "correct horse battery staple"
+ROOM = 1 << 19  # bytes of a pipe, eight times the usual: a server that finds it full stands still
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Shell:
         return {**kept, "NO_COLOR": "1", **more}
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
-        """The same, running on."""
+        """The same, running on. Nobody reads what it says before it ends: there has to be room for a lot of it."""
         return subprocess.Popen(
             [EXECUTABLE, *arguments],
             stdin=subprocess.DEVNULL,
@@ -62,6 +63,7 @@ class Shell:
             stderr=subprocess.PIPE,
             cwd=self.folder,
             env=self.environ(**environ),
+            pipesize=ROOM,
         )
 
 

@@ -18,6 +18,7 @@ from tests.docs.reading import ROOT, Command
 WRITTEN = "127.0.0.1:8000"
 """Where every page says that the server is."""
 _PATIENCE = 60.0  # seconds; only a machine in trouble needs them
+_ROOM = 1 << 19  # bytes that a process may say after the words for which it was waited: nobody reads them
 
 
 def environment() -> dict[str, str]:
@@ -30,7 +31,9 @@ def environment() -> dict[str, str]:
 @contextmanager
 def started(arguments: list[str], *, until: str, cwd: Path) -> Iterator[str]:
     """A process, running until the block ends; what it printed until the words that say that it is there."""
-    process = subprocess.Popen(arguments, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        arguments, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pipesize=_ROOM
+    )
     assert process.stdout is not None
     try:
         yield _printed(process.stdout.fileno(), until)
