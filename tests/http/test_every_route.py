@@ -136,6 +136,16 @@ async def test_a_path_has_one_spelling(world: World, endpoint: Endpoint) -> None
         assert (await world.call(endpoint, after)).status_code == 404 or endpoint.path == "/", after
 
 
+@pytest.mark.parametrize("endpoint", [one for one in ALL if one.path.count("/") > 1], ids=_name)
+async def test_an_encoded_slash_separates_nothing(world: World, endpoint: Endpoint) -> None:
+    """Flaw class: a proxy keeps `/v1/admin` from clients, and the server takes `/v1%2Fadmin` for the same (RFC 3986
+    section 2.2)."""
+    for slash in ("%2F", "%2f"):
+        first, *rest = world.path(endpoint).removeprefix("/").split("/")
+        refused = await world.site.call(endpoint.method, f"/{first}{slash}" + "/".join(rest), app=world._seen)
+        assert refused.status_code == 404, slash
+
+
 @pytest.mark.parametrize("endpoint", ALL, ids=_name)
 async def test_other_methods_are_405_and_say_which_there_are(world: World, endpoint: Endpoint) -> None:
     """Whoever asks, the same: also OPTIONS, which is nobody's preflight without `cors_origins` (RFC 9110 section

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ostiary import limits
-from ostiary.errors import HeadersTooLarge, Malformed, OstiaryError
+from ostiary.errors import HeadersTooLarge, Malformed, NoSuchRoute, OstiaryError
 from ostiary.http.config import HttpConfig
 from ostiary.http.mounting import below_issuer
 from ostiary.http.problems import WrongHost, is_oauth, oauth_problem, path_of, problem
@@ -125,6 +125,9 @@ def _check(scope: Scope, config: HttpConfig) -> None:
     host = hosts[0].decode("latin-1").strip(" \t").lower()
     if not _is_ours(host, config.allowed_hosts) and not (asks_for_health and _is_address(host)):
         raise WrongHost
+    asked: bytes = scope.get("raw_path") or b""
+    if b"%" in asked and b"%2f" in asked.lower():  # no separator (RFC 3986 section 2.2), and none of our paths has it
+        raise NoSuchRoute
 
 
 def _is_address(host: str) -> bool:
