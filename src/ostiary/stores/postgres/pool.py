@@ -226,6 +226,8 @@ class Watch:
                 log.exception("the look at late jobs failed")
 
     async def _answers(self) -> bool:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 if self._asking is None or self._asking.is_closed():
@@ -239,5 +241,6 @@ class Watch:
             if self._asking is not None:
                 self._asking.terminate()
                 self._asking = None
-            return False
+            # as above: if this process stood still meanwhile, the answers are there unread, and it is asked again
+            return loop.time() - begun > ANSWER_SECONDS + LATE_SECONDS
         return True
