@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.servers import valkey
 
-from ostiary.errors import Unavailable
+from ostiary.errors import InvalidRequest, Overloaded, Unavailable
 from ostiary.revocation.entry import Cursor
 from ostiary.stores.mixed import MixedStore
 from ostiary.stores.port import Add, Append, Change, Expect, Swap
@@ -341,3 +341,26 @@ def _make_old(store: MixedStore) -> None:
     server = valkey.at(address.hosts[0][1])
     for name in server.ask("ZRANGE", f"{address.key_prefix}pledges", 0, -1):
         server.ask("ZINCRBY", f"{address.key_prefix}pledges", -60, name)
+
+
+@pytest.mark.parametrize("why", ["invalid", "overloaded"])
+async def test_what_the_database_refuses_is_given_up_at_once(
+    here: MixedStore, opened: Open, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """A value that cannot be stored, or a queue that is full: nothing was done, the pledge is gone with the answer, and
+    whoever wants the same session next waits for nobody."""
+    there = await opened()
+    changes = PASSWORD_CHANGED
+    if why == "invalid":
+        changes = (Swap(replace(ACCOUNT, display_name="\ud800")), *PASSWORD_CHANGED[1:])
+    else:
+
+        async def full(*_: Change, durable: bool = True) -> bool:
+            raise Overloaded(private="as a store says it")
+
+        monkeypatch.setattr(here._database, "write", full)
+    with pytest.raises(InvalidRequest if why == "invalid" else Overloaded):
+        await here.write(*changes)
+    assert await here._valkey.pledges(older=-60.0) == []
+    assert await there._valkey.try_write(Swap(ENDED), Append(builders.entry("session-1"))) is True
+    assert await there.accounts.get(ACCOUNT.id) == ACCOUNT

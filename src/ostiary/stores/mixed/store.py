@@ -10,7 +10,7 @@ from ostiary.domain.audit import AuditEvent
 from ostiary.domain.client import Client
 from ostiary.domain.session import Session
 from ostiary.domain.signing_key import SigningKey
-from ostiary.errors import OstiaryError, Unavailable
+from ostiary.errors import InvalidRequest, OstiaryError, Overloaded, Unavailable
 from ostiary.stores import port
 from ostiary.stores.mixed.parts import Sessions, Throttles
 from ostiary.stores.mixed.settling import Settling, decision
@@ -116,7 +116,13 @@ class MixedStore:
             await self._settling.settle(answer)
         if not answer:
             return False
-        decided = await self._database.write(*ours, Add(decision(pledge, at=await self._valkey.time(), done=True)))
+        done = Add(decision(pledge, at=await self._valkey.time(), done=True))
+        try:
+            decided = await self._database.write(*ours, done)
+        except (InvalidRequest, Overloaded):  # nothing was done, and nobody should have to wait to find that out
+            with contextlib.suppress(Unavailable):
+                await self._valkey.drop(pledge)
+            raise
         if not decided:
             await self._valkey.drop(pledge)
             return False
