@@ -399,3 +399,16 @@ async def test_the_audit_trail_names_whoever_logs_out(site: Site) -> None:
         (by_page.id, account_id),
         (by_call.id, account_id),
     }
+
+
+@pytest.mark.parametrize("lang", ["en", "zh-CN"])
+async def test_where_there_is_no_demonstration(site: Site, lang: str) -> None:
+    """`/demo` is a page of every server (section 5); without the accounts and services of the demonstration, it says
+    what starts them, and offers nothing that would not work. M-71."""
+    response = await site.get(f"/demo?lang={lang}")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/html")
+    assert response.headers["referrer-policy"] == "same-origin"
+    assert "ostiary demo" in response.text
+    assert "<form" not in response.text
+    assert (await site.post("/demo", form={})).status_code == 405

@@ -207,6 +207,10 @@ class Pages:
             links=links,
         )
 
+    def demo_absent(self, frame: Frame) -> str:
+        """`/demo` where the demonstration is not: what it would show, and what starts it."""
+        return self.show(frame, "demo_absent.html", at="/demo")
+
     def debugger(self, frame: Frame, *, report: Report | None = None, now: float = 0.0) -> str:
         """`/debugger`: the form, and what is known about the token that was sent. The token itself is not shown."""
         view = token_view(Translator(frame.lang), report, now) if report is not None else None

@@ -9,6 +9,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "demo.title": "Two devices, one account",
         "demo.lead": "Both are signed in as Alice. End one from the other, and see how long each service goes on "
         "accepting it.",
+        "demo.absent": "One ends the other, and the page shows after how many milliseconds each service refuses it. "
+        "That takes accounts and services made for it, which this server does not have. This command starts them:",
         "demo.noscript": "The demonstration needs JavaScript: two devices in one page are two tokens in its memory. "
         "The commands that the terminal printed show the same.",
         "demo.device.a": "Laptop",

@@ -8,6 +8,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "demo.title": "一个账户，两台设备",
         "demo.lead": "两台设备都以 Alice 的身份登录。从其中一台结束另一台，看看各个服务还会继续接受它多久。",
+        "demo.absent": "从一台结束另一台，页面会显示各个服务在多少毫秒之后拒绝它。"
+        "为此需要专门的账户和服务，本服务器上没有。用下面的命令启动它们：",
         "demo.noscript": "演示需要 JavaScript：同一页面里的两台设备，就是页面内存中的两个令牌。"
         "终端里打印的命令可以演示同样的过程。",
         "demo.device.a": "笔记本电脑",

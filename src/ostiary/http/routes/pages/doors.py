@@ -156,6 +156,11 @@ async def logout(call: Call) -> Response:
     return emptied(see_other(call, "/login", notice="signed_out"))
 
 
+async def show_demo(call: Call) -> Response:
+    """GET /demo: reached only where the demonstration's own page is not in front of us."""
+    return page(call.services.pages.demo_absent(frame_of(call)))
+
+
 async def static(call: Call) -> Response:
     """GET /static/...: names hold a digest of the content, so they may be kept for ever. What applications of others
     import is also there under its plain name, which is looked at anew, and for every origin: it is public."""
@@ -185,5 +190,6 @@ ENDPOINTS = (
     row("GET", "/signup", show_signup, "Sign up", auth=Auth.ANYONE),
     row("POST", "/signup", sign_up, "Sign up", auth=Auth.ANYONE),
     row("POST", "/logout", logout, "Log out", auth=Auth.ANYONE),
+    row("GET", "/demo", show_demo, "Two devices side by side", auth=Auth.ANYONE),
     row("GET", "/static/{name}", static, "Static files", auth=Auth.ANYONE),
 )
