@@ -111,6 +111,8 @@ async def test_death_before_the_decision_changes_nothing(here: MixedStore, there
     """M-31: whoever meets the pledge drops it, and whoever made it can no longer decide."""
     write = here._database.write
     die_before(here, here._database, "write")
+    assert there._relay is not None
+    there._relay.cancel()  # it would settle the pledge, too
     await half_done(here)
     [pledge] = await there._valkey.pledges(older=-60.0)
     assert await there.write(Swap(replace(SESSION, client_label="met it"))) is True
@@ -247,7 +249,7 @@ async def test_valkey_that_dies_before_it_is_fulfilled(tmp_path: Path) -> None:
     """M-30: the caller is told that it is not known; when Valkey is back the rest is done without anybody asking."""
     with valkey.server(**valkey.DURABLE) as server:
         database = await SqliteStore.open(tmp_path / "ostiary.db")
-        store = await MixedStore.open(database, await ValkeyStore.open(server.url()))
+        store = await MixedStore.open(database, await ValkeyStore.open(server.url(timeout=30)))
         assert await store.write(Add(builders.account()), Add(builders.session()))
         fulfil = store._valkey.fulfil
 

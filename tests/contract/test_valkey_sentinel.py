@@ -21,8 +21,9 @@ from ostiary.testing import builders
 pytestmark = pytest.mark.anyio
 
 T = TypeVar("T")
-FENCED = {"min_replicas_to_write": 1, "min_replicas_max_lag": 1}
-"""What `ostiary doctor` asks for."""
+FENCED = {"min_replicas_to_write": 1, "min_replicas_max_lag": 10}
+"""What `ostiary doctor` asks for, but that a replica may be silent for longer: the machine may be busy. A line that is
+cut is noticed all the same."""
 
 
 @contextlib.asynccontextmanager
@@ -30,7 +31,7 @@ async def high_availability() -> AsyncIterator[tuple[Watched, Proxy]]:
     """A primary that its replica and the sentinels reach through a line that can be cut."""
     with valkey.server(**FENCED) as primary:
         async with proxy(primary.port) as line:
-            entered = watched(primary, seen_at=line.port, min_replicas_max_lag=1)
+            entered = watched(primary, seen_at=line.port, min_replicas_max_lag=10)
             group = await asyncio.to_thread(entered.__enter__)
             try:
                 yield group, line
@@ -58,7 +59,7 @@ async def test_isolated_primary_grants_no_lease_and_the_new_one_knows_everything
     takes over, whom everybody else finds without a restart; and the old one never again renews anybody's lease."""
     async with high_availability() as (group, line):
         near = await ValkeyStore.open(group.primary.url(timeout=5))
-        waits = await ValkeyStore.open(group.primary.url(timeout=1, replicas=1))
+        waits = await ValkeyStore.open(group.primary.url(timeout=5, replicas=1))
         assert (await waits.revocations.probe(Cursor(), 10, node="waits")).matches
         far = await ValkeyStore.open(group.sentinels.url(timeout=5, replicas=1))
         assert await far.write(Add(builders.session()), Append(builders.entry("before")))
