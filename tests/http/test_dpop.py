@@ -140,6 +140,19 @@ async def test_a_proof_is_good_for_one_request(device: Device, kind: str) -> Non
     assert code(await device.get("/v1/me", login, proof=proof)) == (401, "invalid_dpop_proof")
 
 
+async def test_a_clock_that_is_set_makes_no_proof_good_again(device: Device) -> None:
+    """Forwards, with what is kept looked through meanwhile, and then right again (RFC 9449 section 11.1)."""
+    login = await device.log_in("stateless")
+    proof = device.proof("GET", "/v1/me", login.access_token)
+    assert (await device.get("/v1/me", login, proof=proof)).status_code == 200
+    clock, proofs = device.site.clock, device.site.auth.system.proofs
+    right = clock.wall
+    clock.set_wall(right + 86_400.0)
+    proofs.forget_expired(clock.wall)
+    clock.set_wall(right)
+    assert code(await device.get("/v1/me", login, proof=proof)) == (401, "invalid_dpop_proof")
+
+
 WRONG: dict[str, dict[str, Any]] = {
     "another method": {"htm": "POST"},
     "method in small letters": {"htm": "get"},

@@ -64,7 +64,9 @@ class Binding:
                 from ostiary.verifier.possession import Possession, origins_of
 
                 origins = origins_of(self._origins, self._audience)
-                self._possession = Possession(origins, nonce_key=self._nonce_key, leeway=self._leeway)
+                self._possession = Possession(
+                    origins, nonce_key=self._nonce_key, leeway=self._leeway, monotonic=self._clock.monotonic
+                )
             return self._possession
 
 
