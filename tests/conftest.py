@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from tests.servers import places, valkey
 from tests.servers.postgres import Cluster, cluster
 
@@ -15,7 +15,9 @@ from ostiary import limits
 from ostiary.stores.postgres import pool, store
 
 # The same examples every time, and no verdict by the clock: the machine may be busy with something else.
-settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("steady")
 
 
