@@ -136,6 +136,7 @@ RELAY_LARGE_ANSWERS = 250  # that are being sent at the same time: 62 MB; beyond
 RELAY_SEND_SECONDS = 30.0  # until an answer is sent; whoever does not read it is let go
 RELAY_FOLLOWERS = 25_000  # that may have a lease by one relay, some 300 bytes each; 20,000 of one client
 RELAY_ASSERTIONS = 500_000  # assertions that a relay remembers until they expire, some 300 bytes each
+RELAY_QUESTIONS = 50  # a second, that a relay sends because its followers want them; those who come between share one
 RELAY_STREAMS = 12_500  # streams of one relay, 10,000 of one client; beyond it 503 `overloaded`
 RELAY_STREAM_BYTES = 256 * 1024  # that wait for one reader; with more it is dropped, and begins anew where it was
 RELAY_HINTS = 10_000  # items that a relay has heard of and not yet read

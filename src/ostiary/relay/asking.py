@@ -1,7 +1,9 @@
 """Asks the feed that a relay follows, again and again: a lease for all who follow the relay.
 
 It asks sixteen times in a lease, when it hears of something, when somebody who follows it has come further, and when a
-follower needs to know what is true now: all who ask for that before a question is sent share it.
+follower needs to know what is true now: all who ask for that before a question is sent share it. What followers want is
+asked for so many times a second, so that one who asks in a loop does not have the issuer asked as often: beyond that a
+question is sent a little later, and who waits for it is told no less.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ import msgspec
 from ostiary import limits
 from ostiary.clock import Clock
 from ostiary.errors import OstiaryError, Unavailable
+from ostiary.relay.allowance import Allowance
 from ostiary.relay.copy import Heard, LogCopy
 from ostiary.relay.hearing import PAUSE, Hearing
 from ostiary.relay.ledger import Ledger
@@ -57,6 +60,9 @@ class Asking:
         self._clock = clock
         self._trouble = Trouble()
         self._waiting: list[asyncio.Future[None]] = []
+        self._allowance = Allowance(limits.RELAY_QUESTIONS)
+        self._is_wanted = False  # by a follower, since the last question
+        self._later: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread: ThreadPoolExecutor | None = None
 
@@ -70,6 +76,7 @@ class Asking:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._not_later()
         _settle(self._waiting, Unavailable(private="the relay has stopped"))
         self._waiting = []
 
@@ -84,12 +91,27 @@ class Asking:
         """Return when the copy holds all that was committed before this call. Raises Unavailable."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        self._look.set()
+        self.want()
         try:
             async with asyncio.timeout(self._patience):
                 await future
         except TimeoutError:
             raise Unavailable(private="the issuer did not answer in time") from None
+
+    def want(self) -> None:
+        """A follower wants a question: at once, or with those who want one until it may be sent."""
+        self._is_wanted = True
+        loop = asyncio.get_running_loop()
+        wait = self._allowance.wait(loop.time())
+        if wait <= 0:
+            self._look.set()
+        elif self._later is None:
+            self._later = loop.call_later(wait, self._look.set)
+
+    def _not_later(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
 
     @property
     def _patience(self) -> float:
@@ -100,6 +122,10 @@ class Asking:
     async def _keep_asking(self) -> None:
         while True:
             self._look.clear()
+            if self._is_wanted:  # whatever it is sent for: nobody has to be asked once more
+                self._is_wanted = False
+                self._not_later()
+                self._allowance.take(asyncio.get_running_loop().time())
             waiting, self._waiting = self._waiting, []
             begun = self._clock.monotonic()
             try:

@@ -130,7 +130,7 @@ class Relay:
             applied = Cursor()
         # before anything is said: see rule 2 of the ledger. No wait is between the look at the copy and this.
         if self.ledger.answered(name, applied, now, copy.lease, client=client):
-            self._look.set()
+            self._asking.want()
         head = {
             "generation": copy.generation,
             "everything": copy.everything,
@@ -145,7 +145,7 @@ class Relay:
     def leave(self, name: str) -> None:
         """A follower that accepts nothing any more."""
         if self.ledger.left(name):
-            self._look.set()
+            self._asking.want()
 
     async def events(
         self, cursor: Cursor, over: Callable[[asyncio.Event], None], client: str = ""

@@ -15,6 +15,7 @@ from tests.unit.verifier.test_following import Feed
 
 from ostiary import limits
 from ostiary.relay import Relay, RelayServer
+from ostiary.relay.allowance import Allowance
 from ostiary.relay.allowed import Allowed
 from ostiary.relay.ledger import Ledger
 
@@ -407,6 +408,43 @@ async def test_what_is_true_now_is_asked_for_with_each_page(feed: Feed, tmp_path
             feed.end("s", f"ses_{number}", 9, tell=False)
         status, _, answer = await site.get("fresh=1")
         assert (status, len(answer["items"]), answer["age"]) == (200, 8, 0.0)
+
+
+async def test_who_asks_in_a_loop_has_the_issuer_asked_no_more_often_than_is_allowed(
+    feed: Feed, tmp_path: Path
+) -> None:
+    """What followers want is asked for when it is allowed, and counted. Whoever waits until then is told by whatever
+    question is sent first after theirs came, and all that was committed before (section 6)."""
+
+    class Watched(Allowance):
+        looks = taken = 0
+        seconds = 0.0
+
+        def wait(self, now: float) -> float:
+            self.looks += 1
+            return self.seconds
+
+        def take(self, now: float) -> None:
+            self.taken += 1
+
+    async with relaying(feed, tmp_path) as site:
+        site.relay._asking._allowance = allowance = Watched(1)
+        for _ in range(20):
+            assert (await site.get("fresh=1"))[0] == 200
+        assert (allowance.looks, allowance.taken) == (20, 20)
+        allowance.seconds = 0.01
+        assert (await site.get("fresh=1"))[0] == 200
+        await site.until(lambda: bool(feed.streams))
+        allowance.seconds = 3600.0
+        before = allowance.looks
+        feed.end("s", "ses_a", 9, tell=False)
+        waiting = [asyncio.create_task(site.get("fresh=1")) for _ in range(20)]
+        waiting.append(asyncio.create_task(site.get("cursor=1-6")))
+        await site.until(lambda: allowance.looks >= before + 20)
+        feed.end("s", "ses_b", 9)  # it hears of this, and asks at once
+        answers = await asyncio.gather(*waiting)
+        assert all(status == 200 and answer["matches"] for status, _, answer in answers)
+        assert all(answer["items"][0]["id"] == "ses_a" for _, _, answer in answers[:20])
 
 
 async def test_an_upstream_that_says_nonsense_lends_nothing(feed: Feed, tmp_path: Path) -> None:
