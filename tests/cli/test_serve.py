@@ -60,7 +60,7 @@ def wait_until_ready(server: Server, *, answers: int = 200) -> None:
         try:
             if server.call("GET", "/readyz")[0] == answers:
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             pass
         time.sleep(0.02)
     server.process.terminate()

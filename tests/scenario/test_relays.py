@@ -133,6 +133,18 @@ def until(happened: Callable[[], bool], within: float = 60.0) -> None:
         time.sleep(0.005)
 
 
+def answered(relay: Process, query: str = "", *, name: str = "far", secret: str = "") -> Any:
+    """What it says once it has a lease."""
+    answers: list[Got] = []
+
+    def knows() -> bool:
+        answers.append(ask(relay, query, name=name, secret=secret))
+        return answers[-1].status_code == 200
+
+    until(knows)
+    return answers[-1].json()
+
+
 def last_accepted(verifier: Verifier, token: str) -> float:
     """When it was asked the last time that it said yes."""
     latest = float("-inf")
@@ -237,16 +249,15 @@ def test_a_relay_that_was_killed_comes_back_and_its_followers_go_on(region: Regi
     with verifying(region, 0) as verifier:
         token, other = region.log_in(), region.log_in()
         until(lambda: outcome(verifier, token) == "accepted")
-        cursor = ask(region.relays[0]).json()["cursor"]
+        cursor = answered(region.relays[0])["cursor"]
         region.relays[0].kill()
         region.log_out(token)
         with region.restart(0):
             until(lambda: outcome(verifier, token) == "refused")
             until(lambda: outcome(verifier, other) == "accepted")
             client, secret = ((region.folder / name).read_text().strip() for name in ("client", "secret"))
-            at_issuer = ask(region.issuer, f"?cursor={cursor}", name=client, secret=secret).json()
-            until(lambda: ask(region.relays[1], f"?cursor={cursor}").status_code == 200)
-            at_relays = [ask(relay, f"?cursor={cursor}&fresh=1").json() for relay in region.relays]
+            at_issuer = answered(region.issuer, f"?cursor={cursor}", name=client, secret=secret)
+            at_relays = [answered(relay, f"?cursor={cursor}&fresh=1") for relay in region.relays]
             for answer in at_relays:
                 assert answer["matches"]
                 assert answer["generation"] == at_issuer["generation"]
