@@ -21,7 +21,7 @@ from ostiary.stores.port import Swap
 
 PASSWORD = "correct horse battery staple"
 CHEAP = Argon2Parameters(memory_kib=64, passes=1)
-STARTS_WITHIN = 30  # seconds
+STARTS_WITHIN = 60  # seconds
 
 
 T = TypeVar("T")

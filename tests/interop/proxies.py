@@ -22,7 +22,7 @@ from tests.interop.node_peer import installed
 from tests.servers.ports import free_port
 
 PAGE = Path("docs/guide/other-verifiers.md")
-PATIENCE = 20.0  # seconds until a server answers, or the test fails
+PATIENCE = 60.0  # seconds until a server answers, or the test fails
 MODULES = Path("/usr/lib/apache2/modules")
 
 

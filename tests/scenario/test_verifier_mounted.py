@@ -47,7 +47,7 @@ def served(app: AsgiApp, port: int, **options: Any) -> Iterator[None]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not server.started:
             assert time.monotonic() < deadline
             assert thread.is_alive()

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-STARTS_WITHIN = 30.0
+STARTS_WITHIN = 60.0
 
 
 @asynccontextmanager
