@@ -49,6 +49,27 @@ async def test_given_up_while_it_is_made(silent_port: int, monkeypatch: pytest.M
     assert reports == []
 
 
+async def test_who_stood_still_himself_does_not_take_the_server_for_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flaw class: a process that was busy with itself, or that the system let wait, for longer than a connection may
+    take, gives up one that has been made meanwhile."""
+    loop, passed = asyncio.get_running_loop(), 0.0
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + passed)
+    made = object()
+
+    async def connect(*_: Any, **__: Any) -> Any:
+        nonlocal passed
+        for _ in range(3):
+            passed += 60.0
+            for _ in range(5):
+                await asyncio.sleep(0)
+        return made
+
+    monkeypatch.setattr(asyncpg, "connect", connect)
+    connector = Connector(url=parse("postgresql://someone@127.0.0.1/none"), pooled=False)
+    assert await connector.connect(longest=1, within=1.0) is made
+
+
 async def test_too_late(postgres: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that comes after nobody waits for it any more is closed, and who waited was told that there was none."""
     made: list[Any] = []

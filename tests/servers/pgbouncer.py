@@ -57,7 +57,7 @@ def bouncer(server: Cluster, folder: Path, **settings: object) -> Iterator[int]:
                 os.sched_yield()
             yield port
         finally:
-            process.terminate()
+            process.kill()  # whatever is asked of it, some versions wait for those who are connected
 
 
 def _listens(port: int) -> bool:

@@ -80,13 +80,28 @@ class Connector:
         # The driver is not cancelled half-way: what the server then does with the connection would end in a future that
         # nobody reads, and the loop would report that as an error of ours.
         try:
-            async with asyncio.timeout(within):
-                return await asyncio.shield(making)
+            return await _made_within(within, making)
         except BaseException as error:
             making.add_done_callback(_drop)
             if isinstance(error, (*FAILURES, ValueError)):
                 raise while_opening(error) from error
             raise
+
+
+async def _made_within(seconds: float, making: "asyncio.Task[Any]") -> Any:
+    """Raises TimeoutError if it takes longer, unless it was this process that stood still: then what has come meanwhile
+    is read first."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + seconds
+        try:
+            async with asyncio.timeout_at(due):
+                return await asyncio.shield(making)
+        except TimeoutError:
+            if not making.done() and loop.time() - due <= pool.LATE_SECONDS:
+                raise
+        if making.done():
+            return making.result()
 
 
 def _drop(making: "asyncio.Task[Any]") -> None:
