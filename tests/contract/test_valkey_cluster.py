@@ -147,7 +147,7 @@ async def test_seed_that_is_down_is_passed_over(group: Group) -> None:
 async def test_member_that_dies_is_replaced_by_its_replica(tmp_path: Path) -> None:
     """M-05: the member with our keys is killed; once the cluster has made its replica the primary, everything goes on
     with what was acknowledged, found from a seed that is dead and without a restart."""
-    entered = cluster()
+    entered = cluster(silence=2000)
     group = await asyncio.to_thread(entered.__enter__)
     try:
         owner = group.owner("{ostiary}:")

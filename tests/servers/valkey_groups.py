@@ -75,13 +75,13 @@ def _owner(server: Server, slot: int) -> int:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Group]:
-    """Three primaries."""
+def cluster(*, silence: int = 15_000) -> Iterator[Group]:
+    """Three primaries, of which one that says nothing for so many milliseconds is taken for dead."""
     with folder() as path, contextlib.ExitStack() as stack:
         servers = []
         for number in range(3):
             server = Server(
-                path / str(number), cluster_enabled="yes", cluster_node_timeout=2000, cluster_port=free_port()
+                path / str(number), cluster_enabled="yes", cluster_node_timeout=silence, cluster_port=free_port()
             )
             server.start()
             stack.callback(server.stop)
@@ -97,7 +97,8 @@ def cluster() -> Iterator[Group]:
 
 def add_replica(group: Group, of: Server, folder: Path) -> Server:
     """Of a cluster: one more member, which has what `of` has when this returns."""
-    server = Server(folder, cluster_enabled="yes", cluster_node_timeout=2000, cluster_port=free_port())
+    silence = of.settings["cluster-node-timeout"]
+    server = Server(folder, cluster_enabled="yes", cluster_node_timeout=silence, cluster_port=free_port())
     server.start()
     server.ask("CLUSTER", "MEET", "127.0.0.1", of.port, of.settings["cluster-port"])
     primary = of.ask("CLUSTER", "MYID")
@@ -142,8 +143,8 @@ def _named(sentinel: Server) -> int:
 
 @contextlib.contextmanager
 def watched(primary: Server, *, seen_at: int | None = None, **settings: object) -> Iterator[Watched]:
-    """A running primary with a replica, watched by three sentinels that give it up after a second. `seen_at` is the
-    port at which these reach it."""
+    """A running primary with a replica, watched by three sentinels that give it up after three seconds. `seen_at` is
+    the port at which these reach it."""
     with folder() as path, contextlib.ExitStack() as stack:
         port = seen_at or primary.port
         replica = Server(path / "replica", replicaof=f"127.0.0.1 {port}", **settings)
@@ -157,8 +158,8 @@ def watched(primary: Server, *, seen_at: int | None = None, **settings: object) 
                 del sentinel.settings[name]
             sentinel.settings |= {
                 "sentinel monitor": f"{SERVICE} 127.0.0.1 {port} 2",
-                "sentinel down-after-milliseconds": f"{SERVICE} 1000",
-                "sentinel failover-timeout": f"{SERVICE} 3000",
+                "sentinel down-after-milliseconds": f"{SERVICE} 3000",
+                "sentinel failover-timeout": f"{SERVICE} 6000",
             }
             sentinel.start()
             stack.callback(sentinel.stop)
