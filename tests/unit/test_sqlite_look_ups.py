@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.unit.test_stores_sqlite import hold_writer, queued
 
 from ostiary.errors import InvalidRequest, Unavailable
 from ostiary.stores.port import Add, Expect, Swap
@@ -101,15 +102,14 @@ async def test_only_what_is_durable_waits_for_the_disk(store: SqliteStore) -> No
 
 async def test_durable_write_takes_its_group_along(store: SqliteStore) -> None:
     """Whoever shares a commit with a durable write shares its disk."""
-    event = threading.Event()
     seen: list[str] = []
     await store._lanes.writer.submit(lambda connection: connection.set_trace_callback(seen.append))
-    held = store._lanes.writer.submit(lambda _: event.wait(30))
+    event, held = await hold_writer(store)
     writes = [
         asyncio.ensure_future(store.write(Add(builders.throttle("one")), durable=False)),
         asyncio.ensure_future(store.write(Add(builders.throttle("two")))),
     ]
-    await asyncio.sleep(0)
+    await queued(store, 2)
     event.set()
     await held
     assert await asyncio.gather(*writes) == [True, True]
@@ -122,15 +122,14 @@ async def test_one_change_that_is_refused_leaves_its_group_alone(store: SqliteSt
     a, b = await store.throttles.get("a"), await store.throttles.get("b")
     assert a is not None
     assert b is not None
-    event = threading.Event()
-    held = store._lanes.writer.submit(lambda _: event.wait(30))
+    event, held = await hold_writer(store)
     writes = [
         asyncio.ensure_future(store.write(Swap(a), Expect(b))),
         asyncio.ensure_future(store.write(Swap(a), Expect(b))),  # too late
         asyncio.ensure_future(store.write(Swap(b))),
         asyncio.ensure_future(store.write(Add(builders.throttle("c")), Expect(b))),  # too late
     ]
-    await asyncio.sleep(0)
+    await queued(store, 4)
     event.set()
     await held
     assert await asyncio.gather(*writes) == [True, False, True, False]

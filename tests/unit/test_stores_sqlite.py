@@ -27,10 +27,23 @@ def tmp_path(on_disk: Path) -> Path:
     return on_disk
 
 
-def hold_writer(store: SqliteStore) -> tuple[threading.Event, "asyncio.Future[Any]"]:
-    """Keep the writer busy until the event is set."""
-    event = threading.Event()
-    return event, store._lanes.writer.submit(lambda connection: event.wait(30))
+async def hold_writer(store: SqliteStore) -> tuple[threading.Event, "asyncio.Future[Any]"]:
+    """Keep the writer busy until the event is set, from now on."""
+    begun, event = threading.Event(), threading.Event()
+
+    def hold(_: sqlite3.Connection) -> bool:
+        begun.set()
+        return event.wait(30)
+
+    held = store._lanes.writer.submit(hold)
+    assert await asyncio.to_thread(begun.wait, 30)
+    return event, held
+
+
+async def queued(store: SqliteStore, count: int) -> None:
+    """Return when so many jobs wait for the writer, which is held."""
+    while store._lanes.writer._queue.qsize() != count:  # noqa: ASYNC110 - they come at the end of a turn
+        await asyncio.sleep(0)
 
 
 async def trace(store: SqliteStore, lane: str, seen: list[str] | None) -> None:
@@ -42,9 +55,9 @@ async def test_waiting_writes_share_one_commit(store: SqliteStore) -> None:
     """M-42: whatever waits when the writer wakes up costs one commit, and each write has its own answer."""
     seen: list[str] = []
     await trace(store, "writer", seen)
-    event, held = hold_writer(store)
+    event, held = await hold_writer(store)
     writes = [asyncio.ensure_future(store.write(Add(builders.throttle(f"t{i // 2}")))) for i in range(40)]
-    await asyncio.sleep(0)
+    await queued(store, 40)
     event.set()
     await held
     assert await asyncio.gather(*writes) == [True, False] * 20
@@ -92,7 +105,7 @@ async def test_a_swap_with_many_expectations_holds_them_all(store: SqliteStore) 
 
 async def test_error_of_one_job_is_its_own(store: SqliteStore) -> None:
     """A text that cannot be stored, or a mistake in a job, fails that write and none beside it."""
-    event, held = hold_writer(store)
+    event, held = await hold_writer(store)
     writes = [
         asyncio.ensure_future(store.write(Add(builders.throttle("good")))),
         asyncio.ensure_future(store.write(Append(builders.entry()), Add(builders.account("a", email="\ud800")))),
@@ -102,7 +115,7 @@ async def test_error_of_one_job_is_its_own(store: SqliteStore) -> None:
         asyncio.ensure_future(store.write(Append(builders.entry()), Add(object()))),  # type: ignore[arg-type]
         asyncio.ensure_future(store.write(Add(builders.throttle("too")))),
     ]
-    await asyncio.sleep(0)
+    await queued(store, 7)
     event.set()
     await held
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
@@ -115,7 +128,7 @@ async def test_error_of_one_job_is_its_own(store: SqliteStore) -> None:
 
 async def test_full_queue_is_overloaded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flaw class: unbounded memory. Beyond the bound a write is refused before it has begun."""
-    event, held = hold_writer(store)
+    event, held = await hold_writer(store)
     monkeypatch.setattr(limits, "STORE_QUEUE", 3)
     writes = [asyncio.ensure_future(store.write(Add(builders.throttle(f"t{i}")))) for i in range(8)]
     await asyncio.sleep(0)
@@ -129,7 +142,7 @@ async def test_full_queue_is_overloaded(store: SqliteStore, monkeypatch: pytest.
 
 async def test_close_finishes_what_was_submitted(store: SqliteStore) -> None:
     """A write that was accepted is done and answered, also when the store closes at the same time."""
-    event, held = hold_writer(store)
+    event, held = await hold_writer(store)
     write = asyncio.ensure_future(store.write(Add(builders.throttle())))
     await asyncio.sleep(0)
     closing = asyncio.ensure_future(store.close())
@@ -147,7 +160,7 @@ async def test_close_finishes_what_was_submitted(store: SqliteStore) -> None:
 
 async def test_cancelled_write_still_happens(store: SqliteStore) -> None:
     """M-06: a client that hangs up while its session is being ended does not keep the session."""
-    event, held = hold_writer(store)
+    event, held = await hold_writer(store)
     write = asyncio.ensure_future(store.write(Add(builders.throttle())))
     await asyncio.sleep(0)
     write.cancel()
@@ -163,7 +176,7 @@ def test_loop_that_was_closed_stops_nobody(tmp_path: Path) -> None:
     store = first.run_until_complete(SqliteStore.open(tmp_path / "ostiary.db"))
 
     async def leave_one_behind() -> threading.Event:
-        event, _ = hold_writer(store)
+        event, _ = await hold_writer(store)
         store._lanes.writer.submit(lambda connection: None)
         return event
 
