@@ -3,7 +3,9 @@
 import asyncio
 import sys
 
-from ostiary.stores.postgres import PostgresStore
+from ostiary.stores.postgres import PostgresStore, pool
+
+pool.CONNECT_SECONDS = pool.ANSWER_SECONDS = 30.0  # several of these at once keep a machine busy
 
 
 async def main(url: str) -> None:

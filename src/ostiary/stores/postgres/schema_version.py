@@ -118,11 +118,11 @@ async def _upgrade(connector: Connector, connection: Any, name: str) -> Found:
     found = await read(connection, name)
     if found.version is not None and found.version >= HEAD:
         return found
-    from ostiary.stores.migrations import revisions
-
     # A statement without parameters: it closes what the driver has left open of the one before, and with that gives up
     # the last snapshot, for which an index would wait.
     await connection.execute("SET LOCAL idle_in_transaction_session_timeout TO 0")
+    from ostiary.stores.migrations import revisions  # after that, for Alembic may take seconds
+
     if found.version is not None:
         await _build_indexes(connector, name, found.version)
     await connection.execute(f"SET LOCAL search_path TO \"{name}\"; SET LOCAL synchronous_commit TO 'on'")
