@@ -7,6 +7,7 @@ from tests.scenario.test_two_servers import _cut
 from tests.scenario.world import Device, Server, StartServer, until
 
 from ostiary.revocation.entry import Cursor
+from ostiary.services.clients import ClientFields
 from ostiary.services.nodes import SILENT_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -109,6 +110,34 @@ async def test_a_verifier_elsewhere_is_among_them(start_shared: StartServer) -> 
         page = await root.get("/admin/nodes")
         assert page.status == 200
         assert b"A verifier outside the store" in page.content
+
+
+async def test_a_verifier_without_a_name_is_told_by_its_service(start_shared: StartServer) -> None:
+    """Whoever runs the servers sees whose verifier says no name and is waited for: the name of the service, and, for
+    each server that lends to it, an id of its own (M-33)."""
+    async with start_shared() as here, start_shared() as there:
+        root = await here.admin()
+        ids = {}
+        for name in ("Notes <b>", "Reports"):
+            made = await here.system.clients.create(ClientFields(name=name), actor="cli")
+            ids[name] = made.client.id
+            for server in (here, there):
+                await server.system.followers.probe(Cursor(), node="", client=made.client.id)
+        await here.system.followers.probe(Cursor(), node=f"{ids['Reports']}.follower", client=ids["Reports"])
+        nodes = await _nodes(root)
+        expected = {
+            f"{client}.unnamed-{server.system.feed.node[:8]}": name
+            for name, client in ids.items()
+            for server in (here, there)
+        } | {f"{ids['Reports']}.follower": "Reports"}
+        found = {name: node["client"] for name, node in nodes.items()}
+        assert found == expected | dict.fromkeys((here.system.feed.node, there.system.feed.node))
+        page = (await root.get("/admin/nodes")).content.decode()
+        assert page.count("<bdi>Notes &lt;b&gt;</bdi>") == 2
+        assert page.count("<bdi>Reports</bdi>") == 3
+        assert page.count("Says no name") >= 4
+        await here.system.clients.delete(ids["Reports"], actor="cli")
+        assert (await _nodes(root))[f"{ids['Reports']}.follower"]["client"] is None
 
 
 async def test_what_another_version_says_is_no_trouble(start_shared: StartServer) -> None:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 STREAM = "text/event-stream"
 SCOPES = {scope.value: scope for scope in Scope}
 _LARGEST = 2**63 - 1
+_UNNAMED = ".unnamed-"  # the hyphen is in no follower's own name
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -75,6 +76,22 @@ def node_name(text: str, client_id: str) -> str:
     if len(text) > limits.FEED_NODE_CHARS or not all(char.isalnum() and char.isascii() for char in text):
         raise InvalidRequest(f"'node' is at most {limits.FEED_NODE_CHARS} ASCII letters and digits.")
     return f"{client_id}.{text}" if text else ""
+
+
+def unnamed(client_id: str, server: str) -> str:
+    """As who all followers of a client are known that say no name, and that this server lends to. None can be called
+    so."""
+    return f"{client_id or server}{_UNNAMED}{server[:8]}"
+
+
+def is_unnamed(node: str) -> bool:
+    """Whether it is such a name."""
+    return _UNNAMED in node
+
+
+def client_of_node(node: str) -> str:
+    """The id before a follower's name; "" if there is none, as before the name of a process of the store."""
+    return node.partition(".")[0] if "." in node else ""
 
 
 def event(name: str, data: bytes, cursor: Cursor | None = None) -> bytes:

@@ -18,6 +18,7 @@ from ostiary.domain.spent import Spent
 from ostiary.errors import OstiaryError, Overloaded, Unavailable
 from ostiary.revocation.entry import Cursor, LogItem, Probe
 from ostiary.revocation.feed import Feed
+from ostiary.revocation.wire import unnamed
 from ostiary.services.context import Context
 from ostiary.stores.port import Add
 
@@ -76,16 +77,17 @@ class Followers:
         cursor: Cursor,
         *,
         node: str,
+        client: str = "",
         applied: Cursor | None = None,
         limit: int | None = None,
         lends: bool = True,
     ) -> FeedAnswer:
-        """What was committed before this call, after `cursor`. `applied`: how far a relay's followers have come, if not
-        so far. `lends`: somebody may go by it. Raises Unavailable."""
+        """What was committed before this call, after `cursor`. `client`: whose follower asks. `applied`: how far a
+        relay's followers have come, if not so far. `lends`: somebody may go by it. Raises Unavailable."""
         page = limit or limits.REVOCATION_PAGE
         if not node and lends and self._feed.node:
             # cannot say either that it knows: for as long as it may have a lease, all servers find one that does not
-            await self._log.probe(Cursor(), 1, node=f"{self._feed.node}.unnamed")
+            await self._log.probe(Cursor(), 1, node=unnamed(client, self._feed.node))
         if node and applied is not None and applied != cursor:
             # known, and shown to be able to commit, before the log is read for it
             await self._log.probe(applied, 1, node=node)

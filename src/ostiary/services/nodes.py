@@ -7,12 +7,14 @@ come, the log knows of everybody.
 import math
 import os
 import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from ostiary.revocation.entry import Node
 from ostiary.revocation.feed import Feed
+from ostiary.revocation.wire import client_of_node, is_unnamed
 from ostiary.services.context import Context
 
 TELL_INTERVAL = 5.0  # seconds
@@ -42,13 +44,16 @@ class Facts:
 class Member:
     """One node. `silent`: seconds since it last asked what was revoked; it has applied the log up to `position`, and
     `behind` is how far the newest item is from there. No `facts`: it has not said anything, as verifiers outside the
-    store never do. `here`: this very process."""
+    store never do. `client`: the name of the service that such a verifier is one of, "" if there is none or no more.
+    `unnamed`: it stands for all that say no name, and never says how far it has come. `here`: this very process."""
 
     name: str
     silent: float
     position: int
     behind: int
     facts: Facts | None
+    client: str = ""
+    unnamed: bool = False
     here: bool = False
 
     @property
@@ -97,11 +102,18 @@ class Nodes:
         head = await self._log.head()
         within = max(SILENT_SECONDS, 2 * self._context.lease)
         found = await self._log.nodes(within=within, limit=SHOWN + 1)
-        members = [self._member(node, head.position) for node in found[:SHOWN]]
+        clients = await self._clients(found[:SHOWN])
+        members = [self._member(node, head.position, clients) for node in found[:SHOWN]]
         members.sort(key=lambda one: (one.facts is None, one.facts.started_at if one.facts else 0.0, one.name))
         return Fleet(members=tuple(members), more=len(found) > SHOWN)
 
-    def _member(self, node: Node, head: int) -> Member:
+    async def _clients(self, nodes: Sequence[Node]) -> dict[str, str]:
+        """The names of the services that those outside the store are of, by id."""
+        ids = sorted({client_of_node(node.name) for node in nodes} - {""})
+        found = await self._context.together(*(self._context.store.clients.get(one) for one in ids))
+        return {client.id: client.name for client in found if client is not None}
+
+    def _member(self, node: Node, head: int, clients: Mapping[str, str]) -> Member:
         here = node.name == self._feed.node
         return Member(
             name=node.name,
@@ -109,6 +121,8 @@ class Nodes:
             position=node.acknowledged,
             behind=max(0, head - node.acknowledged),
             facts=self._facts() if here else _read(node.description),
+            client=clients.get(client_of_node(node.name), ""),
+            unnamed=is_unnamed(node.name),
             here=here,
         )
 

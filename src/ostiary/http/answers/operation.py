@@ -51,9 +51,11 @@ class NodeView(Struct, frozen=True):
     """One process that verifies credentials. `lease_age`: seconds since it last asked what was revoked; once that is
     above `lease` it accepts nothing by what it knows. It has applied the revocation log up to `position`, `behind`
     items before its end. `current`: it made this answer. What a node says of itself is null for verifiers outside the
-    store, and `lease` where nobody else can revoke."""
+    store, and `lease` where nobody else can revoke. `client`: the name of the service whose verifier it is, null for a
+    process of the store."""
 
     id: str
+    client: str | None
     current: bool
     last_seen_at: Instant
     lease_age: float
@@ -90,6 +92,7 @@ def node_view(member: Member, now: float) -> NodeView:
     facts = member.facts
     return NodeView(
         id=member.name,
+        client=member.client or None,
         current=member.here,
         last_seen_at=instant(now - member.silent),
         lease_age=round(member.silent, 3),

@@ -43,7 +43,7 @@ async def revocations(call: Call) -> Response:
     cursor, acknowledged = read_from_follower(call.query("cursor")), call.query("acknowledged")
     applied = read_from_follower(acknowledged) if acknowledged else None
     if follows:
-        answer = await followers.probe(cursor, node=node, applied=applied)
+        answer = await followers.probe(cursor, node=node, client=known.client.id, applied=applied)
     else:
         answer = await followers.probe(cursor, node="", lends=False)
     probe = answer.probe

@@ -47,6 +47,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "nodes.process": "process {pid}",
         "nodes.this": "This node",
         "nodes.elsewhere": "A verifier outside the store",
+        "nodes.unnamed": "Says no name, so nobody knows; each end waits out its lease",
         "nodes.lease": "Last asked / lease",
         "nodes.lease.over": "Lease over",
         "nodes.alone": "Needs no lease: nobody else can revoke",

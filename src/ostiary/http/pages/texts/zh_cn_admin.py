@@ -45,6 +45,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "nodes.process": "进程号 {pid}",
         "nodes.this": "本节点",
         "nodes.elsewhere": "存储之外的验证方",
+        "nodes.unnamed": "没有报名称，读到哪里无从得知；每次结束都要等它的租约过去",
         "nodes.lease": "上次询问 / 租约",
         "nodes.lease.over": "租约已过",
         "nodes.alone": "不需要租约：没有其他进程可以吊销",
