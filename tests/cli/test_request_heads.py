@@ -198,14 +198,27 @@ async def test_an_address_that_nobody_parses_is_414(anyio_backend: str, size: in
         writer.close()
 
 
-async def test_what_is_no_http_is_told_as_a_problem(anyio_backend: str) -> None:
-    """What cannot be parsed is 400 `invalid_request`, as everywhere (section 1)."""
-    async with served(Remembering()) as port, asyncio.timeout(60):
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nno header\r\n\r\n",
+        *(b"GET / HTTP/%s\r\nHost: x\r\n\r\n" % version for version in (b"2.0", b"0.9", b"3.0", b"1.2", b"2")),
+        b"POST / HTTP/2.0\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+    ids=repr,
+)
+async def test_what_is_no_http_is_told_as_a_problem(anyio_backend: str, sent: bytes) -> None:
+    """What cannot be parsed is 400 `invalid_request`, as everywhere (section 1); so is the line of a request that calls
+    itself another version of HTTP than this syntax has (RFC 9113 section 3.3)."""
+    app = Remembering()
+    async with served(app) as port, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+        writer.write(sent)
         assert b" 400 " in await reader.readline()
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"application/problem+json" in head
         assert b"\r\ndate: " in b"\r\n" + head
         assert json.loads(await reader.readuntil(b"}"))["code"] == "invalid_request"
         writer.close()
+        assert app.seen == []

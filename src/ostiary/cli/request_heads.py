@@ -16,6 +16,7 @@ from ostiary.http.problems import TargetTooLong, problem
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_VERSIONS = ("1.0", "1.1")  # of this syntax; no later one has a request line (RFC 9113 section 3.3)
 _LINGER_SECONDS = 1.0  # until the connection is closed: at once, the sender might never read why
 
 
@@ -31,9 +32,9 @@ def _bounded() -> "type[HttpToolsProtocol]":
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class BoundedHeads(HttpToolsProtocol):
-        """Refuses a head of more than `limits.HEAD_BYTES`, and as much that is neither head nor body: a trailer, which
-        it forgets. Believes no Host beside a whole URL, and takes no more requests ahead than
-        `limits.PIPELINED_REQUESTS`."""
+        """Refuses a head of more than `limits.HEAD_BYTES`, as much that is neither head nor body (a trailer, which it
+        forgets), and what calls itself another version of HTTP. Believes no Host beside a whole URL, and takes no more
+        requests ahead than `limits.PIPELINED_REQUESTS`."""
 
         _head = 0
         _beside = 0  # bytes since the last head, body or message ended; the parser keeps a trailer that does not
@@ -61,8 +62,9 @@ def _bounded() -> "type[HttpToolsProtocol]":
             self._beside = 0
 
         def on_headers_complete(self) -> None:
-            if len(self.pipeline) >= limits.PIPELINED_REQUESTS:
-                raise _TooManyAtOnce  # the parser knows no other way to stop
+            # the parser knows no other way to stop; it reads the head of any version that there ever was
+            if len(self.pipeline) >= limits.PIPELINED_REQUESTS or self.parser.get_http_version() not in _VERSIONS:
+                raise _NoFurther
             if not self.url.startswith((b"/", b"*")):
                 self._use_host_of_target()
             super().on_headers_complete()
@@ -109,7 +111,7 @@ def _bounded() -> "type[HttpToolsProtocol]":
     return BoundedHeads
 
 
-class _TooManyAtOnce(Exception):
+class _NoFurther(Exception):
     pass
 
 
