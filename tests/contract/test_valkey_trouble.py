@@ -4,6 +4,7 @@ it acknowledged, let its client's errors out, or make anybody wait."""
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from tests.servers import valkey
@@ -111,6 +112,24 @@ async def test_server_that_stands_still_is_given_up(
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
     assert took < 5 * SECOND
     assert await until_it_works(EVERYTHING["get"], prompt) == builders.session(revision=1)
+
+
+async def test_who_stood_still_himself_does_not_take_the_server_for_gone(
+    store: ValkeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flaw class: a process that was busy with itself, or that the system let wait, for longer than an answer may take,
+    gives up what has been answered meanwhile: nobody would know whether it was written."""
+    loop, passed = asyncio.get_running_loop(), 0.0
+    time, exchange = loop.time, store.lanes.writer._exchange
+    monkeypatch.setattr(loop, "time", lambda: time() + passed)
+
+    async def slowly(*arguments: Any) -> Any:
+        nonlocal passed
+        passed += 600.0
+        return await exchange(*arguments)
+
+    monkeypatch.setattr(store.lanes.writer, "_exchange", slowly)
+    assert await store.write(Add(builders.throttle("meanwhile")))
 
 
 async def test_time_out_is_below_a_second() -> None:

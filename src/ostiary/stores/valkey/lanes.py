@@ -2,7 +2,8 @@
 together: under load the price of a round trip, and of the server's fsync, is shared by many.
 
 * An answer is the command's own; an error reply is `Unavailable`, as is everything that happens on the way.
-* Nothing waits longer than the address's `timeout`. After trouble the next command connects anew.
+* Nothing waits longer than the address's `timeout`, in which time that this process itself stood still does not count:
+  the answer may have come meanwhile. After trouble the next command connects anew.
 * A command that changes something is sent twice only if the first answer says that it was not carried out.
 * A caller that is cancelled stops waiting; what has been sent is done all the same.
 """
@@ -25,6 +26,7 @@ from ostiary.stores.valkey.scripts import Script
 from ostiary.stores.valkey.topology import Topology
 
 Argument = bytes | str | int | float
+_STOOD_STILL = 0.3  # seconds that a timer is late if the loop had no turn
 
 
 @dataclass(slots=True, eq=False)
@@ -112,12 +114,30 @@ class Lane:
     async def _carry(self, batch: list[_Waiting]) -> None:
         """Send, and answer each; never raises."""
         try:
-            async with asyncio.timeout_at(min(waiting.since for waiting in batch) + self._timeout):
-                await self._until_answered(batch)
+            await self._within(min(waiting.since for waiting in batch) + self._timeout, batch)
         except (RedisError, OSError, TimeoutError, Unavailable) as error:
             await self._give_up(batch, error)
         except Exception as error:  # noqa: BLE001 - the callers' to see, not this task's to die of
             await self._give_up(batch, error)
+
+    async def _within(self, due: float, batch: Sequence[_Waiting]) -> None:
+        limit = asyncio.timeout(None)
+        self._limit_at(limit, due)
+        try:
+            async with limit:
+                await self._until_answered(batch)
+        finally:
+            self._timer.cancel()
+
+    def _limit_at(self, limit: asyncio.Timeout, due: float) -> None:
+        self._timer = self._loop.call_at(due, self._over, limit, max(due, self._loop.time()))
+
+    def _over(self, limit: asyncio.Timeout, due: float) -> None:
+        now = self._loop.time()
+        if now - due > _STOOD_STILL:
+            self._limit_at(limit, now + self._timeout)
+        else:
+            limit.reschedule(now)
 
     async def _until_answered(self, batch: Sequence[_Waiting]) -> None:
         tried = 0
