@@ -1,6 +1,8 @@
 """Breadth first through every world that can be reached, so that the first broken promise has the shortest story."""
 
+import gc
 from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -34,6 +36,18 @@ def search(variant: Variant, setting: Setting, *, most: int = 2_000_000) -> Outc
     return explore(Rules(variant, setting), most=most)
 
 
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Worlds are tuples of tuples: there is nothing in them for the collector of cycles to find, however often it
+    looks through all of them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@_no_collections()
 def explore(rules: Kind[W], *, most: int = 2_000_000) -> Outcome:
     """The same of any kind of world."""
     start = rules.start()
@@ -44,9 +58,10 @@ def explore(rules: Kind[W], *, most: int = 2_000_000) -> Outcome:
         following = []
         for world in layer:
             for label, successor in rules.successors(world):
-                if successor in came_from:
+                known = len(came_from)
+                came_from.setdefault(successor, (world, label))  # one look, since hashing a world takes the longest
+                if len(came_from) == known:
                     continue
-                came_from[successor] = (world, label)
                 broken = rules.broken(successor)
                 if broken:
                     return Outcome(

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ostiary.domain.account import EPOCHS_PER_EVERYTHING
 from ostiary.revocation.entry import Cursor, Entry, Hint, LogItem, Probe, Scope
 from ostiary.revocation.knowledge import Knowledge, Verdict
+from ostiary.revocation.packed import Packed
 from ostiary.revocation.replica import Next, Replica, Sent
 from ostiary.revocation.reread import Reread
 from ostiary.revocation.table import Table
@@ -120,6 +121,10 @@ class World(NamedTuple):
     marked: int  # 0: not yet, 1: the mark is in the log, 2: and what covers it
 
 
+_NODES = World._fields.index("nodes")  # `_replace` asks for names, and takes three times as long
+_SESSIONS = World._fields.index("sessions")
+
+
 class Replicas:
     """Replicas by number: equal ones have one, and what is done to one is computed once."""
 
@@ -167,8 +172,16 @@ def _copied(replica: Replica) -> Replica:
         elif isinstance(value, set | dict):
             value = value.copy()
         elif isinstance(value, Reread):
-            value = copying.deepcopy(value)
+            value = _copied_reread(value)
         setattr(copy, name, value)
+    return copy
+
+
+def _copied_reread(reread: Reread) -> Reread:
+    copy = Reread()
+    copy._values = reread._values.copy()
+    for name in Packed.__slots__:
+        setattr(copy._ended, name, copying.copy(getattr(reread._ended, name)))
     return copy
 
 
@@ -270,7 +283,7 @@ class Rules:
     def successors(self, world: World) -> Iterator[tuple[str, World]]:
         """Each next world, and what happened."""
         if world.now < self.setting.ticks:
-            yield "tick", world._replace(now=world.now + 1)
+            yield "tick", World(world.now + 1, *world[1:])
         for i, session in enumerate(world.sessions):
             yield from self._of_session(world, i, session)
         for i, node in enumerate(world.nodes):
@@ -340,7 +353,7 @@ class Rules:
                 if self.variant.messages_lend and self.replicas[number].cursor == session.told[1]:
                     complete = Probe(generation=world.log.generation, matches=True, items=(), complete=True)
                     number, _ = self.replicas.do(number, "on_reply", Sent(world.now, 0), complete)
-                heard = _with_node(world, i, node._replace(replica=number))
+                heard = _with_node(world, i, Node(number, node.at_old, node.flight, node.heard))
                 member = world.log.members[i]
                 if self.variant.acknowledges_what_it_hears and member is not None:
                     heard = _with_member(heard, i, (member[0], session.position))
@@ -368,20 +381,20 @@ class Rules:
         if flight is None:
             replica = self.replicas[node.replica]
             sent = Flight(replica.on_send(world.now), replica.cursor, None)
-            yield f"node {i} sends a probe", _with_node(world, i, node._replace(flight=sent))
+            yield f"node {i} sends a probe", _with_node(world, i, _flying(node, sent))
             return
-        yield f"the probe of node {i} is lost", _with_node(world, i, node._replace(flight=None))
+        yield f"the probe of node {i} is lost", _with_node(world, i, _flying(node, None))
         if flight.reply is None:
             if node.at_old:
                 if self.variant.probe_is_a_read and world.old is not None:
                     reply = self._probed(world.old, flight.cursor)
                     yield (
                         f"the old primary answers node {i}",
-                        _with_node(world, i, node._replace(flight=flight._replace(reply=reply))),
+                        _with_node(world, i, _flying(node, Flight(flight.sent, flight.cursor, reply))),
                     )
                 return
             reply = self._probed(world.log, flight.cursor)
-            served = _with_node(world, i, node._replace(flight=flight._replace(reply=reply)))
+            served = _with_node(world, i, _flying(node, Flight(flight.sent, flight.cursor, reply)))
             acknowledged = flight.cursor.position if reply.matches else 0
             first = world.log.members[i] is None
             if not (self.variant.registers_late and first):
@@ -410,7 +423,7 @@ class Rules:
                 known = self.replicas[number].everything
                 world = _adopted(world, reply.generation, known)
                 number, _ = self.replicas.do(number, "adopt", reply.generation, world.everything)
-        changed = _with_node(world, i, node._replace(replica=number, flight=None))
+        changed = _with_node(world, i, Node(number, node.at_old, None, node.heard))
         if self.variant.registers_late and following is Next.DONE and world.log.members[i] is None:
             changed = _with_member(changed, i, (world.now, 0))
         return changed
@@ -480,13 +493,19 @@ def _with_item(log: Log, item: tuple[int, int, Entry]) -> Log:
 
 
 def _with_session(world: World, i: int, session: Session) -> World:
-    return world._replace(sessions=(*world.sessions[:i], session, *world.sessions[i + 1 :]))
+    sessions = (*world.sessions[:i], session, *world.sessions[i + 1 :])
+    return World(*world[:_SESSIONS], sessions, *world[_SESSIONS + 1 :])
 
 
 def _with_node(world: World, i: int, node: Node) -> World:
-    return world._replace(nodes=(*world.nodes[:i], node, *world.nodes[i + 1 :]))
+    nodes = (*world.nodes[:i], node, *world.nodes[i + 1 :])
+    return World(*world[:_NODES], nodes, *world[_NODES + 1 :])
+
+
+def _flying(node: Node, flight: Flight | None) -> Node:
+    return Node(node.replica, node.at_old, flight, node.heard)
 
 
 def _with_member(world: World, i: int, member: tuple[int, int] | None) -> World:
     members = (*world.log.members[:i], member, *world.log.members[i + 1 :])
-    return world._replace(log=world.log._replace(members=members))
+    return World(world.now, Log(*world.log[:-1], members), *world[2:])
