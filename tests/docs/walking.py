@@ -17,7 +17,7 @@ from tests.docs.reading import ROOT, Command
 
 WRITTEN = "127.0.0.1:8000"
 """Where every page says that the server is."""
-_PATIENCE = 60.0  # seconds; only a machine in trouble needs them
+PATIENCE = 60.0  # seconds; only a machine in trouble needs them
 _ROOM = 1 << 19  # bytes that a process may say after the words for which it was waited: nobody reads them
 
 
@@ -39,13 +39,13 @@ def started(arguments: list[str], *, until: str, cwd: Path) -> Iterator[str]:
         yield _printed(process.stdout.fileno(), until)
     finally:
         process.terminate()
-        process.wait(_PATIENCE)
+        process.wait(PATIENCE)
         process.stdout.close()
 
 
 def _printed(descriptor: int, until: str) -> str:
     printed = ""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while until not in printed:
         ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
         more = os.read(descriptor, 65536) if ready else b""
@@ -63,13 +63,14 @@ def serving(folder: Path, *, port: int) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Walk:
-    """Runs commands. `variables` stand in for what a page leaves to the reader."""
+    """Runs commands. `variables` stand in for what a page leaves to the reader; `answer` is what was answered last."""
 
     folder: Path
     port: int
     connect_to: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     refresh_token: str = "none"
+    answer: Any = None
 
     def run(self, command: Command) -> None:
         """Run it; it must succeed, and print what the page says that it prints."""
@@ -86,7 +87,7 @@ class Walk:
             env=environment() | self.variables,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
@@ -103,6 +104,7 @@ class Walk:
         assert int(status) == told if told and told >= 400 else int(status) in (200, 201), f"{command}\n{printed}"
         if expected is not None:
             assert _like(answer, expected), f"{command}\n{printed}"
+        self.answer = answer
         if isinstance(answer, dict):
             self.refresh_token = answer.get("refresh_token", self.refresh_token)
 
