@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.responses import PlainTextResponse
 from tests.http.harness import KINDS, PASSWORD, REFRESH, SESSION, Login, Site, decoded, open_site, set_cookies
 
 from ostiary import jose
@@ -306,6 +307,30 @@ async def test_the_nonce_can_be_switched_off(without_nonce: Site) -> None:
     response = await without_nonce.post("/v1/login", json=body, headers={"DPoP": device.proof("POST", "/v1/login")})
     assert response.status_code == 200
     assert response.json()["token_type"] == "DPoP"
+
+
+@pytest.mark.parametrize(("path", "root"), [("/api/notes", ""), ("/api/notes", "/api"), ("/notes", "/api")])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_protected_below_a_path_is_called_by_the_whole(
+    device: Device, kind: str, path: str, root: str
+) -> None:
+    """However an application of one's own comes to stand below a path, whether a server, a framework or a mount says
+    so: a proof is for the address that the client called, and not for what is left of it."""
+    login = await device.log_in(kind)
+
+    async def notes(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("notes")(scope, receive, send)
+
+    transport = httpx2.ASGITransport(device.site.auth.protect(notes), root_path=root)
+    async with httpx2.AsyncClient(transport=transport, base_url=device.site.origin) as client:
+
+        async def sent(told: str) -> int:
+            proof = device.proof("GET", told, login.access_token)
+            headers = {"Authorization": f"DPoP {login.access_token}", "DPoP": proof}
+            return (await client.get(path, headers=headers)).status_code
+
+        assert await sent("/api/notes") == 200
+        assert [await sent("/notes"), await sent("/api/api/notes")] == [401, 401]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from starlette.types import Scope
 
+from ostiary.credentials.asgi_path import whole_path
 from ostiary.credentials.dpop import address_of, origin_of
 from ostiary.domain.spent import Spent
 from ostiary.errors import InvalidProof
@@ -52,11 +53,12 @@ class ProofReader:
         if scope.get("ostiary.edge"):
             return self._told(scope)
         path = scope["path"]
-        # a proxy may have taken the issuer's path away before the request came here
+        whole = whole_path(path, scope.get("root_path", ""))
         return Target(
             method=scope.get("method", "GET"),  # a WebSocket's handshake is a GET (RFC 6455 section 4.1)
             origins=self._origins,
-            paths=(path, self._base + path),
+            # a proxy may have taken the issuer's path away before the request came here, and said nothing
+            paths=(whole, self._base + path) if self._base else (whole,),
         )
 
     def _told(self, scope: Scope) -> Target:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
+from ostiary.credentials.asgi_path import whole_path
 from ostiary.domain.caller import Caller
 from ostiary.errors import OstiaryError, Unavailable
 from ostiary.verifier.answers import answer_to
@@ -45,9 +46,8 @@ class Guarded:
             return
         try:
             # a WebSocket's handshake is a GET (RFC 6455 section 4.1)
-            caller = await self._authenticate(
-                scope["headers"], method=scope.get("method", "GET"), url=quote(_path(scope))
-            )
+            url = quote(whole_path(scope["path"], scope.get("root_path", "")))
+            caller = await self._authenticate(scope["headers"], method=scope.get("method", "GET"), url=url)
         except (Refused, Unavailable) as error:
             if scope["type"] == "websocket":
                 await _refuse_socket(error, scope, receive, send)
@@ -65,16 +65,6 @@ class Guarded:
             await self._app(scope, receive, send)
         finally:
             await self._stop()
-
-
-def _path(scope: Scope) -> str:
-    """As the client wrote it, decoded. `path` holds `root_path` by the book; not by servers and frameworks that leave
-    away what a proxy took (`FastAPI(root_path=...)`), nor by those that take away what something is mounted at."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "").rstrip("/")
-    if not root or path == root or path.startswith(root + "/"):
-        return path
-    return root + path
 
 
 async def _refuse(error: OstiaryError, send: Send, kind: str, *, bodiless: bool = False) -> None:
