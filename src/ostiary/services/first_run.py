@@ -39,9 +39,9 @@ class FirstRun:
         """The code for the link; None if there is an account already."""
 
         async def attempt() -> str | None:
+            issuer = await self._context.store.issuer()  # first: whoever uses the link swaps it
             if await self.is_over():
                 return ""
-            issuer = await self._context.store.issuer()
             now = self._context.now()
             for seed in await self._seeds(now, limits.SETUP_LINK_SECONDS / 2):
                 return self._code(seed)
