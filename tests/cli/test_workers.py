@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -234,6 +235,33 @@ def test_where_processes_cannot_fork_it_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delattr(os, "fork")
     with pytest.raises(Misconfigured):
         Supervisor(2, grace=1.0)
+
+
+TOLD_AT_ONCE = """
+import os, signal
+from ostiary.cli.workers import Supervisor
+
+fork = os.fork
+
+def forked():
+    pid = fork()
+    if not pid:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return pid
+
+os.fork = forked
+if Supervisor(1, grace=60.0).run() is not None:
+    print("it goes on")
+"""
+
+
+def test_a_worker_that_is_told_to_stop_before_it_has_begun_stops() -> None:
+    """What it is sent while it still has its supervisor's handlers is not lost, nor taken for a signal to that one,
+    which would pass it on to all a second time: nobody would wait for answers under way."""
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_AT_ONCE], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
 
 @pytest.mark.parametrize("store", ["postgres", "valkey"])

@@ -98,13 +98,17 @@ class Supervisor:
         ready, says_ready = os.pipe()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+        # a worker that is told to stop before it has begun is told once it has forgotten these handlers
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             os.close(says_ready)
             place.pid, place.ready, place.is_ready = pid, ready, False
             return None
         os.setpgid(0, 0)  # Ctrl-C is the supervisor's to pass on
         self._forget_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         for end in (ready, self._alive, *(other.ready for other in self._places)):
             if end >= 0:
                 with contextlib.suppress(OSError):
