@@ -114,6 +114,31 @@ async def test_the_nodes_are_asked_by_the_write_itself(
         assert all(awaited)
 
 
+async def test_whether_one_call_waits_says_nothing_of_the_next(
+    start_shared: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may run the calls of one connection, or those that came ahead, in a context of variables that an earlier
+    one has left: the later call asks nobody, and what ended nothing takes no bound from what ended before (M-33)."""
+    async with start_shared() as here:
+        await here.account("alice")
+        root, phone, tablet = await here.admin(), await here.log_in("alice"), await here.log_in("alice")
+        write, awaited = here.store.write, list[bool]()
+
+        async def noted(*changes: Change, durable: bool = True) -> bool:
+            awaited.extend(change.awaited for change in changes if isinstance(change, Append))
+            return await write(*changes, durable=durable)
+
+        monkeypatch.setattr(here.store, "write", noted)
+        reply = await phone.post("/v1/logout?wait=all")
+        assert reply.status == 200
+        await tablet.log_out()
+        assert awaited == [True, False]
+
+        async with start_shared():  # from now on the store has another node
+            alone = (await root.patch(f"/v1/admin/accounts/{phone.account_id}", {"disabled": False})).json["bound"]
+            assert alone == here.system.bound > 0
+
+
 async def test_it_holds_on_every_store(start_shared: StartServer, kind: Carrier) -> None:
     """SQLite, PostgreSQL, Valkey, and two of them together (M-05)."""
     async with start_shared() as here, start_shared() as there:

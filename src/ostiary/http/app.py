@@ -151,6 +151,7 @@ class _PathApp:
 async def answer(endpoint: Endpoint, call: Call) -> Response:
     """Read, authenticate, authorize, call the handler. Raises OstiaryError."""
     services = call.services
+    services.context.begin()
     headers = call.scope["headers"]
     peer = call.scope.get("client")
     call.client = Client(

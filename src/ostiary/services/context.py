@@ -182,6 +182,13 @@ class Context:
                 return 0.0
         return bound
 
+    @staticmethod
+    def begin() -> None:
+        """Another call begins: nothing of an earlier one counts for it. A connection may hand what one call's task has
+        set down to those that follow."""
+        _WAITS.set(False)
+        _BOUND.set(None)
+
     def will_wait(self) -> None:
         """`everywhere` follows in this task: what it ends meanwhile is written so that the nodes say at once when they
         refuse it."""
