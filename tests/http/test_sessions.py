@@ -138,6 +138,29 @@ async def test_end_all(site: Site, kind: str, transport: str) -> None:
     assert await site.alive(fresh)
 
 
+@pytest.mark.parametrize("kind", ["stateful", "stateless"])
+@pytest.mark.parametrize("which", ["own", "all", "account"])
+async def test_a_refresh_cookie_goes_with_its_session(site: Site, kind: str, which: str) -> None:
+    """Transport `split`: who ends the session that asks, or all, leaves no dead refresh token at the browser; one of
+    somebody else who is logged in there stays (sections 3 and 5)."""
+    await site.account()
+    await site.account("eve")
+    eve = await site.log_in("eve", kind=kind, transport="split")
+    for theirs in (True, False):
+        login = await site.log_in(kind=kind, transport="split")
+        cookies = {REFRESH: (eve if theirs else login).cookies[REFRESH]}
+        if which == "own":
+            response = await site.delete(f"/v1/sessions/{login.id}", **login.use, cookies=cookies)
+        elif which == "all" or theirs:
+            response = await site.post("/v1/sessions/end-all", **login.use, cookies=cookies)
+        else:
+            response = await site.delete("/v1/me", json={"password": PASSWORD}, **login.use, cookies=cookies)
+        assert response.json() == {"ended": 1, "bound": 0}
+        cleared = {name for name, one in set_cookies(response).items() if one.cleared}
+        assert cleared == (set() if theirs else {SESSION, REFRESH})
+    assert (await site.refresh(eve)).status_code == 200
+
+
 def _is_logged_out(response: Any) -> None:
     assert response.status_code == 200
     assert response.json() == {"ended": 1, "bound": 0}

@@ -67,6 +67,18 @@ async def _session_of_access_token(call: Call, credential: str) -> str:
     return caller.session_id
 
 
+async def takes_cookies(call: Call, *, every: bool) -> bool:
+    """Whether what logs in by a cookie of this browser is what the caller is about to end: its own session, or `every`
+    one of its account. With transport `split` only the refresh token is in one. To be asked before it is ended."""
+    if call.from_cookie:
+        return True
+    token = refresh_cookie(call)
+    session = await call.services.refresh.session_of(token, to_end=True) if token else None
+    if session is None:
+        return False
+    return session.account_id == call.me.account_id if every else session.id == call.me.session_id
+
+
 def refresh_cookie(call: Call) -> str | None:
     """The refresh token that the browser sent along."""
     return call.services.cookies.value(call.scope["headers"], call.services.cookies.refresh)

@@ -19,6 +19,7 @@ from ostiary.http.bodies import (
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import CURSOR, LIMIT, Auth, Endpoint
+from ostiary.http.leaving import takes_cookies
 from ostiary.http.pages.language import Translator
 from ostiary.http.pages.wording import reason_text
 from ostiary.http.problems import json_response
@@ -70,8 +71,9 @@ async def change_me(call: Call) -> Response:
 async def delete_me(call: Call) -> Response:
     """DELETE /v1/me"""
     body: ProofBody = call.body
+    clears = await takes_cookies(call, every=True)
     ended = await call.settled(await call.services.accounts.delete_own(call.me, body.password, call.client))
-    return json_response(ended_answer(ended), cookies=call.services.cookies.clear() if call.from_cookie else None)
+    return json_response(ended_answer(ended), cookies=call.services.cookies.clear() if clears else None)
 
 
 async def change_password(call: Call) -> Response:

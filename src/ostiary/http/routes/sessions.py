@@ -16,7 +16,7 @@ from ostiary.http.bodies import (
 )
 from ostiary.http.call import Call
 from ostiary.http.endpoints import Auth, Endpoint
-from ostiary.http.leaving import CLEAR_SITE_DATA, refresh_cookie, replaced_session, session_to_leave
+from ostiary.http.leaving import CLEAR_SITE_DATA, refresh_cookie, replaced_session, session_to_leave, takes_cookies
 from ostiary.http.problems import json_response
 from ostiary.services.sign_in import LoginRequest
 
@@ -88,6 +88,7 @@ async def end_session(call: Call) -> Response:
     """DELETE /v1/sessions/{id}"""
     session_id = call.path("id")
     own = session_id == call.me.session_id
+    clears = own and await takes_cookies(call, every=False)
     ended = await call.services.sessions.end(
         session_id,
         reason=EndReason.LOGOUT if own else EndReason.ENDED_BY_OWNER,
@@ -96,7 +97,7 @@ async def end_session(call: Call) -> Response:
     )
     return json_response(
         ended_answer(await call.settled(ended)),
-        cookies=call.services.cookies.clear() if own and call.from_cookie else None,
+        cookies=call.services.cookies.clear() if clears else None,
     )
 
 
@@ -108,11 +109,12 @@ async def end_others(call: Call) -> Response:
 
 async def end_all(call: Call) -> Response:
     """POST /v1/sessions/end-all"""
+    clears = await takes_cookies(call, every=True)
     ended = await call.services.sessions.end_all_own(call.me, call.client)
     return json_response(
         ended_answer(await call.settled(ended)),
-        headers={"Clear-Site-Data": CLEAR_SITE_DATA} if call.from_cookie else None,
-        cookies=call.services.cookies.clear() if call.from_cookie else None,
+        headers={"Clear-Site-Data": CLEAR_SITE_DATA} if clears else None,
+        cookies=call.services.cookies.clear() if clears else None,
     )
 
 
