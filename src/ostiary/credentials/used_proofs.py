@@ -5,9 +5,9 @@ used again once it is set right: so after such a step nothing is forgotten for a
 """
 
 import math
-from collections.abc import Callable
 
 from ostiary import limits
+from ostiary.clock import Clock
 from ostiary.credentials.dpop import PossessionProof
 from ostiary.errors import InvalidProof, Overloaded
 
@@ -16,20 +16,20 @@ _STEP_SECONDS = 1.0  # by which the wall clock is ahead of the time that has pas
 
 
 class UsedProofs:
-    """Remembers a proof for as long as it could be used again. `monotonic`: a clock that is never set. Not for several
-    threads at once."""
+    """Remembers a proof for as long as it could be used again. Not for several threads at once."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._used: dict[tuple[str, str], float] = {}
         self._swept_at = -math.inf
-        self._monotonic = monotonic
-        self._seen: tuple[float, float] | None = None  # both clocks, when they were last compared
+        self._clock = clock
+        self._ahead = clock.wall() - clock.monotonic()  # of one clock to the other, when they were last compared
         self._longest = 0.0
         self._kept_until = -math.inf  # monotonic
 
     def use(self, proof: PossessionProof, now: float) -> None:
         """Raises InvalidProof if it was used before; Overloaded rather than forget one, which could then be used
         again."""
+        self._compare_clocks()  # each time: a step of long ago keeps nothing
         name = (proof.thumbprint, proof.token_id)
         if now < self._used.get(name, 0.0):
             raise InvalidProof(private="used before")
@@ -39,23 +39,25 @@ class UsedProofs:
                 self.forget_expired(now)
             if len(self._used) >= limits.PROOFS_REMEMBERED:
                 raise Overloaded(private="too many proofs to remember")
-        if self._seen is None:
-            self._seen = now, self._monotonic()
         self._longest = max(self._longest, proof.expires_at - now)
         self._used[name] = proof.expires_at
 
     def forget_expired(self, now: float) -> int:
         """Drop proofs that are too old to be used; how many."""
-        monotonic = self._monotonic()
-        wall_then, monotonic_then = self._seen or (now, monotonic)
-        self._seen = now, monotonic
-        if (now - wall_then) - (monotonic - monotonic_then) > _STEP_SECONDS:
-            self._kept_until = monotonic + self._longest
-        if monotonic < self._kept_until:
+        if self._compare_clocks() < self._kept_until:
             return 0
         before = len(self._used)
         self._used = {name: expires_at for name, expires_at in self._used.items() if now < expires_at}
         return before - len(self._used)
+
+    def _compare_clocks(self) -> float:
+        """Monotonic time. Both are read here: the instant of a request may be as old as its body is slow."""
+        monotonic = self._clock.monotonic()
+        ahead = self._clock.wall() - monotonic
+        if ahead - self._ahead > _STEP_SECONDS:
+            self._kept_until = monotonic + self._longest
+        self._ahead = ahead
+        return monotonic
 
     def __len__(self) -> int:
         return len(self._used)

@@ -65,7 +65,7 @@ class Binding:
 
                 origins = origins_of(self._origins, self._audience)
                 self._possession = Possession(
-                    origins, nonce_key=self._nonce_key, leeway=self._leeway, monotonic=self._clock.monotonic
+                    origins, nonce_key=self._nonce_key, leeway=self._leeway, clock=self._clock
                 )
             return self._possession
 

@@ -1,9 +1,10 @@
 """Proofs that whoever presents a token holds the key that it is bound to (DPoP, RFC 9449 section 7)."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
+from ostiary.clock import Clock
 from ostiary.credentials import dpop
 from ostiary.credentials.used_proofs import UsedProofs
 from ostiary.errors import InvalidProof, Misconfigured, Overloaded, ProofNonceRequired, Unavailable
@@ -17,18 +18,16 @@ class Possession:
     request says what they are, since whoever took a proof elsewhere could say so as well.
 
     A proof is good once, in this process: what bounds a replay in another one is its age, and the nonce if `nonce_key`
-    is given, the same in all processes of the service. `monotonic`: a clock that is never set.
+    is given, the same in all processes of the service.
     """
 
-    def __init__(
-        self, origins: Collection[str], *, nonce_key: bytes | None, leeway: float, monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, origins: Collection[str], *, nonce_key: bytes | None, leeway: float, clock: Clock) -> None:
         if nonce_key is not None and len(nonce_key) < _NONCE_KEY_BYTES:
             raise Misconfigured(f"dpop_nonce_key has at least {_NONCE_KEY_BYTES} bytes.")
         self._origins = frozenset(origins)
         self._nonce_key = nonce_key
         self._leeway = leeway
-        self._used = UsedProofs(monotonic)
+        self._used = UsedProofs(clock)
         self._lock = Lock()
 
     def check(self, proof: str, token: str, thumbprint: str, *, method: str, url: str, now: float) -> None:
