@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers.pipes import widen
 
 EXECUTABLE = Path(sys.executable).with_name("ostiary")
 GOOD_PASSWORD = "correct horse battery staple"
-ROOM = 1 << 19  # bytes of a pipe, eight times the usual: a server that finds it full stands still
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +56,17 @@ class Shell:
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
         """The same, running on. Nobody reads what it says before it ends: there has to be room for a lot of it."""
-        return subprocess.Popen(
+        started = subprocess.Popen(
             [EXECUTABLE, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self.folder,
             env=self.environ(**environ),
-            pipesize=ROOM,
         )
+        widen(started.stdout)
+        widen(started.stderr)
+        return started
 
 
 @pytest.fixture

@@ -219,7 +219,8 @@ async def test_a_deadlock_with_somebody_else_is_tried_again(
         swaps = [Swap(builders.throttle(name, failures=9, revision=1)) for name in "ab"]
         writing = asyncio.create_task(store.write(*swaps))
         waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
-        while not await session.fetchval(waits):  # noqa: ASYNC110 - it sends no event
+        while not await session.fetchval(waits):
+            assert not writing.done()
             await asyncio.sleep(0.002)
         await session.execute(f"UPDATE {schema}.throttles SET failures = 5 WHERE id = 'a'")
         await transaction.commit()

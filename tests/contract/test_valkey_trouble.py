@@ -189,7 +189,7 @@ async def test_full_server_refuses_to_write_and_goes_on_reading(server: valkey.S
     done all the same."""
     old = builders.throttle("old", last_failure_at=1.0)
     assert await store.write(Add(old))
-    server.ask("CONFIG", "SET", "maxmemory", "1mb")
+    server.ask("CONFIG", "SET", "maxmemory", 1)  # byte: less than any server uses
     await refused_in_time(lambda store: store.write(Append(builders.entry("x")), Add(builders.throttle("x"))), store)
     await refused_in_time(EVERYTHING["probe"], store)
     assert await store.sessions.get("session-1") == builders.session(revision=1)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.docs.reading import ROOT, Command
+from tests.servers.pipes import widen
 
 WRITTEN = "127.0.0.1:8000"
 """Where every page says that the server is."""
 PATIENCE = 60.0  # seconds; only a machine in trouble needs them
-_ROOM = 1 << 19  # bytes that a process may say after the words for which it was waited: nobody reads them
 
 
 def environment() -> dict[str, str]:
@@ -31,10 +31,9 @@ def environment() -> dict[str, str]:
 @contextmanager
 def started(arguments: list[str], *, until: str, cwd: Path) -> Iterator[str]:
     """A process, running until the block ends; what it printed until the words that say that it is there."""
-    process = subprocess.Popen(
-        arguments, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pipesize=_ROOM
-    )
+    process = subprocess.Popen(arguments, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
+    widen(process.stdout)  # nobody reads what it says after the words for which it was waited
     try:
         yield _printed(process.stdout.fileno(), until)
     finally:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import GOOD_PASSWORD, ROOM, Shell
+from tests.cli.conftest import GOOD_PASSWORD, Shell
 from tests.cli.test_serve import Server, wait_until_ready
+from tests.servers.pipes import widen
 from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,8 @@ def application(name: str, **environ: str) -> Iterator[str]:
     """An example on uvicorn, in a process of its own; where it listens."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", f"examples.{name}:app", "--port", str(port), "--log-level", "warning"]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stderr=subprocess.PIPE, pipesize=ROOM)
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stderr=subprocess.PIPE)
+    widen(process.stderr)
     url = f"http://127.0.0.1:{port}/"
 
     def answers() -> bool:

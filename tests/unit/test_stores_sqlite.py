@@ -42,8 +42,9 @@ async def hold_writer(store: SqliteStore) -> tuple[threading.Event, "asyncio.Fut
 
 async def queued(store: SqliteStore, count: int) -> None:
     """Return when so many jobs wait for the writer, which is held."""
-    while store._lanes.writer._queue.qsize() != count:  # noqa: ASYNC110 - they come at the end of a turn
-        await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        while store._lanes.writer._queue.qsize() != count:  # noqa: ASYNC110 - they come at the end of a turn
+            await asyncio.sleep(0)
 
 
 async def trace(store: SqliteStore, lane: str, seen: list[str] | None) -> None:
