@@ -26,6 +26,8 @@ def read_caller(claims: Claims, roles_claim: str, cache: TokenCache) -> Caller:
     for name in ("cnf", "act"):  # null, as some issuers write what is not there
         if name in members and members[name] is None:
             del members[name]
+    if "act" in members:
+        members["act"] = _without_null(members["act"])
     try:
         token = read_stateless(members)
     except InvalidToken as wrong:
@@ -49,6 +51,14 @@ def read_caller(claims: Claims, roles_claim: str, cache: TokenCache) -> Caller:
         client_epoch=token.client_epoch,
         may_act=token.may_act,
     )
+
+
+def _without_null(act: object) -> object:
+    """A chain of actors whose last one says null for the next. No deeper than JSON may be."""
+    if not isinstance(act, Mapping) or "act" not in act:
+        return act
+    actor = {name: value for name, value in act.items() if name != "act"}
+    return actor if act["act"] is None else {**actor, "act": _without_null(act["act"])}
 
 
 def refusal(token: str, error: JoseError) -> CredentialRefused:

@@ -33,6 +33,19 @@ async def test_a_token_becomes_its_caller(issuer: FakeIssuer) -> None:
     assert caller.audience == (AUDIENCE,)
 
 
+@pytest.mark.parametrize(
+    ("act", "actors"),
+    [
+        (None, ()),
+        ({"sub": "cli_b", "act": None}, ("cli_b",)),
+        ({"sub": "cli_b", "act": {"sub": "cli_a", "act": None}}, ("cli_b", "cli_a")),
+    ],
+)
+def test_other_issuers_say_null_for_no_actor(issuer: FakeIssuer, act: Any, actors: tuple[str, ...]) -> None:
+    """Wherever in the chain it stands (RFC 8693 section 4.1)."""
+    assert issuer.verifier().verify_sync(issuer.token(act=act)).act == actors
+
+
 def test_blocking_callers_get_the_same(issuer: FakeIssuer) -> None:
     """Without an event loop: the same caller, from the same headers."""
     verifier = issuer.verifier()
