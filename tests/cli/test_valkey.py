@@ -77,6 +77,20 @@ def test_one_half_alone_is_refused_until_it_is_said_to_be_whole(ostiary: Shell, 
     assert run("account", "disable", "anna", *database).code == 0
 
 
+def test_doctor_claims_no_bound_for_one_half(ostiary: Shell) -> None:
+    """M-07: a Valkey whose settings alone would keep the promise, and whose accounts are in a database that was not
+    named: neither the check nor the summary claims a bound."""
+    with valkey.server(**valkey.DURABLE) as server:
+        sessions = ("--valkey", server.url(timeout=30))
+        with serving(ostiary, "--database", "sqlite:///accounts.db", *sessions, OSTIARY_SECRET_KEY=KEY):
+            pass
+        told = ostiary("doctor", "--json", *sessions, OSTIARY_SECRET_KEY=KEY)
+    statuses = [(check["name"], check["status"]) for check in told.json["checks"]]
+    assert ("other_half", "failed") in statuses
+    assert [status for name, status in statuses if name == "bound"] == ["warning"]
+    assert (told.code, told.json["bound"]) == (1, {"ended_anywhere": None})
+
+
 def test_doctor_on_settings_that_promise_nothing(ostiary: Shell, valkey_url: str) -> None:
     """A server that keeps nothing on disk gives no bound, and doctor does not claim one."""
     told = ostiary("doctor", "--json", "--valkey", valkey_url, OSTIARY_SECRET_KEY=KEY)

@@ -15,13 +15,17 @@ async def doctor(*, where: Where = HERE, json: Json = False) -> int:
     """
     from ostiary.cli.doctor_check import Mark
     from ostiary.cli.doctor_checks import OTHER_HALF, checks
+    from ostiary.cli.doctor_shared import bound_check
 
     settings = where.settings(quiet=True)
     found = [check async for check in checks(settings)]
+    is_half = any(check.name == OTHER_HALF for check in found)
     bounds = [check for check in found if check.name == "bound"]
+    if is_half and bounds:  # whatever its settings give: nodes follow the other half too
+        found = [*(check for check in found if check.name != "bound"), bound_check(None)]
     given = bounds and all(check.mark is Mark.OK for check in bounds)
     bound = _bound(settings, settings.lease if given else None)
-    if any(check.name == OTHER_HALF for check in found):
+    if is_half:
         bound = {"ended_anywhere": None}
     if json:
         members = [{"name": c.name, "status": c.mark, "found": c.found, "hint": c.hint} for c in found]
