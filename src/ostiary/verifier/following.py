@@ -173,6 +173,7 @@ class Following:
         answer that comes once it has stopped: nobody waits for it any more, so it must not lend anything."""
         replica = self.replica
         following, complete_at = Next.MORE, -math.inf
+        has_adopted = False
         while following is not Next.DONE:
             before = replica.cursor
             sent = replica.on_send(self._clock.monotonic())
@@ -187,10 +188,12 @@ class Following:
                     raise Unavailable(private="the revocation feed is no longer followed")
                 complete_at = sent.at - answer.age
                 following = replica.on_reply(Sent(complete_at, sent.splits), probe_of(answer))
+                leads_nowhere = following is Next.MORE and not _is_further(before, replica.cursor)
+                if leads_nowhere or (following is Next.ADOPT and has_adopted):  # two logs that answer by turns
+                    raise Unavailable(private="the revocation feed does not go on")
                 if following is Next.ADOPT:
                     replica.adopt(answer.generation, answer.everything)
-                elif following is Next.MORE and not _is_further(before, replica.cursor):
-                    raise Unavailable(private="the revocation feed does not go on")
+                    has_adopted = True
         with self._learning:
             replica.lost(self._clock.wall())  # the issuer's own nodes put back what a log has lost
             replica.forget_expired(self._clock.wall())

@@ -259,6 +259,27 @@ def test_a_feed_that_does_not_go_on_is_not_asked_again_at_once(feed: Feed, answe
     assert (len(feed.asked), following.replica.lease_until) == (1, before)
 
 
+def test_a_feed_of_two_logs_is_not_asked_again_at_once(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flaw class: servers of two stores behind one address answer by turns, each of another log, and are asked in a
+    loop. One new log is taken for what it is; a second one in the same question lends nothing."""
+    following = Following(feed.url, client_of(SECRET), clock=Clock(wall=time.time, monotonic=time.monotonic))
+    stopped, answer = threading.Event(), feed.answer
+
+    def by_turns(request: BaseHTTPRequestHandler) -> None:
+        feed.generation = 15 - feed.generation
+        answer(request)
+        if len(feed.asked) == 8:
+            stopped.set()
+
+    monkeypatch.setattr(feed, "answer", by_turns)
+    before = following.replica.lease_until
+    with pytest.raises(Unavailable) as told:
+        following._ask(stopped)
+    following._feed.close()
+    assert told.value.private == "the revocation feed does not go on"
+    assert (len(feed.asked), following.replica.lease_until) == (2, before)
+
+
 def test_a_stream_that_is_interrupted_while_it_is_opened_does_not_begin(feed: Feed) -> None:
     """Flaw class: whoever stops interrupts the stream, which is not there yet, and then waits for a thread that has
     begun to listen."""
