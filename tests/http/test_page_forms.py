@@ -374,6 +374,13 @@ async def test_where_a_setting_says_what_a_proxy_does_the_other_form_is_404(path
             assert (await site.get(f"{wrong}/.well-known/{name}")).status_code == 404
 
 
+async def test_another_host_is_421_whatever_the_path(anyio_backend: str) -> None:
+    """`issuer_path`: also where the address has not the path that is kept (contract section 1)."""
+    async with open_site(FakeClock(), issuer="https://id.example/auth", issuer_path="kept") as site:
+        for path in ("/auth/v1/me", "/v1/me"):
+            assert (await site.get("https://other.example" + path)).status_code == 421, path
+
+
 async def test_an_issuers_path_that_is_one_of_ours_is_read_where_it_is_kept(anyio_backend: str) -> None:
     """`issuer_path`: the setting says what is meant, where the path alone could not."""
     async with open_site(FakeClock(), issuer="https://id.example/v1", issuer_path="kept") as site:

@@ -50,12 +50,15 @@ class Front:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
         config = self._config()
-        refusal = None
-        try:
-            if config.base_path:
+        refusal: OstiaryError | None = None
+        if config.base_path:
+            try:
                 scope = below_issuer(scope, config, self._taken)
+            except NoSuchRoute as error:
+                refusal = error
+        try:
             _check(scope, config)
-        except OstiaryError as error:
+        except OstiaryError as error:  # counts for more: what is for another host has no address here
             refusal = error
         finish = _Finish(send, config, public=_is_public(path_of(scope)), bodiless=scope["method"] == "HEAD")
         if refusal is not None:
