@@ -129,7 +129,8 @@ def _check(scope: Scope, config: HttpConfig) -> None:
     if not _is_ours(host, config.allowed_hosts) and not (asks_for_health and _is_address(host)):
         raise WrongHost
     asked: bytes = scope.get("raw_path") or b""
-    if b"%" in asked and b"%2f" in asked.lower():  # no separator (RFC 3986 section 2.2), and none of our paths has it
+    # no separator (RFC 3986 section 2.2), and none of our paths has it; some callers leave the query there
+    if b"%" in asked and b"%2f" in asked.partition(b"?")[0].lower():
         raise NoSuchRoute
 
 
