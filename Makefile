@@ -44,7 +44,7 @@ check: $(STAMP)  ## lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache | tail -4
+	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }; echo "$$found" | tail -2
 
 format: $(STAMP)  ## format and fix what can be fixed
 	@$(BIN)/ruff format .

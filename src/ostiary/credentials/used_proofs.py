@@ -5,9 +5,9 @@ used again once it is set right: so after such a step nothing is forgotten for a
 """
 
 import math
+from collections.abc import Callable
 
 from ostiary import limits
-from ostiary.clock import Clock
 from ostiary.credentials.dpop import PossessionProof
 from ostiary.errors import InvalidProof, Overloaded
 
@@ -16,13 +16,15 @@ _STEP_SECONDS = 1.0  # by which the wall clock is ahead of the time that has pas
 
 
 class UsedProofs:
-    """Remembers a proof for as long as it could be used again. Not for several threads at once."""
+    """Remembers a proof for as long as it could be used again. `wall` and `monotonic` are the process's clocks, in
+    seconds; the second one is never set. Not for several threads at once."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, *, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self._used: dict[tuple[str, str], float] = {}
         self._swept_at = -math.inf
-        self._clock = clock
-        self._ahead = clock.wall() - clock.monotonic()  # of one clock to the other, when they were last compared
+        self._wall = wall
+        self._monotonic = monotonic
+        self._ahead = wall() - monotonic()  # of one clock to the other, when they were last compared
         self._longest = 0.0
         self._kept_until = -math.inf  # monotonic
 
@@ -52,8 +54,8 @@ class UsedProofs:
 
     def _compare_clocks(self) -> float:
         """Monotonic time. Both are read here: the instant of a request may be as old as its body is slow."""
-        monotonic = self._clock.monotonic()
-        ahead = self._clock.wall() - monotonic
+        monotonic = self._monotonic()
+        ahead = self._wall() - monotonic
         if ahead - self._ahead > _STEP_SECONDS:
             self._kept_until = monotonic + self._longest
         self._ahead = ahead

@@ -37,7 +37,7 @@ class Proofs:
     def __init__(self, context: Context, *, nonce_required: bool) -> None:
         self._context = context
         self._nonce_required = nonce_required
-        self._used = UsedProofs(context.clock)
+        self._used = UsedProofs(wall=context.clock.wall, monotonic=context.clock.monotonic)
 
     def nonce(self, now: float) -> str:
         """For the header `DPoP-Nonce`."""

@@ -27,7 +27,7 @@ class Possession:
         self._origins = frozenset(origins)
         self._nonce_key = nonce_key
         self._leeway = leeway
-        self._used = UsedProofs(clock)
+        self._used = UsedProofs(wall=clock.wall, monotonic=clock.monotonic)
         self._lock = Lock()
 
     def check(self, proof: str, token: str, thumbprint: str, *, method: str, url: str, now: float) -> None:

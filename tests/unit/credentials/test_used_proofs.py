@@ -14,7 +14,7 @@ def test_a_flood_is_refused_at_little_cost(monkeypatch: pytest.MonkeyPatch) -> N
     proof that whoever floods us sends (M-52)."""
     monkeypatch.setattr(limits, "PROOFS_REMEMBERED", 4)
     clock = FakeClock(wall=50.0)
-    used = UsedProofs(clock.clock)
+    used = UsedProofs(wall=clock.clock.wall, monotonic=clock.clock.monotonic)
     looks: list[float] = []
     forget = used.forget_expired
 
@@ -50,7 +50,7 @@ def _proof(clock: FakeClock, name: str) -> PossessionProof:
 def test_a_clock_that_is_set_lets_no_proof_be_used_again() -> None:
     """M-52: forwards, whatever is swept meanwhile, and then right again. What nobody can use any more is forgotten."""
     clock = FakeClock()
-    used = UsedProofs(clock.clock)
+    used = UsedProofs(wall=clock.clock.wall, monotonic=clock.clock.monotonic)
     right = clock.wall
     used.use(_proof(clock, "one"), right)
     clock.set_wall(right + 3600.0)
@@ -69,7 +69,7 @@ def test_a_clock_that_is_set_lets_no_proof_be_used_again() -> None:
 def test_a_clock_that_stays_where_it_was_set_keeps_nothing_for_ever() -> None:
     """After as long as any proof may be used, a step is over: what has expired goes."""
     clock = FakeClock()
-    used = UsedProofs(clock.clock)
+    used = UsedProofs(wall=clock.clock.wall, monotonic=clock.clock.monotonic)
     used.use(_proof(clock, "one"), clock.wall)
     clock.set_wall(clock.wall + 86_400.0)
     assert used.forget_expired(clock.wall) == 0
@@ -83,7 +83,7 @@ def test_a_clock_that_was_set_long_ago_refuses_nobody(monkeypatch: pytest.Monkey
     time can be used, and there is room (M-52)."""
     monkeypatch.setattr(limits, "PROOFS_REMEMBERED", 4)
     clock = FakeClock()
-    used = UsedProofs(clock.clock)
+    used = UsedProofs(wall=clock.clock.wall, monotonic=clock.clock.monotonic)
     used.use(_proof(clock, "before"), clock.wall)
     clock.set_wall(clock.wall + 3600.0)
     for name in ("1", "2", "3"):
@@ -96,7 +96,7 @@ def test_a_clock_that_was_set_long_ago_refuses_nobody(monkeypatch: pytest.Monkey
 def test_a_request_that_took_its_time_is_no_step_of_the_clock() -> None:
     """Whoever is slow to send a body brings an old instant along, which keeps nothing longer than it has to be."""
     clock = FakeClock()
-    used = UsedProofs(clock.clock)
+    used = UsedProofs(wall=clock.clock.wall, monotonic=clock.clock.monotonic)
     began = clock.wall
     clock.advance(5.0)
     used.use(_proof(clock, "slow"), began)
