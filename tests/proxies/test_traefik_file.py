@@ -39,7 +39,7 @@ def test_every_name_leads_somewhere(http: dict[str, Any]) -> None:
 
 def test_a_request_is_asked_about_after_it_was_cleaned(http: dict[str, Any]) -> None:
     """Middlewares work in their order: what the client says about who it is goes before Ostiary's word is added. The
-    service's router has no other way in, and the question itself is answered to nobody outside."""
+    service's router has no other way in, and the question itself is answered to nobody outside (M-61)."""
     assert http["routers"]["notes"]["middlewares"] == ["nobody-yet", "ask-ostiary"]
     rules = {name: router["rule"] for name, router in http["routers"].items()}
     assert set(rules) == {"ostiary", "notes"}
@@ -49,7 +49,7 @@ def test_a_request_is_asked_about_after_it_was_cleaned(http: dict[str, Any]) -> 
 
 
 def test_it_asks_what_the_tested_files_ask(http: dict[str, Any]) -> None:
-    """The same question of the same server, for the same service; the same headers of the answer go on."""
+    """The same question of the same server, for the same service; the same headers of the answer go on (M-61)."""
     question = http["middlewares"]["ask-ostiary"]["forwardAuth"]
     server = {name: service["loadBalancer"]["servers"][0]["url"] for name, service in http["services"].items()}
     path = f"/v1/forward-auth?audience={NOTES}"
